@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from domain.errors import Sentence
+from domain.errors import FieldProblem, Sentence, find_text_problems
 
 PLACEHOLDERS = frozenset({"null", "nan", "none", "\\n", "n/a", "#n/a", "-", "guest"})
 """What stands for no id, in any letter case."""
@@ -58,3 +58,21 @@ def are_plain_ids(ids: Sequence[str]) -> bool:
 def describe_absent_id(field: str) -> Sentence:
     """What is said of an input whose id says nothing."""
     return Sentence(f"{{{field}}} must be an id; blank and words such as NULL, N/A or guest are none")
+
+
+def read_id(text: str, field: tuple[str, ...], *, order: bool = False) -> tuple[str, list[FieldProblem]]:
+    """The id of an input as it is kept, and what is wrong with it."""
+    try:
+        key = normalise_id(text, "", order=order)
+    except IdFault as fault:
+        wrong = FieldProblem(field, Sentence(f"{{{field[-1]}}}{{}}", fault))
+        return "", find_text_problems(field, text) or [wrong]
+    return key, [] if key else [FieldProblem(field, describe_absent_id(field[-1]), "BLANK")]
+
+
+def find_id(text: str, *, order: bool = False) -> str:
+    """The id to look for; of one that is refused nothing is known, and it is looked for as it is."""
+    try:
+        return normalise_id(text, order=order)
+    except IdFault:
+        return text

@@ -5,10 +5,9 @@ are `date.toordinal()` numbers in the business's time zone."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
-
-from domain.purchase_attributes import Attribute, Attributes
 
 
 class PurchaseStatus(StrEnum):
@@ -57,6 +56,39 @@ class BusinessSettings:
 OWN_SETTINGS = frozenset(one.name for one in fields(BusinessSettings)) - {"stored"}
 
 
+class AttributeKind(StrEnum):
+    """What the values of an attribute are; an instant is also given as a date, which is its local midnight."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    INSTANT = "instant"
+
+
+AttributeValue = str | Decimal | bool | datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeKinds:
+    """The attributes that a business knows, by name, of customers and of purchases."""
+
+    customer: Mapping[str, AttributeKind] = field(default_factory=dict, hash=False)
+    purchase: Mapping[str, AttributeKind] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Mapping[str, str]]) -> "AttributeKinds":
+        """What `as_json` wrote down."""
+        own = {owner: {name: AttributeKind(kind) for name, kind in kinds.items()} for owner, kinds in stored.items()}
+        return cls(**own)
+
+    def as_json(self) -> dict[str, dict[str, str]]:
+        """The kinds by owner and name."""
+        return {"customer": dict(self.customer), "purchase": dict(self.purchase)}
+
+
+NO_ATTRIBUTES = AttributeKinds()
+
+
 @dataclass(frozen=True, slots=True)
 class Business:
     """The tenant: every row belongs to one. `last_instant` is that of the newest write when it was read; `as_of` the
@@ -76,6 +108,7 @@ class Business:
     last_instant: datetime | None = None
     as_of: datetime | None = None
     secret: str = field(default="", repr=False)
+    attributes: AttributeKinds = NO_ATTRIBUTES
 
     def freeze_at(self, at: datetime | None = None) -> "Business":
         """The same at one moment, that of its newest write or a given one: whatever is read with it then tells of the
@@ -98,7 +131,8 @@ ERASED_TEXT = "[erased]"
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A buyer, known by `external_id`, which is unique in the business."""
+    """A buyer, known by `external_id`, which is unique in the business. One who was merged into another is only in the
+    history."""
 
     id: int
     external_id: str
@@ -107,6 +141,10 @@ class Customer:
     loyalty_level: str | None
     registered_at: datetime | None
     erased: bool
+    phone: str | None = None
+    country: str | None = None
+    city: str | None = None
+    merged_into: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +189,12 @@ class Purchase:
     amount: int
     storefront_id: int | None
     channel: str | None
-    attributes: Attributes
+    attributes: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class NewPurchase:
-    """An order as a caller states it; amounts in minor units."""
+    """An order as a caller states it; amounts in minor units, values of attributes as those of customers."""
 
     customer_external_id: str
     external_id: str
@@ -166,21 +204,29 @@ class NewPurchase:
     storefront_key: str | None
     channel: str | None
     lines: tuple[PurchaseLine, ...]
-    attributes: Mapping[str, Attribute | None] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+PROFILE_TEXTS = ("name", "email", "phone", "country", "city", "loyalty_level")
+PROFILE = (*PROFILE_TEXTS, "registered_at")
+"""What is kept of a customer beside id and attributes; each may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewCustomer:
-    """A customer as a caller states it; absent fields in `given` keep what is stored."""
+    """A customer as a caller states it; fields that are not in `given` keep what is stored. Of the attributes those
+    named change, None clearing one; their values are JSON, or already of their kind."""
 
     external_id: str
     name: str | None = None
     email: str | None = None
     loyalty_level: str | None = None
     registered_at: datetime | None = None
-    given: frozenset[str] = field(
-        default_factory=lambda: frozenset({"name", "email", "loyalty_level", "registered_at"})
-    )
+    given: frozenset[str] = frozenset(PROFILE)
+    phone: str | None = None
+    country: str | None = None
+    city: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from domain.businesses.businesses import Businesses
 from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers, Erasure
+from domain.customers.merging import Merging
 from domain.customers.purchases import Purchases
 from domain.errors import InvalidInput, Names
 from domain.imports.formats import SourceFormat
@@ -56,7 +57,7 @@ from persistence.migrations.migrate import describe_state, list_differences, upg
 from persistence.reports.cache import MemoryCache
 from persistence.sources.csv import CsvSource
 from persistence.sources.inspecting import ignore_progress, inspect_purchases
-from persistence.sources.opening import OpenedPurchases, SourceOpener, read_section, write_section
+from persistence.sources.opening import OpenedPurchases, SourceOpener, open_customers, read_section, write_section
 from persistence.store import SqlStore
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ class Services:
     analysis: Analysis
     snapshots: Snapshots
     erasure: Erasure
+    merging: Merging
     report_files: ReportFiles
     member_files: MemberFiles
     transitions: Transitions
@@ -112,6 +114,7 @@ def make_services(
         Analysis(store, clock, customers),
         Snapshots(store, clock),
         Erasure(store),
+        Merging(store),
         ReportFiles(reporting),
         MemberFiles(store, clock, customers),
         Transitions(store, clock, customers),
@@ -199,6 +202,10 @@ class OpenStore:
 
     def make_worker(self, feed: ProgressFeed, clock: Clock) -> Worker:
         return make_worker(self.database, clock, feed)
+
+    def open_customers(self, path: Path, business: Business, form: SourceFormat, names: Names) -> CustomersFile:
+        """A file of customers with its header understood; InvalidInput says what is wrong with it."""
+        return open_customers(path, business, form, names, self.database)
 
     def open_purchases(self, place: Place, business: Business, options: SourceFormat, names: Names) -> OpenedPurchases:
         """A file or a collection with its columns understood; InvalidInput says what is wrong with it. Reasons of
@@ -341,11 +348,6 @@ def check_folder(path: Path) -> None:
 def open_csv(path: Path) -> PurchaseSource:
     """A file of rows under a header, whatever they are; InvalidInput where it cannot be read."""
     return CsvSource(path)
-
-
-def open_customers(path: Path) -> CustomersFile:
-    """A file of customers with its header understood; InvalidInput says what is wrong with it."""
-    return CustomersFile.read(path)
 
 
 def read_mongodb_section(settings: Settings, business_key: str) -> dict[str, str]:

@@ -14,7 +14,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, or_, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy import cast as as_type
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.types import Text
@@ -22,13 +35,14 @@ from sqlalchemy.types import Text
 from domain.calendar import to_micros
 from domain.imports.columns import split_row
 from domain.model import ERASED_TEXT
-from persistence.database.dialects import ContainsText
+from persistence.database.dialects import ContainsText, Selective
 from persistence.tables import (
     MISSING_TEXT,
     CustomerRow,
     audit_event,
     business,
     customer,
+    customer_attribute,
     customer_metrics,
     customer_term,
     import_reject,
@@ -51,7 +65,8 @@ def is_telling(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Names:
-    """External id, name and e-mail of one customer, as far as they are known."""
+    """External id, name, e-mail and phone of one customer, as far as they are known. Country, city and attributes tell
+    of many others, too: they go with the customer's own rows only."""
 
     held: frozenset[str]
 
@@ -120,6 +135,7 @@ async def forget_in_events(connection: AsyncConnection, business_id: int, names:
         rows = (await connection.execute(statement.where(column.id > rows[-1].id))).all()
 
 
+FORGOTTEN = ("name", "email", "phone", "country", "city")
 PREFIX, END = "erased:", "erased;"
 """What begins the hashes, and the first text after all of them."""
 ERASED_REASON = "the customer was erased"
@@ -185,6 +201,12 @@ async def find_erased(connection: AsyncConnection, business_id: int, external_id
     return {marks[mark] for mark in (await connection.execute(erased)).scalars()}
 
 
+def is_of_customer(business_id: int, customer_id: int) -> ColumnElement[bool]:
+    """Whether the row of `customer` is the customer's own or of one who was merged into it."""
+    own, merged = customer.c.id == customer_id, customer.c.merged_into == customer_id
+    return and_(customer.c.business_id == business_id, or_(Selective(own), Selective(merged)))
+
+
 class ErasureStore:
     """On one connection, of one business."""
 
@@ -194,14 +216,23 @@ class ErasureStore:
         self.business_id = business_id
 
     async def erase(self, customer_id: int, at: datetime) -> None:
-        """Take every name of a customer who is there away."""
-        row = await self.session.get_one(CustomerRow, (self.business_id, customer_id))
-        names = Names(frozenset(name for name in (row.external_id, row.name, row.email) if name))
-        row.external_id = compute_digest(await self._load_key(), row.external_id)
-        row.name, row.email, row.name_sort, row.erased = None, None, MISSING_TEXT, True
+        """Take every name of a customer who is there away, and of those who were merged into it."""
+        rows = (
+            await self.session.scalars(select(CustomerRow).where(is_of_customer(self.business_id, customer_id)))
+        ).all()
+        told = (name for row in rows for name in (row.external_id, row.name, row.email, row.phone))
+        names = Names(frozenset(name for name in told if name))
+        key = await self._load_key()
+        ids = [row.id for row in rows]
+        for row in rows:
+            row.external_id = compute_digest(key, row.external_id)
+            row.name_sort, row.erased = MISSING_TEXT, True
+            for forgotten in FORGOTTEN:
+                setattr(row, forgotten, None)
         await self.session.flush()
-        of_term = (customer_term.c.business_id == self.business_id, customer_term.c.customer_id == customer_id)
-        await self.connection.execute(delete(customer_term).where(*of_term))
+        for table in (customer_term, customer_attribute):
+            mine = (table.c.business_id == self.business_id, table.c.customer_id.in_(ids))
+            await self.connection.execute(delete(table).where(*mine))
         # An import that is taken back must not bring them back.
         for table in (purchase, purchase_before):
             of_customer = (table.c.business_id == self.business_id, table.c.customer_id == customer_id)

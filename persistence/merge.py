@@ -10,9 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+from domain.attributes import write_attributes
 from domain.calendar import find_day_boundaries, load_zone, to_local_day, to_micros
 from domain.model import STATUS_ORDER, NewPurchase, WriteCounts
-from domain.purchase_attributes import write_attributes
 from domain.store import Refusal
 from persistence.database.dialects import create, empty, fill, make, prefer_index_joins
 from persistence.erasure import mark_erased
@@ -41,7 +41,7 @@ JOURNALS = ("purchase_before", "purchase_line_before")
 """What the ranges of an import grow."""
 
 BUYERS = """INSERT INTO buyer (customer, id, erased, fresh)
-    SELECT i.customer, COALESCE(c.id, :next_customer + ROW_NUMBER() OVER (ORDER BY i.customer) - 1),
+    SELECT i.customer, COALESCE(c.merged_into, c.id, :next_customer + ROW_NUMBER() OVER (ORDER BY i.customer) - 1),
     COALESCE(c.erased, false), c.id IS NULL
     FROM (SELECT DISTINCT customer FROM incoming WHERE seq BETWEEN :low AND :high) i
     LEFT JOIN customer c ON c.business_id = :business AND c.external_id = i.customer"""
@@ -87,7 +87,8 @@ NEW_STOREFRONTS = """INSERT INTO storefront (business_id, id, key, name)
 LINK_STOREFRONTS = """UPDATE resolved SET storefront_id = s.id FROM incoming i JOIN storefront s
     ON s.business_id = :business AND s.key = i.storefront
     WHERE i.seq = resolved.seq AND resolved.storefront_id IS NULL AND i.seq BETWEEN :low AND :high"""
-TOUCH_ALL = "INSERT INTO touched (customer_id) SELECT id FROM buyer"
+# Two names may mean the same customer.
+TOUCH_ALL = "INSERT INTO touched (customer_id) SELECT id FROM buyer WHERE true ON CONFLICT DO NOTHING"
 TOUCH = "INSERT INTO touched (customer_id) SELECT DISTINCT customer_id FROM resolved WHERE effect <= 1"
 NEW_CUSTOMERS = f"""INSERT INTO customer (business_id, id, external_id, erased, name_sort)
     SELECT :business, id, customer, false, '{MISSING_TEXT}' FROM buyer
@@ -131,6 +132,12 @@ REFRESH = f"""INSERT INTO customer_metrics
     revenue = excluded.revenue, first_at = excluded.first_at, last_at = excluded.last_at,
     first_day = excluded.first_day, last_day = excluded.last_day, last_sort = excluded.last_sort,
     changed_at = excluded.changed_at"""
+# Said as a range, or SQLite would look through all customers.
+OTHER_NAMES = """SELECT n.external_id, c.external_id FROM customer n JOIN customer c
+    ON c.business_id = n.business_id AND c.id = n.merged_into
+    WHERE n.business_id = :business AND n.merged_into > 0 AND NOT n.erased"""
+MOVE = "UPDATE {table} SET customer_id = :target WHERE business_id = :business AND customer_id = :source"
+OF_IMPORTS = " AND import_id IN (SELECT id FROM purchase_import WHERE business_id = :business)"
 RAISE_IDS = """UPDATE business SET next_customer = next_customer + :customers,
     next_purchase = next_purchase + :size, next_storefront = next_storefront + :storefronts WHERE id = :business"""
 WAITING = """UPDATE business SET matures_at = (SELECT MIN(purchased_at) FROM purchase
@@ -323,6 +330,22 @@ def refresh_customers(connection: Connection, business: int, customers: Sequence
     prepare(connection, "touched")
     fill(connection, "touched", ("customer_id",), [(key,) for key in customers])
     refresh(connection, business)
+
+
+def load_other_names(connection: Connection, business: int) -> dict[str, str]:
+    """The external ids of customers who were merged, each with that of whom they were merged into."""
+    return {row[0]: row[1] for row in connection.execute(text(OTHER_NAMES), {"business": business})}
+
+
+def move_purchases(connection: Connection, business: int, source: int, target: int) -> int:
+    """Let the purchases of one customer be another's, and what imports would restore of them; how many there were."""
+    values = {"business": business, "source": source, "target": target}
+    for table in JOURNALS:
+        connection.execute(text(MOVE.format(table=table) + OF_IMPORTS), values)
+    connection.execute(text(MOVE.format(table="purchase_line")), values)
+    count = connection.execute(text(MOVE.format(table="purchase")), values).rowcount
+    refresh_customers(connection, business, [source, target])
+    return count
 
 
 def count_due(connection: Connection, business: int, micros: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from domain.attributes import read_attributes
 from domain.calendar import from_micros, to_micros
 from domain.model import (
     STATUS_ORDER,
@@ -17,10 +18,9 @@ from domain.model import (
     WriteCounts,
 )
 from domain.pages import Page, PageRequest, build_page
-from domain.purchase_attributes import read_attributes
 from domain.store import PurchaseRecord, Refusal
 from persistence.customers import apply_keyset
-from persistence.merge import count_due, move_days, record, refresh_customers
+from persistence.merge import count_due, move_days, move_purchases, record, refresh_customers
 from persistence.tables import StorefrontRow, is_storable, purchase, purchase_line, storefront
 
 COLUMNS = (
@@ -192,6 +192,10 @@ class PurchaseStore:
             )
         await self.connection.run_sync(refresh_customers, self.business_id, sorted({key[0] for key in keys}))
         return len(keys)
+
+    async def move(self, source: int, target: int) -> int:
+        """Let the purchases of one customer be another's; how many there were."""
+        return await self.connection.run_sync(move_purchases, self.business_id, source, target)
 
     async def count_due(self, now: datetime) -> int:
         """Count the qualifying purchases whose instant has passed; how many there were."""

@@ -67,6 +67,7 @@ from persistence.segments.history import HistoryStore, SnapshotStore
 from persistence.segments.memberships import MembershipStore
 from persistence.segments.segments import SegmentStore
 from persistence.tables import (
+    PRESENT,
     AuditEventRow,
     BusinessRow,
     audit_event,
@@ -203,9 +204,9 @@ class SqlEvaluation:
         self.context = await build_rule_context(self.unit, self.clock(), trees)
 
     async def measure_population(self) -> tuple[int, int]:
-        """How many customers there are who were not erased, and their highest id."""
+        """How many customers there are who were neither erased nor merged, and their highest id."""
         statement = select(func.count(), func.coalesce(func.max(customer.c.id), 0)).where(
-            customer.c.business_id == self.unit.business.id, ~customer.c.erased
+            customer.c.business_id == self.unit.business.id, PRESENT
         )
         count, highest = (await self.connection.execute(statement)).one()
         return int(count), int(highest)
@@ -253,7 +254,7 @@ class SqlEvaluation:
         self, tree: Condition, references: Mapping[str, Segment], which: Sequence[ColumnElement[bool]]
     ) -> int:
         sql = RuleCompiler(self.context, lambda key: is_member(self.unit.business, references[key].id))
-        members = select_members(self.context, sql.compile_condition(tree)).where(~customer.c.erased, *which)
+        members = select_members(self.context, sql.compile_condition(tree)).where(PRESENT, *which)
         statement = insert(evaluated).from_select(["customer_id", "holds"], members.add_columns(literal(1)))
         return int((await self.connection.execute(statement)).rowcount)
 

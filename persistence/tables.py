@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Double,
     ForeignKeyConstraint,
     FromClause,
     Index,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    false,
     text,
 )
 from sqlalchemy.types import TypeEngine
@@ -90,7 +92,8 @@ def of_business(*more: Any) -> tuple[Any, ...]:
 
 class BusinessRow(SQLModel, table=True):
     """A tenant. `change_number` rises with every write; `data_version` is the last one that changed data. Dynamic
-    memberships have followed what changed until `followed_at`."""
+    memberships have followed what changed until `followed_at`. `attributes` holds the kind of each by owner and
+    name."""
 
     __tablename__ = "business"
     __table_args__ = (UniqueConstraint("key", name="uq_business_key"),)
@@ -113,6 +116,7 @@ class BusinessRow(SQLModel, table=True):
     followed_at: int = not_null(BigInteger, 0)
     history_from: int | None = nullable(BigInteger)
     created_at: int = not_null(BigInteger)
+    attributes: Any = nullable(NullableJson)
 
 
 class StorefrontRow(SQLModel, table=True):
@@ -127,13 +131,15 @@ class StorefrontRow(SQLModel, table=True):
 
 
 class CustomerRow(SQLModel, table=True):
-    """A buyer. `name_sort` is the casefolded name, or the highest code point where there is none."""
+    """A buyer. `name_sort` is the casefolded name, or the highest code point where there is none. One who was merged
+    stays for the history, and its external id as another name of `merged_into`, who was not merged itself."""
 
     __tablename__ = "customer"
     __table_args__ = of_business(
         primary_key("id"),
         UniqueConstraint("business_id", "external_id", name="uq_customer_external"),
         index("ix_customer_name", "name_sort", "id"),
+        index("ix_customer_merged", "merged_into", where="merged_into IS NOT NULL"),
     )
     business_id: int = not_null(BigInteger)
     id: int = not_null(BigInteger)
@@ -145,10 +151,29 @@ class CustomerRow(SQLModel, table=True):
     registered_day: int | None = nullable(BigInteger)
     erased: bool = not_null(Boolean, False)
     name_sort: str = not_null(CodePointText)
+    phone: str | None = nullable(CodePointText)
+    country: str | None = nullable(CodePointText)
+    city: str | None = nullable(CodePointText)
+    merged_into: int | None = nullable(BigInteger)
+
+
+class CustomerAttributeRow(SQLModel, table=True):
+    """What the business itself names of a customer. Its kind says where a value stands; a number as it was written in
+    `text` and as rules compare it in `number`."""
+
+    __tablename__ = "customer_attribute"
+    __table_args__ = of_business(primary_key("customer_id", "name"))
+    business_id: int = not_null(BigInteger)
+    customer_id: int = not_null(BigInteger)
+    name: str = not_null(CodePointText)
+    text: str | None = nullable(CodePointText)
+    number: float | None = nullable(Double)
+    flag: bool | None = nullable(Boolean)
+    instant: int | None = nullable(BigInteger)
 
 
 class CustomerTermRow(SQLModel, table=True):
-    """What a search may begin with: casefolded external id, name, email and the name's later words."""
+    """What a search may begin with: casefolded external ids, name, email and the name's later words."""
 
     __tablename__ = "customer_term"
     __table_args__ = of_business(primary_key("term", "customer_id"))
@@ -523,6 +548,7 @@ metadata = SQLModel.metadata
 business = metadata.tables["business"]
 storefront = metadata.tables["storefront"]
 customer = metadata.tables["customer"]
+customer_attribute = metadata.tables["customer_attribute"]
 customer_term = metadata.tables["customer_term"]
 customer_metrics = metadata.tables["customer_metrics"]
 purchase = metadata.tables["purchase"]
@@ -543,6 +569,9 @@ customer_label = metadata.tables["customer_label"]
 label_state = metadata.tables["label_state"]
 source_state = metadata.tables["source_state"]
 
+PRESENT = and_(customer.c.erased == false(), customer.c.merged_into.is_(None))
+"""Who was erased or merged into another is in no current list or count; history and reports show who is behind what
+stays."""
 OF_PURCHASE = and_(
     purchase_line.c.business_id == purchase.c.business_id,
     purchase_line.c.customer_id == purchase.c.customer_id,

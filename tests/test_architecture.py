@@ -23,13 +23,13 @@ PURE = ("cronsim",)
 """Libraries that only compute, for which the domain need not write its own."""
 VALUES = (
     "domain.errors",
-    "domain.purchase_attributes",
     "domain.model",
     "domain.calendar",
     "domain.money",
     "domain.pages",
     "domain.identifiers",
     "domain.classifiers",
+    "domain.attributes",
 )
 """What every room shares."""
 PURE_ROOMS = (*VALUES, "domain.classification", "domain.rules", "domain.jobs.model")
@@ -55,10 +55,10 @@ TYPES = ("domain", "gql.schema.context", "gql.schema.errors", "gql.schema.types"
 ROOMS: dict[str, tuple[str, ...]] = {
     # The root, each module knowing those before it.
     "domain.errors": (),
-    "domain.purchase_attributes": ("domain.errors", "domain.money"),
-    "domain.model": ("domain.errors", "domain.purchase_attributes"),
+    "domain.model": ("domain.errors",),
     "domain.calendar": ("domain.errors", "domain.model"),
     "domain.money": ("domain.errors",),
+    "domain.attributes": ("domain.errors", "domain.model", "domain.calendar"),
     "domain.pages": ("domain.errors",),
     "domain.identifiers": ("domain.errors",),
     "domain.classifiers": ("domain.errors",),

@@ -7,10 +7,11 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
+from domain.attributes import add_kinds
 from domain.calendar import Clock, Span, load_zone, to_local_date, to_utc
 from domain.classification.labels import (
     Classification,
@@ -21,9 +22,19 @@ from domain.classification.labels import (
 )
 from domain.classification.rfm import Quintiles, Score, build_rfm_span
 from domain.classifiers import ClassifierFailed, Classifiers
+from domain.customers.attributes import join_problems, keep_attributes, keep_kinds, read_attributes
 from domain.customers.metrics import score_customer
 from domain.errors import FieldProblem, InvalidInput, Sentence, build_unknown_id, find_text_problems
-from domain.model import Actor, Business, CustomerTotals, NewCustomer, WriteCounts
+from domain.identifiers import read_id
+from domain.model import (
+    PROFILE_TEXTS,
+    Actor,
+    AttributeKind,
+    Business,
+    CustomerTotals,
+    NewCustomer,
+    WriteCounts,
+)
 from domain.money import find_exponent, to_decimal
 from domain.store import Cache, Store, to_field_problem
 
@@ -184,13 +195,15 @@ class Customers:
         known_only: bool = False,
     ) -> WriteCounts:
         """Write them all or nothing; InvalidInput carries every problem with its index. `known_only` leaves out those
-        who are not in the store yet."""
-        problems = _find_problems(items, limit)
+        who are not in the store yet. An attribute that appears for the first time gets the kind of its value."""
+        items, wrong = _normalise(items)
+        problems = _find_problems(items, wrong, limit)
         if problems:
-            raise InvalidInput.of(problems)
+            raise InvalidInput.of(join_problems(problems, read_attributes(business, items, "customer")[2]))
         if not items:
             return WriteCounts()
         async with self.store.write(business) as unit:
+            items = await keep_attributes(unit, items, "customer")
             if known_only:
                 known = await unit.customers.find_known([item.external_id for item in items])
                 items = [item for item in items if item.external_id in known]
@@ -203,28 +216,43 @@ class Customers:
             await unit.audit(actor, "upsertCustomers", None, detail)
         return counts
 
+    async def declare_attributes(
+        self, business: Business, kinds: Mapping[str, AttributeKind], actor: Actor
+    ) -> Business:
+        """Fix the kinds of attributes of customers before there are values; InvalidInput where one has another kind
+        already, or there are too many. The business as it is then."""
+        async with self.store.write(business) as unit:
+            known = add_kinds(unit.business.attributes, "customer", kinds)
+            await keep_kinds(unit, known)
+            if known != unit.business.attributes:
+                detail = {name: kind.value for name, kind in kinds.items()}
+                await unit.audit(actor, "declareAttributes", None, {"customer": detail})
+        return replace(business, attributes=known)
 
-def _find_problems(items: Sequence[NewCustomer], limit: int) -> list[FieldProblem]:
+
+def _normalise(items: Sequence[NewCustomer]) -> tuple[list[NewCustomer], list[list[FieldProblem]]]:
+    """The items with their ids as they are kept, and what is wrong with the id of each."""
+    read = [read_id(item.external_id, ("input", str(index), "external_id")) for index, item in enumerate(items)]
+    kept = [replace(item, external_id=key) for item, (key, _) in zip(items, read, strict=True)]
+    return kept, [wrong for _, wrong in read]
+
+
+def _find_problems(
+    items: Sequence[NewCustomer], wrong_ids: Sequence[list[FieldProblem]], limit: int
+) -> list[FieldProblem]:
     if len(items) > limit:
         return [FieldProblem(("input",), f"input must hold at most {limit} items", "LIMIT_REACHED")]
     problems: list[FieldProblem] = []
     seen: set[str] = set()
     for index, item in enumerate(items):
         where = ("input", str(index))
-        place = (*where, "external_id")
-        if not item.external_id.strip():
-            problems.append(FieldProblem(place, Sentence("{external_id} must not be blank"), "BLANK"))
-        elif item.external_id in seen:
-            problems.append(FieldProblem(place, Sentence("{external_id} stands in the input twice")))
+        problems += wrong_ids[index]
+        if item.external_id and item.external_id in seen:
+            message = Sentence("{external_id} stands in the input twice")
+            problems.append(FieldProblem((*where, "external_id"), message))
         seen.add(item.external_id)
-        texts = {
-            "external_id": item.external_id,
-            "name": item.name,
-            "email": item.email,
-            "loyalty_level": item.loyalty_level,
-        }
-        for name, value in texts.items():
-            problems += find_text_problems((*where, name), value)
+        for name in ("external_id", *PROFILE_TEXTS):
+            problems += find_text_problems((*where, name), getattr(item, name))
         if item.registered_at is not None:
             try:
                 to_utc(item.registered_at, load_zone("UTC"))

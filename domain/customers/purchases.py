@@ -2,14 +2,15 @@
 nothing, and says of each wrong item which field is wrong."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.calendar import Clock, load_zone, to_utc
+from domain.customers.attributes import join_problems, keep_attributes, read_attributes
 from domain.errors import FieldProblem, InvalidInput, Sentence, find_text_problems
+from domain.identifiers import find_id, read_id
 from domain.model import Actor, Business, NewPurchase, Storefront, WriteCounts
 from domain.money import LARGEST
-from domain.purchase_attributes import find_attribute_problems
 from domain.store import Store, Unit, to_field_problem
 
 MAXIMUM_ITEMS = 1000
@@ -38,12 +39,14 @@ class Purchases:
         self, business: Business, items: Sequence[NewPurchase], actor: Actor, *, limit: int = MAXIMUM_ITEMS
     ) -> WriteCounts:
         """Write them all or nothing; the same purchase again is unchanged."""
-        problems = _find_problems(items, limit)
+        items, wrong = _normalise(items)
+        problems = _find_problems(items, wrong, limit)
         if problems:
-            raise InvalidInput.of(problems)
+            raise InvalidInput.of(join_problems(problems, read_attributes(business, items, "purchase")[2]))
         if not items:
             return WriteCounts()
         async with self.store.write(business) as unit:
+            items = await keep_attributes(unit, items, "purchase")
             counts, refused = await unit.purchases.record(items, unit.business.time_zone, self.clock())
             if refused:
                 raise InvalidInput.of([to_field_problem(REFUSED_FIELDS[refusal.code], refusal) for refusal in refused])
@@ -61,24 +64,37 @@ class Purchases:
         if not external_ids:
             return 0
         async with self.store.write(business) as unit:
-            count = await unit.purchases.delete(sorted(set(external_ids)))
+            count = await unit.purchases.delete(sorted({find_id(text, order=True) for text in external_ids}))
             if count:
                 await unit.mark_data_changed()
             await unit.audit(actor, "deletePurchases", None, {"deleted": count})
         return count
 
 
-def _find_problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProblem]:
+def _normalise(items: Sequence[NewPurchase]) -> tuple[list[NewPurchase], list[list[FieldProblem]]]:
+    """The items with their ids as they are kept, and what is wrong with those of each."""
+    kept: list[NewPurchase] = []
+    problems: list[list[FieldProblem]] = []
+    for index, item in enumerate(items):
+        where = ("input", str(index))
+        customer, wrong = read_id(item.customer_external_id, (*where, "customer_external_id"))
+        order, more = read_id(item.external_id, (*where, "external_id"), order=True)
+        problems.append([*wrong, *more])
+        kept.append(replace(item, customer_external_id=customer, external_id=order))
+    return kept, problems
+
+
+def _find_problems(
+    items: Sequence[NewPurchase], wrong_ids: Sequence[list[FieldProblem]], limit: int
+) -> list[FieldProblem]:
     if len(items) > limit:
         return [FieldProblem(("input",), f"input must hold at most {limit} items", "LIMIT_REACHED")]
     problems: list[FieldProblem] = []
     seen: set[str] = set()
     for index, item in enumerate(items):
         where = ("input", str(index))
-        for name, value in (("customer_external_id", item.customer_external_id), ("external_id", item.external_id)):
-            if not value.strip():
-                problems.append(FieldProblem((*where, name), Sentence(f"{{{name}}} must not be blank"), "BLANK"))
-        if item.external_id in seen:
+        problems += wrong_ids[index]
+        if item.external_id and item.external_id in seen:
             problems.append(FieldProblem((*where, "external_id"), Sentence("{external_id} stands in the input twice")))
         seen.add(item.external_id)
         if item.amount < 0:
@@ -97,7 +113,6 @@ def _find_problems(items: Sequence[NewPurchase], limit: int) -> list[FieldProble
             texts.update({f"lines.{place}.{name}": text for name, text in of_line.items()})
         for name, text in texts.items():
             problems += find_text_problems((*where, *name.split(".")), text)
-        problems += find_attribute_problems((*where, "attributes"), item.attributes)
         amounts = {"amount": item.amount}
         amounts.update({f"lines.{place}.amount": line.amount for place, line in enumerate(item.lines)})
         for name, amount in amounts.items():

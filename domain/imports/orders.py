@@ -59,12 +59,14 @@ class FragmentLine(NamedTuple):
 
 class Fragments(NamedTuple):
     """A portion of a file: fragments and the lines of those that have several; `repeated` of its rows are equal in
-    everything that a line says to an earlier one of their fragment."""
+    everything that a line says to an earlier one of their fragment. Only a `rich` one has the fields of goods and
+    attributes, with which fragments and lines end: most files say nothing of them."""
 
     orders: list[tuple[object, ...]]
     lines: list[tuple[object, ...]]
     rows: int
     repeated: int
+    rich: bool
 
 
 def put_together(portions: Iterable[StagedColumns]) -> Iterator[Fragments]:
@@ -107,13 +109,16 @@ def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[
     line, order_id, customer, at, day, status, amount, category, storefront, channel, *more = rows
     product, sku, quantity, attributes = more
     size = len(line)
+    rich = any(column.count(None) < size for column in more)
     if len(starts) == size and min(amount) > 0:
         none, one = repeat(None), repeat(1)
-        said = (category, storefront, channel, *more)
-        columns = (line, none, order_id, customer, at, day, status, amount, one, one, *said)
-        return Fragments(list(zip(*columns)), [], size, 0)  # noqa: B905 (the repeats have no end)
+        plain = (line, none, order_id, customer, at, day, status, amount, one, one, category, storefront, channel)
+        columns: tuple[Iterable[object], ...] = (*plain, *more) if rich else plain
+        return Fragments(list(zip(*columns)), [], size, 0, rich)  # noqa: B905 (the repeats have no end)
     orders: list[tuple[object, ...]] = []
     lines: list[tuple[object, ...]] = []
+    rest: list[tuple[object, ...]] = []
+    goods = (product, sku, quantity) if rich else ()
     repeated = 0
 
     def single(place: int) -> None:
@@ -133,12 +138,10 @@ def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[
                 category[place],
                 storefront[place],
                 channel[place],
-                product[place],
-                sku[place],
-                quantity[place],
-                attributes[place],
             )
         )
+        if rich:
+            rest.append((product[place], sku[place], quantity[place], attributes[place]))
 
     for start, end in zip(starts, ends, strict=True):
         count = end - start
@@ -153,7 +156,7 @@ def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[
                 single(place)
             continue
         if len(set(amounts)) < count:
-            kinds = (category[start:end], product[start:end], sku[start:end], quantity[start:end], amounts, statuses)
+            kinds = (column[start:end] for column in (category, amount, status, *goods))
             repeated += count - len(set(zip(*kinds, strict=True)))
         if max(statuses) > max(best, LAST_QUALIFYING):
             own = max(best, LAST_QUALIFYING)
@@ -178,16 +181,16 @@ def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[
                 None,
                 storefront[start],
                 channel[start],
-                None,
-                None,
-                None,
-                next(filter(None, attributes[start:end]), None),
             )
         )
-        goods = (product[start:end], sku[start:end], quantity[start:end])
+        if rich:
+            rest.append((None, None, None, next(filter(None, attributes[start:end]), None)))
+        said = tuple(column[start:end] for column in goods)
         places = range(1, count + 1)
-        lines.extend(zip(line[start:end], places, category[start:end], amounts, statuses, *goods, strict=True))
-    return Fragments(orders, lines, size, repeated)
+        lines.extend(zip(line[start:end], places, category[start:end], amounts, statuses, *said, strict=True))
+    if rich:
+        orders = [(*order, *more_of_it) for order, more_of_it in zip(orders, rest, strict=True)]
+    return Fragments(orders, lines, size, repeated, rich)
 
 
 LOOKED_AT = 20_000

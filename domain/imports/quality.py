@@ -10,6 +10,7 @@ from typing import Any
 
 from domain.classification.labels import subtract_months
 from domain.errors import Sentence
+from domain.imports.columns import count_noun
 from domain.money import LARGEST
 
 FEWEST = 20
@@ -85,10 +86,10 @@ def describe_replaced(quality: Quality) -> str | None:
     if not quality.replaced_orders:
         return None
     template = (
-        "{:,} orders of this file replaced lines that another import had written. If an order is spread over several "
+        "{} of this file replaced lines that another import had written. If an order is spread over several "
         "files, undo this import and give {append_lines}, which adds its rows."
     )
-    return Sentence(template, quality.replaced_orders)
+    return Sentence(template, count_noun(quality.replaced_orders, "order"))
 
 
 def find_usual_days(today: date) -> tuple[int, int]:

@@ -80,7 +80,7 @@ class Batch:
 
 class StagedRow(NamedTuple):
     """One accepted row: money in minor units, the instant in microseconds, the status by its rank, the quantity in
-    millionths; attributes are those of the order, as `domain.purchase_attributes` writes them."""
+    millionths; attributes are those of the order, as `domain.attributes` writes them."""
 
     line: int
     order_id: str

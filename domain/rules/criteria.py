@@ -11,11 +11,12 @@ from typing import Any
 
 from domain.classification.labels import FREQUENCIES, SPENDINGS
 from domain.errors import FieldProblem, InvalidInput, Sentence
+from domain.model import NO_ATTRIBUTES, AttributeKinds
 from domain.rules.context import uses_rank
 from domain.rules.limits import LARGEST_LITERAL, MAXIMUM_NODES, MAXIMUM_TEXT_BYTES, SMALLEST_LITERAL, find_text_problem
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Between, Comparison, Condition, Literal, OneOf, Op, Variable, join_conditions
-from domain.rules.variables import CUSTOMER, Kind
+from domain.rules.variables import CUSTOMER, Kind, build_catalogue
 
 SCORES = ("recency_score", "frequency_score", "monetary_score")
 BOX = re.compile(r"[1-5]{3}")
@@ -73,7 +74,10 @@ BOUNDS = (
 
 
 def build_definition_tree(
-    rules: object | None, criteria: SegmentCriteria | None, rfm_config: RfmConfig | None
+    rules: object | None,
+    criteria: SegmentCriteria | None,
+    rfm_config: RfmConfig | None,
+    attributes: AttributeKinds = NO_ATTRIBUTES,
 ) -> Condition | None:
     """Everything that a definition asks for, in that order; None where it has no condition at all.
 
@@ -84,7 +88,7 @@ def build_definition_tree(
     box = [] if rfm_config is None else list(_build_box(rfm_config, problems))
     if problems:
         raise InvalidInput.of(problems)
-    own = [] if rules is None else [parse_rule(rules)]
+    own = [] if rules is None else [parse_rule(rules, build_catalogue(attributes))]
     conditions = (*own, *bounds, *box)
     return join_conditions(conditions) if conditions else None
 
@@ -164,6 +168,7 @@ def build_customer_rule(
     frequency: Sequence[str] | None = None,
     spending: Sequence[str] | None = None,
     category: Sequence[str] | None = None,
+    attributes: AttributeKinds = NO_ATTRIBUTES,
 ) -> Condition | None:
     """The rule of a filter; None where it has none. InvalidInput names the labels that do not exist, InvalidRule the
     places in the rules."""
@@ -180,7 +185,7 @@ def build_customer_rule(
     if problems:
         raise InvalidInput.of(problems)
     if rules is not None:
-        conditions.append(parse_rule(rules))
+        conditions.append(parse_rule(rules, build_catalogue(attributes)))
     return join_conditions(tuple(conditions)) if conditions else None
 
 

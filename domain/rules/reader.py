@@ -26,7 +26,7 @@ from domain.rules.tree import (
     Variable,
     get_kind,
 )
-from domain.rules.variables import Catalogue, Kind, VariableInfo
+from domain.rules.variables import ATTRIBUTE, Catalogue, Kind, VariableInfo
 
 KINDS = {
     Kind.BOOLEAN: "true or false",
@@ -177,7 +177,14 @@ class Reader:
         if info is not None:
             return Variable(name, info.kind, info.nullable, scope.element)
         catalogue = self.catalogue
-        if name in catalogue.lists:
+        if name.startswith(ATTRIBUTE) and not scope.element:
+            named = [each.removeprefix(ATTRIBUTE) for each in scope.variables if each.startswith(ATTRIBUTE)]
+            own = name.removeprefix(ATTRIBUTE)
+            there = f"there are: {', '.join(named)}" if named else "the business has named none yet"
+            closest = find_closest_name(own, named)
+            likely = f"{ATTRIBUTE}{closest}" if closest else None
+            self.report(path, f"There is no attribute {own[:60] or 'without a name'}; {there}.", likely)
+        elif name in catalogue.lists:
             self.report(path, f"{name} is a list: use it in some, all, none or reduce.")
         elif name == catalogue.memberships and name is not None:
             self.report(path, f'{name} is a list: use it as {{"in": ["key", {{"var": "{name}"}}]}}.')

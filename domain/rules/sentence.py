@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from domain.rules import tree
 from domain.rules.tree import Op
-from domain.rules.variables import CATALOGUE, DAYS, MONEY, Catalogue, Kind, VariableInfo
+from domain.rules.variables import CATALOGUE, DAYS, MONEY, Catalogue, Kind, VariableInfo, describe_attribute
 
 PLAIN_INSTANT = re.compile(r"[0-9TW:+.Z-]+")
 ORDERS: Mapping[Kind, Mapping[Op, str]] = {
@@ -161,11 +161,15 @@ class SentenceWriter:
         unit = next((unit for unit in map(self.find_unit, nodes) if unit is not None), None)
         return [self.write_value(node, unit) for node in nodes]
 
+    def _describe_variable(self, variable: tree.Variable) -> VariableInfo:
+        # What it is called says the name of an attribute; nobody need know which the business has.
+        return self.scope.get(variable.name) or describe_attribute(variable.name, variable.kind)
+
     def find_unit(self, node: tree.Value) -> str | None:
         """What a number counts; None where that cannot be said."""
         match node:
-            case tree.Variable(name=name):
-                return self.scope[name].unit
+            case tree.Variable():
+                return self._describe_variable(node).unit
             case tree.Default(variable=variable):
                 return self.find_unit(variable)
             case tree.Aggregate(collection=collection, addend=tree.Variable(name=name)):
@@ -178,8 +182,8 @@ class SentenceWriter:
         match node:
             case tree.Literal():
                 return self._write_literal(node, unit)
-            case tree.Variable(name=name):
-                return self.scope[name].phrase
+            case tree.Variable():
+                return self._describe_variable(node).phrase
             case tree.Aggregate(collection=tree.Collection(filters=())):
                 return self._write_calculation(node)
             case _ if isinstance(node, tree.CONDITIONS):

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from domain.model import NO_ATTRIBUTES, AttributeKinds
+
 
 class Kind(StrEnum):
     """What a value is. NOTHING is the literal null."""
@@ -75,6 +77,9 @@ CUSTOMER = _index_by_name(
     VariableInfo("external_id", T, "Customer id of the shop.", "the shop's id", "C-1001", nullable=False),
     VariableInfo("name", T, "Name of the customer.", "what the customer is called", "Nimal Perera"),
     VariableInfo("email", T, "Email address of the customer.", "the mail address", "nimal@example.com"),
+    VariableInfo("phone", T, "Phone number of the customer.", "the number to call", "+94 77 123 4567"),
+    VariableInfo("country", T, "Country of the customer, as the shop states it.", "the land of residence", "LK"),
+    VariableInfo("city", T, "City of the customer.", "the town of residence", "Colombo"),
     VariableInfo("loyalty_level", T, "Loyalty level, as the shop states it.", "the loyalty level", "GOLD"),
     VariableInfo("registered_at", AT, "When the customer registered.", "the registration", "2024-01-31"),
     VariableInfo("erased", B, "Whether the customer was erased.", "the mark of erasure", False, nullable=False),
@@ -174,6 +179,25 @@ LISTS = {
     )
 }
 CATALOGUE = Catalogue(CUSTOMER, LISTS, "segments")
+ATTRIBUTE = "attributes."
+"""What stands before the name of an attribute."""
+EXAMPLES = {T: "blue", N: 42, B: True, AT: "2024-01-31"}
+
+
+def describe_attribute(name: str, kind: Kind) -> VariableInfo:
+    """The variable of an attribute, whose name in rules is given; it may be missing."""
+    own = name.removeprefix(ATTRIBUTE)
+    return VariableInfo(name, kind, "Attribute that the business named.", f"the attribute “{own}”", EXAMPLES[kind])
+
+
+def build_catalogue(attributes: AttributeKinds) -> Catalogue:
+    """What the rules of a business with these attributes may use."""
+    if not attributes.customer:
+        return CATALOGUE
+    named = ((f"{ATTRIBUTE}{name}", Kind(kind.value)) for name, kind in sorted(attributes.customer.items()))
+    return replace(CATALOGUE, variables=CUSTOMER | _index_by_name(*(describe_attribute(*each) for each in named)))
+
+
 MEMBERSHIPS = RuleVariable(
     "segments",
     "list of texts",
@@ -183,9 +207,10 @@ MEMBERSHIPS = RuleVariable(
 )
 
 
-def list_rule_variables(currency: str) -> list[RuleVariable]:
+def list_rule_variables(currency: str, attributes: AttributeKinds = NO_ATTRIBUTES) -> list[RuleVariable]:
     """Everything that a rule may use, money in the business's currency."""
-    listed = [_describe_variable(info.name, info, currency) for info in CUSTOMER.values()]
+    variables = build_catalogue(attributes).variables
+    listed = [_describe_variable(info.name, info, currency) for info in variables.values()]
     listed.append(MEMBERSHIPS)
     for each in LISTS.values():
         listed.append(RuleVariable(each.name, "list", each.description, None, each.example))

@@ -95,10 +95,11 @@ class Finding:
     severity: ProblemSeverity
 
 
-def read_definition(definition: Definition, currency: str) -> tuple[Condition | None, list[RuleProblem]]:
+def read_definition(definition: Definition, business: Business) -> tuple[Condition | None, list[RuleProblem]]:
     """The definition's tree, or everything that a segment with it would be refused for."""
     try:
-        return validate_draft(Draft("preview", definition=definition), currency).tree, []
+        draft = Draft("preview", definition=definition)
+        return validate_draft(draft, business.currency, business.attributes).tree, []
     except InvalidInput as error:
         return None, [_to_rule_problem(each) for each in error.problems]
 
@@ -180,7 +181,7 @@ class Analysis:
 
     async def preview(self, business: Business, definition: Definition, against: int | None = None) -> Preview:
         """How many would match, and who would enter and leave the other segment, where one is given."""
-        tree, problems = read_definition(definition, business.currency)
+        tree, problems = read_definition(definition, business)
         quintiles = await self._load_quintiles(business, [] if tree is None else [tree])
         async with self.store.read(business) as unit:
             other = None if against is None else await unit.segments.get(against)

@@ -3,17 +3,20 @@ customer, to test. What decides over all of them is the statement."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
+from types import MappingProxyType
 
 from domain.calendar import to_local_day, to_micros
 from domain.classification.labels import Classification, classify
 from domain.classification.rfm import Quintiles, RfmScheme, Score, find_group
 from domain.customers.metrics import measure_customer, score_customer
-from domain.model import QUALIFYING, CustomerTotals, PurchaseLine
+from domain.model import QUALIFYING, AttributeValue, CustomerTotals, PurchaseLine
 from domain.money import MILLIONTHS
 from domain.pages import MAXIMUM_FIRST, PageRequest
 from domain.rules.context import RuleContext, collect_variable_names, uses_rank
 from domain.rules.evaluator import CustomerFacts, Element, Scalar
 from domain.rules.tree import Value
+from domain.rules.variables import ATTRIBUTE
 from domain.store import CustomerRecord, PurchaseRecord, Unit
 
 Bought = Sequence[tuple[PurchaseRecord, Sequence[PurchaseLine]]]
@@ -30,6 +33,7 @@ async def read_customer_facts(
     ids, how = list(records), context.labelling
     window = await unit.reports.load_window_totals(ids, context.span)
     counted = await unit.reports.load_classification_facts(ids, how.span)
+    attributes = await unit.customers.load_attributes(ids)
     facts = {}
     for key, record in records.items():
         facts[key] = build_customer_facts(
@@ -39,6 +43,7 @@ async def read_customer_facts(
             classify(counted.get(key), how.settings, date.fromordinal(context.today), how.decimals),
             await _read_purchases(unit, key),
             (segments or {}).get(key, frozenset()),
+            attributes[key],
         )
     return facts
 
@@ -66,11 +71,17 @@ def build_customer_facts(
     labels: Classification,
     bought: Bought,
     segments: frozenset[str] = frozenset(),
+    attributes: Mapping[str, AttributeValue] = MappingProxyType({}),
 ) -> CustomerFacts:
     """One customer with everything that a rule can ask."""
-    values = (
-        _build_own_values(record) | _build_metric_values(context, record.totals) | _build_rank_values(score, labels)
-    )
+    values = {
+        # Of those that the customer has none of it is missing.
+        **{f"{ATTRIBUTE}{name}": None for name in context.business.attributes.customer},
+        **{f"{ATTRIBUTE}{name}": _to_scalar(value) for name, value in attributes.items()},
+        **_build_own_values(record),
+        **_build_metric_values(context, record.totals),
+        **_build_rank_values(score, labels),
+    }
     now = [(each, lines) for each, lines in bought if each.purchase.purchased_at <= context.now]
     counted = [(each, lines) for each, lines in now if each.purchase.status in QUALIFYING]
     lists = {
@@ -84,12 +95,25 @@ def build_customer_facts(
     return CustomerFacts(values, lists, context.zone, segments)
 
 
+def _to_scalar(value: AttributeValue) -> Scalar:
+    match value:
+        case Decimal():
+            return float(value)
+        case datetime():
+            return to_micros(value)
+        case _:
+            return value
+
+
 def _build_own_values(record: CustomerRecord) -> dict[str, Scalar]:
     entity = record.customer
     return {
         "external_id": entity.external_id,
         "name": entity.name,
         "email": entity.email,
+        "phone": entity.phone,
+        "country": entity.country,
+        "city": entity.city,
         "loyalty_level": entity.loyalty_level,
         "registered_at": None if entity.registered_at is None else to_micros(entity.registered_at),
         "erased": entity.erased,

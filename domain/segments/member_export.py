@@ -11,9 +11,10 @@ from domain.calendar import Clock
 from domain.classification.rfm import Score
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Sentence, build_unknown_id
-from domain.model import Business
+from domain.model import AttributeValue, Business
 from domain.money import find_exponent, to_decimal
 from domain.pages import PageRequest
+from domain.rules.variables import ATTRIBUTE
 from domain.segments.model import Membership, Segment
 from domain.store import CustomerRecord, Member, Store
 
@@ -30,9 +31,12 @@ MEMBER_COLUMNS = (
     "last_purchase_at",
     "rfm_segment",
 )
+"""What is written where nothing is chosen."""
+FURTHER_COLUMNS = ("phone", "country", "city")
 PAGE = 1_000
-MemberCell = str | int | Decimal | datetime | None
+MemberCell = str | bool | int | Decimal | datetime | None
 MemberPage = Sequence[Sequence[MemberCell]]
+MemberMaker = Callable[[CustomerRecord, Membership], MemberCell]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class MemberFiles:
         """The members as they are now; NotFound where there is no such segment. The instant is that of the segment's
         last change: whatever is written later has a later one, so every page sees the same members."""
         checked = check_columns(columns)
+        _check_attributes(checked, business)
         async with self.store.read(business) as unit:
             segment = None if segment_id is None else await unit.segments.get(segment_id)
             if segment is None:
@@ -87,16 +92,26 @@ class MemberFiles:
         if "rfm_segment" in export.columns:
             totals = {record.customer.id: record.totals for record, _ in members}
             scores = await self.customers.compute_scores(export.business, totals)
+        held: Mapping[int, Mapping[str, AttributeValue]] = {}
+        if any(name.startswith(ATTRIBUTE) for name in export.columns):
+            async with self.store.read(export.business) as unit:
+                held = await unit.customers.load_attributes([record.customer.id for record, _ in members])
         decimals = find_exponent(export.business.currency)
 
         def digits(record: CustomerRecord) -> str | None:
             score = scores.get(record.customer.id)
             return None if score is None else score.digits
 
-        makers: dict[str, Callable[[CustomerRecord, Membership], MemberCell]] = {
+        def find_attribute(name: str) -> MemberMaker:
+            return lambda record, membership: _make_cell(held[record.customer.id].get(name))
+
+        makers: dict[str, MemberMaker] = {
             "customer_id": lambda record, membership: record.customer.external_id,
             "name": lambda record, membership: record.customer.name,
             "email": lambda record, membership: record.customer.email,
+            "phone": lambda record, membership: record.customer.phone,
+            "country": lambda record, membership: record.customer.country,
+            "city": lambda record, membership: record.customer.city,
             "loyalty_level": lambda record, membership: record.customer.loyalty_level,
             "segment": lambda record, membership: export.segment.name,
             "assigned_at": lambda record, membership: membership.entered_at,
@@ -106,14 +121,31 @@ class MemberFiles:
             "last_purchase_at": lambda record, membership: record.totals.last_at,
             "rfm_segment": lambda record, membership: digits(record),
         }
-        chosen = [makers[name] for name in export.columns]
+        chosen = [makers.get(name) or find_attribute(name.removeprefix(ATTRIBUTE)) for name in export.columns]
         return [[make(record, membership) for make in chosen] for record, membership in members]
 
 
+def _make_cell(value: AttributeValue | None) -> MemberCell:
+    # Whole where it can be: a decimal looks like money in a workbook.
+    whole = isinstance(value, Decimal) and abs(value) < 2**53 and value == value.to_integral_value()
+    return int(value) if isinstance(value, Decimal) and whole else value
+
+
 def check_columns(columns: Sequence[str]) -> tuple[str, ...]:
-    """The columns asked for, each once; all where none is. InvalidInput lists those there are."""
+    """The columns asked for, each once; the usual ones where none is. InvalidInput lists those there are. Which
+    attributes there are only the business knows."""
+    known = (*MEMBER_COLUMNS, *FURTHER_COLUMNS)
     for name in columns:
-        if name not in MEMBER_COLUMNS:
-            message = Sentence("{columns} must be of: {}; not {!r}", ", ".join(MEMBER_COLUMNS), name[:40])
+        if name not in known and not name.startswith(ATTRIBUTE):
+            message = Sentence("{columns} must be of: {}; not {!r}", ", ".join((*known, "attributes.NAME")), name[:40])
             raise InvalidInput(message, ("columns",))
     return tuple(dict.fromkeys(columns)) or MEMBER_COLUMNS
+
+
+def _check_attributes(columns: Sequence[str], business: Business) -> None:
+    known = [f"{ATTRIBUTE}{name}" for name in sorted(business.attributes.customer)]
+    unknown = next((name for name in columns if name.startswith(ATTRIBUTE) and name not in known), None)
+    if unknown is not None:
+        named = ", ".join(known) or "none yet"
+        message = Sentence("{columns} must name attributes that there are: {}; not {!r}", named, unknown[:70])
+        raise InvalidInput(message, ("columns",))

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 from domain.calendar import Clock, SeriesInterval, build_series, load_zone, to_local_date, to_utc
 from domain.errors import FieldProblem, InvalidInput, NotFound, Sentence, build_unknown_id
+from domain.identifiers import find_id
 from domain.jobs.queue import queue_following
 from domain.model import Actor, Business
 from domain.pages import Page
@@ -131,11 +132,12 @@ class Memberships:
             if stored is None:
                 raise NotFound(f"There is no segment with the key {key}.")
             segment = await _get_manual_segment(unit, stored.id, "The key")
-            known = await unit.customers.find_known(external_ids)
+            names = {text: find_id(text) for text in external_ids}
+            known = await unit.customers.find_known(list(names.values()))
             ids = [number for number, erased in known.values() if not erased]
             changed = await _change(unit, segment, ids, actor, MembershipSource.IMPORT, entering)
             live = {name for name, (_, erased) in known.items() if not erased}
-            unknown = tuple(name for name in dict.fromkeys(external_ids) if name not in live)
+            unknown = tuple(text for text, name in names.items() if name not in live)
             return Assignment(changed, len(ids) - changed, unknown)
 
 

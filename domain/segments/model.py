@@ -12,6 +12,7 @@ from operator import add
 
 from domain.calendar import from_micros, to_micros
 from domain.errors import DomainError, InvalidInput
+from domain.model import NO_ATTRIBUTES, AttributeKinds
 from domain.pages import PageRequest, Position
 from domain.rules.criteria import RfmConfig, SegmentCriteria, build_definition_tree
 from domain.rules.tree import Condition
@@ -49,6 +50,8 @@ class Definition:
     rules: object | None = None
     criteria: SegmentCriteria | None = None
     rfm_config: RfmConfig | None = None
+    # What the business had named when the definition was read; no part of what it asks for.
+    attributes: AttributeKinds = field(default=NO_ATTRIBUTES, compare=False)
 
     @property
     def empty(self) -> bool:
@@ -56,7 +59,7 @@ class Definition:
 
     def parse(self) -> Condition | None:
         """The tree, None where there is no condition; InvalidInput or InvalidRule where it cannot be understood."""
-        return build_definition_tree(self.rules, self.criteria, self.rfm_config)
+        return build_definition_tree(self.rules, self.criteria, self.rfm_config, self.attributes)
 
     def build_tree(self) -> Condition | None:
         """The tree of a stored definition: None, too, where an older program accepted what is refused now."""

@@ -131,8 +131,8 @@ class Segments:
 
     async def create(self, business: Business, draft: Draft, actor: Actor) -> Written:
         """Keep a new segment; an AUTOMATIC one is calculated at once. InvalidInput carries every problem."""
-        ready = validate_draft(draft, business.currency)
         async with self.store.write(business) as unit:
+            ready = validate_draft(draft, unit.business.currency, unit.business.attributes)
             segment, job = await self._add(unit, ready, await unit.segments.load_all(), actor)
             detail = {"segment": segment.key, "changes": list_fields(segment)}
             await unit.audit(actor, "createSegment", ("Segment", segment.id), detail)
@@ -151,7 +151,7 @@ class Segments:
                     taken = {fold_text(each.name) for each in stored}
                     names = (draft.name, *list_other_names(draft, scheme))
                     name = next((each for each in names if fold_text(each) not in taken), draft.name)
-                    ready = validate_draft(replace(draft, name=name), unit.business.currency)
+                    ready = validate_draft(replace(draft, name=name), unit.business.currency, unit.business.attributes)
                     known, _ = await self._add(unit, ready, stored, actor)
                     stored.append(known)
                     created.append(known.key)
@@ -248,7 +248,7 @@ async def _apply(unit: Unit, old: Segment, values: Mapping[str, Any]) -> Segment
         definition=definition,
         schedule=values.get("schedule", old.schedule),
     )
-    ready = validate_draft(draft, unit.business.currency)
+    ready = validate_draft(draft, unit.business.currency, unit.business.attributes)
     stored = [each for each in await unit.segments.load_all() if each.id != old.id]
     redefined = not ready.draft.definition.is_same(old_definition)
     problems = _find_name_problems(ready.draft.name, stored)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from domain.calendar import check as check_schedule
 from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, Sentence, find_text_problems
+from domain.model import NO_ATTRIBUTES, AttributeKinds
 from domain.money import find_exponent, to_minor
 from domain.rules.criteria import MONEY, SegmentCriteria, build_definition_tree, is_rfm
 from domain.rules.tree import Condition
@@ -53,8 +54,9 @@ class ValidDraft:
         return is_rfm(self.tree)
 
 
-def validate_draft(draft: Draft, currency: str) -> ValidDraft:
-    """The draft as it is kept; InvalidInput carries everything that is wrong with it."""
+def validate_draft(draft: Draft, currency: str, attributes: AttributeKinds = NO_ATTRIBUTES) -> ValidDraft:
+    """The draft as it is kept, in a business with these attributes; InvalidInput carries everything that is
+    wrong with it."""
     problems: list[FieldProblem] = []
     valid = replace(
         draft,
@@ -71,7 +73,7 @@ def validate_draft(draft: Draft, currency: str) -> ValidDraft:
             if getattr(draft.definition, name) is not None
         ]
     else:
-        valid = replace(valid, definition=_drop_empty_criteria(draft.definition))
+        valid = replace(valid, definition=replace(_drop_empty_criteria(draft.definition), attributes=attributes))
         tree = _read_tree(valid.definition, currency, problems)
         if tree is not None and draft.is_rfm is not None and draft.is_rfm != is_rfm(tree):
             problems.append(_make_problem("is_rfm", WRONG_RFM[draft.is_rfm]))
@@ -166,7 +168,7 @@ def _read_tree(definition: Definition, currency: str, problems: list[FieldProble
         return None
     before = len(problems)
     try:
-        build_definition_tree(definition.rules, None, None)
+        build_definition_tree(definition.rules, None, None, definition.attributes)
     except InvalidRule as error:
         # Nothing at all is no fault of the rule's language.
         code = "INVALID" if definition.rules in ([], {}) else None

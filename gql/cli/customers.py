@@ -1,5 +1,5 @@
-"""Customers on the command line: their own file into the store, in batches that each commit whole, and a list of them.
-A row that is refused is named with its line and reason, and reading goes on."""
+"""Customers on the command line: their own file into the store, in batches that each commit whole, a list of them, and
+what makes one of two. A row that is refused is named with its line and reason, and reading goes on."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,23 +9,38 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.calendar import load_zone, to_local_date
+from domain.errors import name_fields
+from domain.imports.columns import count_noun
+from domain.imports.formats import SourceFormat
 from domain.imports.rows import RejectedRow
 from domain.pages import PageRequest
 from domain.store import CustomerFilter, CustomerSort
-from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption
-from gql.cli.output import Rejects, make_cell, make_progress_bar, name_ignored_columns, print_summary
-from gql.cli.session import BusinessOption, Session, command
-from gql.composition import open_customers
+from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption, with_format_options
+from gql.cli.output import (
+    Rejects,
+    clean_line,
+    make_cell,
+    make_progress_bar,
+    name_ignored_columns,
+    print_summary,
+    to_option_name,
+)
+from gql.cli.recalculate import follow_import
+from gql.cli.session import ACTOR, BusinessOption, Session, command
 
 customers_app = typer.Typer()
+listed_app = typer.Typer()
 
 
 @customers_app.command()
+@with_format_options
 @command
 async def import_customers(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="CSV file of customers, plain or gzip.")],
+    *,
+    file: Annotated[Path, typer.Argument(help="File of customers.")],
     business: BusinessOption = None,
+    options: SourceFormat,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
     rejects: RejectsOption = None,
@@ -33,7 +48,7 @@ async def import_customers(
     """Import customers. Example: segments import-customers customers.csv --business shop"""
     businesses, rejected = session.services.businesses, Rejects(rejects)
     chosen = await businesses.plan_for_import(session.settings.business, business, time_zone, currency)
-    source = open_customers(file)
+    source = session.store.open_customers(file, chosen, options, to_option_name)
     rejected.check(file)
     if not chosen.id:
         chosen = await businesses.create_planned(chosen)
@@ -44,18 +59,19 @@ async def import_customers(
         summary = await source.import_into(
             session.services.customers, chosen, refused.append, lambda count: bar.update(task, completed=count)
         )
-    with rejected.open_writer(source.source.header, source.source.read_rows) as reject:
+    for note in source.notes:
+        typer.echo(name_fields(note, to_option_name), err=True)
+    with rejected.open_writer(source.file.header, source.file.read_rows) as reject:
         for row in sorted(refused):
             reject(row)
-    print_summary(source.source.name, summary)
+    print_summary(source.file.name, summary)
     rejected.name_first()
     summary.check()
 
 
-@customers_app.command()
-@command
-async def customers(
-    session: Session,
+@listed_app.callback(invoke_without_command=True)
+def customers(
+    context: typer.Context,
     business: BusinessOption = None,
     search: Annotated[str | None, typer.Option(help="Beginning of id, name, email or a word of the name.")] = None,
     sort: Annotated[
@@ -64,7 +80,18 @@ async def customers(
     reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
     first: Annotated[int, typer.Option(help="How many, 1 to 250.", min=1, max=250)] = 20,
 ) -> None:
-    """List customers. Example: segments customers --sort TOTAL_REVENUE --reverse --first 10"""
+    """List customers, or merge two. Example: segments customers --sort TOTAL_REVENUE --reverse --first 10"""
+    if context.invoked_subcommand is None:
+        with Session(context.obj) as session:
+            session.run(list_customers(session, business, search, sort, reverse, first))
+    elif business is not None:
+        raise typer.BadParameter(f"--business stands after {context.invoked_subcommand}")
+
+
+async def list_customers(
+    session: Session, business: str | None, search: str | None, sort: CustomerSort, reverse: bool, first: int
+) -> None:
+    """Print the first of them in the order asked for."""
     chosen, service = await session.choose(business), session.services.customers
     async with session.services.store.read(chosen) as unit:
         page = await unit.customers.load_page(PageRequest(first), CustomerFilter(search), sort, reverse)
@@ -77,3 +104,24 @@ async def customers(
         texts = (make_cell(customer.external_id), make_cell(customer.name), make_cell(customer.loyalty_level))
         table.add_row(*texts, str(totals.order_count), revenue, last)
     Console(highlight=False).print(table)
+
+
+@listed_app.command(name="merge")
+@command
+async def merge_customers(
+    session: Session,
+    source: Annotated[str, typer.Argument(metavar="FROM", help="Customer id of the one who goes.")],
+    target: Annotated[str, typer.Argument(metavar="INTO", help="Customer id of the one who stays.")],
+    business: BusinessOption = None,
+) -> None:
+    """Merge a customer into another, for good. Example: segments customers merge C-17 C-4"""
+    chosen = await session.choose(business)
+    merged = await session.services.merging.merge_named(chosen, source, target, ACTOR)
+    fields = ", ".join(name.replace("_", " ") for name in merged.fields) or "nothing missing"
+    moved, begun = count_noun(merged.purchases, "purchase"), count_noun(merged.begun, "membership")
+    ended = count_noun(merged.ended, "membership")
+    typer.echo(
+        f"{clean_line(source)} is another name of {clean_line(merged.customer.customer.external_id)} now: "
+        f"{moved} and {begun} moved, {ended} ended; taken over: {fields}."
+    )
+    await follow_import(session, chosen)

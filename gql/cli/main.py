@@ -106,7 +106,7 @@ PLACES = {
     "segment": "gql.cli.segments:segment_app",
     "settings": "gql.cli.settings:settings_app",
     "report": "gql.cli.reports:report_app",
-    "customers": "gql.cli.customers:customers_app",
+    "customers": "gql.cli.customers:listed_app",
     "token": "gql.cli.serve:token_app",
     "schema": "gql.cli.store:schema_app",
     "verify": "gql.cli.verify:verify_app",

@@ -17,8 +17,9 @@ MAXIMUM_MESSAGE = 500
 
 
 def name_path(field: tuple[str, ...]) -> list[str]:
-    """The path to an input in the names of the schema; the keys in `settings` are what they are."""
-    return list(field) if "settings" in field[:1] else [to_camel_case(name) for name in field]
+    """The path to an input in the names of the schema; keys of `settings` and names of attributes are what they are."""
+    own = next((place for place, name in enumerate(field) if name in ("settings", "attributes")), len(field))
+    return [*(to_camel_case(name) for name in field[:own]), *field[own:]]
 
 
 def name_text(text: str) -> str:

@@ -160,7 +160,7 @@ class CustomerFilter:
             raise InvalidInput("filter must hold texts of at most 1000 characters, without NUL", ("filter",))
         levels = None if self.loyalty_levels is None else tuple(self.loyalty_levels)
         plain = CustomerFilterEntity(self.search, levels)
-        rule = build_customer_rule(self.rules, self.frequency, self.spending, self.category)
+        rule = build_customer_rule(self.rules, self.frequency, self.spending, self.category, business.attributes)
         if rule is None and self.segment_ids is None:
             return plain
         ids = [match(value, "Segment", business) for value in self.segment_ids or ()]

@@ -119,6 +119,9 @@ class Loaders:
     """The loaders of one operation, each made when it is first asked."""
 
     customers = _make_optional_loader(lambda unit, keys: unit.customers.find_by_ids(keys))
+    # Those too who were merged into another, because history names them.
+    past_customers = _make_optional_loader(lambda unit, keys: unit.customers.find_by_ids(keys, merged=True))
+    attributes = _make_unit_loader(lambda unit, keys: unit.customers.load_attributes(keys))
     scores = _make_owner_loader(lambda services, business, totals: services.customers.compute_scores(business, totals))
     classifications = _make_owner_loader(
         lambda services, business, totals: services.customers.load_classifications(business, totals)

@@ -7,15 +7,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import strawberry
 
 from domain.calendar import load_zone, to_utc
 from domain.errors import AlreadyRunning, FieldProblem, InvalidInput, build_unknown_id
 from domain.jobs.model import Job as JobEntity
+from domain.model import PROFILE, NewCustomer, NewPurchase
 from domain.model import Business as BusinessEntity
-from domain.model import NewCustomer, NewPurchase
 from domain.model import PurchaseLine as NewLine
 from domain.money import find_exponent, to_millionths, to_minor
 from domain.reports.document import ReportRequest
@@ -121,8 +121,8 @@ class PurchaseInput:
     channel: str | None = strawberry.field(default=None, description="Sales channel of the order.")
     attributes: JSON | None = strawberry.field(
         default=None,
-        description="What else is said of the order: an object of texts, numbers and booleans; instants are ISO 8601 "
-        "texts. A null says nothing.",
+        description="Attributes of the order by name; they replace those that were stated before. The first value of a "
+        "name fixes its type.",
     )
     lines: list[PurchaseLineInput] | None = strawberry.field(default=None, description="Lines of the order.")
 
@@ -132,9 +132,16 @@ class CustomerInput:
     external_id: str = strawberry.field(description="Customer id of the shop; made where it is new.")
     name: str | None = strawberry.field(default=strawberry.UNSET, description="Name of the customer.")
     email: str | None = strawberry.field(default=strawberry.UNSET, description="Email address of the customer.")
+    phone: str | None = strawberry.field(default=strawberry.UNSET, description="Phone number of the customer.")
+    country: str | None = strawberry.field(default=strawberry.UNSET, description="Country of the customer.")
+    city: str | None = strawberry.field(default=strawberry.UNSET, description="City of the customer.")
     loyalty_level: str | None = strawberry.field(default=strawberry.UNSET, description="Loyalty level of the customer.")
     registered_at: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="Timestamp of the registration."
+    )
+    attributes: JSON | None = strawberry.field(
+        default=None,
+        description="Attributes by name: each is set, or cleared by null; others stay. The first value fixes the type.",
     )
 
 
@@ -150,6 +157,11 @@ class UpsertCustomersPayload(Payload):
     created: int = strawberry.field(default=0, description="Customers that are new.")
     updated: int = strawberry.field(default=0, description="Customers that were known and differed.")
     unchanged: int = strawberry.field(default=0, description="Customers that were known just so.")
+
+
+@payload("The customer who has everything now.")
+class MergeCustomersPayload(Payload):
+    customer: Customer | None = strawberry.field(default=None, description="The customer that was merged into.")
 
 
 @payload("What deleting purchases did.")
@@ -299,6 +311,23 @@ class Mutation(SegmentMutations):
         counts = await context.services.customers.upsert(business, read_customers(input, business), context.actor)
         return UpsertCustomersPayload(created=counts.created, updated=counts.updated, unchanged=counts.unchanged)
 
+    @mutation(
+        "Merge a customer into another: purchases, what is missing of the profile, and memberships of MANUAL segments "
+        "go to the second, and the first one's external id becomes another name of it."
+    )
+    async def merge_customers(
+        self,
+        info: Info,
+        from_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer who goes.")],
+        into_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer who stays.")],
+    ) -> MergeCustomersPayload:
+        context, business = info.context, await info.context.load_business()
+        source = expect(from_id, "Customer", business, "fromId")
+        target = expect(into_id, "Customer", business, "intoId")
+        merged = await context.services.merging.merge(business, source, target, context.actor)
+        context.renew()
+        return MergeCustomersPayload(customer=Customer.of(business, merged.customer))
+
 
 def read_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list[NewPurchase]:
     """The inputs as the domain reads them; InvalidInput carries every unreadable amount and instant."""
@@ -358,16 +387,13 @@ def read_customers(items: list[CustomerInput], business: BusinessEntity) -> list
     tz = load_zone(business.time_zone)
     customers: list[NewCustomer] = []
     for index, item in enumerate(items):
-        present = {
-            name: getattr(item, name)
-            for name in ("name", "email", "loyalty_level", "registered_at")
-            if getattr(item, name) is not strawberry.UNSET
-        }
+        present = {name: getattr(item, name) for name in PROFILE if getattr(item, name) is not strawberry.UNSET}
         if present.get("registered_at") is not None:
             try:
                 present["registered_at"] = to_utc(present["registered_at"], tz)
             except ValueError as error:
                 field = ("input", str(index), "registeredAt")
                 raise InvalidInput(f"registeredAt {error}", field) from error
-        customers.append(NewCustomer(item.external_id, given=frozenset(present), **present))
+        attributes: Any = {} if item.attributes is None else item.attributes
+        customers.append(NewCustomer(item.external_id, given=frozenset(present), attributes=attributes, **present))
     return customers

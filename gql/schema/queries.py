@@ -12,6 +12,7 @@ import strawberry
 from strawberry.dataloader import DataLoader
 
 from domain.errors import InvalidInput, build_unknown_id
+from domain.identifiers import find_id
 from domain.model import AuditTarget, Permission
 from domain.model import Business as BusinessEntity
 from domain.money import find_exponent
@@ -255,7 +256,7 @@ class Query:
     @strawberry.field(permission_classes=[CanView], description="Every variable that a rule may use.")
     async def rule_variables(self, info: Info) -> list[RuleVariable]:
         business = await info.context.load_business()
-        return [RuleVariable.of(entity) for entity in list_rule_variables(business.currency)]
+        return [RuleVariable.of(entity) for entity in list_rule_variables(business.currency, business.attributes)]
 
     @strawberry.field(permission_classes=[CanView], description="A run; null where there is none of that id.")
     async def job(
@@ -337,14 +338,14 @@ class Query:
         self,
         info: Info,
         id: Annotated[strawberry.ID | None, strawberry.argument(description="Global id of the customer.")] = None,
-        external_id: Annotated[str | None, strawberry.argument(description="Customer id of the shop, exactly.")] = None,
+        external_id: Annotated[str | None, strawberry.argument(description="Customer id of the shop.")] = None,
     ) -> Customer | None:
         if (id is None) == (external_id is None):
             raise InvalidInput("customer needs exactly one of id and externalId", ("id",))
         if external_id is None:
             node = await find_node(info.context, str(id))
             return node if isinstance(node, Customer) else None
-        exact = external_id.replace("\0", " ")
+        exact = find_id(external_id.replace("\0", " "))
         record = await info.context.read(lambda unit: unit.customers.find_by_external_id(exact))
         return None if record is None else Customer.of(await info.context.load_business(), record)
 

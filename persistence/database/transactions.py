@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, Unavailable
-from domain.model import Actor, AuditTarget, Business, BusinessSettings
+from domain.model import Actor, AttributeKinds, AuditTarget, Business, BusinessSettings
 from domain.money import LARGEST
 from persistence.database.engines import BUSY_SECONDS, Database, is_busy, is_wrong_statement
 from persistence.tables import AuditEventRow, BusinessRow, to_optional_instant
@@ -130,6 +130,7 @@ def to_business(row: BusinessRow | Row[Any]) -> Business:
         row.change_number,
         to_optional_instant(row.history_from),
         from_micros(row.last_instant),
+        attributes=AttributeKinds.of(row.attributes or {}),
     )
 
 

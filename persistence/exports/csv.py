@@ -17,7 +17,7 @@ from domain.segments.member_export import MemberExport, MemberPage
 
 UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What no XML file may hold."""
-Cell = str | int | float | Decimal | datetime | None
+Cell = str | bool | int | float | Decimal | datetime | None
 
 
 def strip_unreadable(text: str) -> str:
@@ -35,7 +35,7 @@ def format_value(value: Cell) -> str:
         return format(value, "f")
     if isinstance(value, datetime):
         return format_instant(value)
-    return repr(value)
+    return repr(value).lower() if isinstance(value, bool) else repr(value)
 
 
 MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"

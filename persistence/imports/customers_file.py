@@ -1,89 +1,191 @@
 """A file of customers into the store, in batches that each commit whole. A row that is refused is named with its line
-and reason, and reading goes on."""
+and reason, and reading goes on. Columns that are attributes get their kind before any row is read: the one that was
+told, else the one that the business knows, else that of all values of the first rows."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from datetime import datetime
+from decimal import Decimal
+from itertools import islice
+from zoneinfo import ZoneInfo
 
-from domain.calendar import load_zone, read_instant
-from domain.customers.customers import Customers
-from domain.errors import InvalidInput
-from domain.imports.columns import (
-    RowFault,
-    check_encoding,
-    check_text,
-    count_noun,
-    describe_columns,
-    format_row,
-    normalise_header,
-    unquote_text,
+from domain.attributes import (
+    NEEDED,
+    describe_wrong_value,
+    find_kind_of_cells,
+    normalise_name,
+    read_cell,
+    read_number,
 )
+from domain.calendar import from_micros, load_zone
+from domain.customers.customers import Customers
+from domain.errors import InvalidInput, Names, Sentence
+from domain.identifiers import ROUNDED, IdFault, find_id, normalise_id
+from domain.imports.amounts import make_number_reader
+from domain.imports.columns import ATTRIBUTE, RowFault, check_encoding, check_text, format_row, unquote_text
+from domain.imports.dates import DateFault, DateReader
+from domain.imports.formats import SourceFormat
 from domain.imports.model import ImportSummary, describe_failure
-from domain.imports.rejects import RejectsSource, describe_kind, is_rejects_header
+from domain.imports.rejects import describe_kind
 from domain.imports.rows import PurchaseSource, RejectedRow
-from domain.model import Actor, Business, NewCustomer, WriteCounts
-from persistence.sources.csv import CsvSource
+from domain.model import (
+    PROFILE,
+    PROFILE_TEXTS,
+    Actor,
+    AttributeKind,
+    AttributeKinds,
+    AttributeValue,
+    Business,
+    NewCustomer,
+    WriteCounts,
+)
 
-FIELDS = {
-    "customerid": "external_id",
-    "customer": "external_id",
-    "clientid": "external_id",
-    "name": "name",
-    "email": "email",
-    "loyaltylevel": "loyalty_level",
-    "registeredat": "registered_at",
-}
 BATCH = 5_000
+SAMPLE = 500
+"""Rows by which the kind of an attribute is found."""
+NOTHING = frozenset({"", "NULL", "null", "NaN", "nan", "None", "\\N", "N/A", "n/a", "#N/A", "-"})
+"""What programs write where there is nothing, as they write it: Nan is a name."""
+NAME_PARTS = frozenset({"first_name", "last_name"})
+ACTOR = Actor("command line")
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeColumn:
+    """A column that is kept under a name of the business's own; `field` is what it was mapped to, `found` whether the
+    kind was found from the values."""
+
+    field: str
+    name: str
+    kind: AttributeKind
+    found: bool
+
+
+def clean_cell(cell: str) -> str:
+    """The text of a cell, empty where it says nothing."""
+    text = unquote_text(cell.strip())
+    return "" if text in NOTHING else text
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerReader:
+    """Makes customers of rows, whose texts are known by field, as the format says they are written."""
+
+    zone: ZoneInfo
+    dates: DateReader
+    numbers: Callable[[str], Decimal]
+    prefix: str
+    attributes: Sequence[AttributeColumn] = ()
+
+    @classmethod
+    def of(cls, file: "CustomersFile", time_zone: str) -> "CustomerReader":
+        """A reader of the file's rows for a business in that zone."""
+        form = file.form
+        dates = DateReader(
+            time_zone,
+            form.date_format,
+            typed=file.source.typed,
+            mixed=file.mixed_dates,
+            names=file.names,
+            file_zone=form.file_time_zone,
+            zones=form.zones,
+        )
+        numbers = make_number_reader(form.amount_form, file.names)
+        return cls(load_zone(time_zone), dates, numbers, form.customer_id_prefix or "")
+
+    def find_attributes(
+        self, fields: Sequence[str], rows: Sequence[Mapping[str, str]], known: AttributeKinds
+    ) -> list[AttributeColumn]:
+        """The attributes among the fields, with the kind that is told (`attribute:NAME:KIND`), known, or else found
+        from the rows; InvalidInput where two are of one name."""
+        columns: list[AttributeColumn] = []
+        for one in fields:
+            if one.startswith(ATTRIBUTE):
+                name, _, told = one.removeprefix(ATTRIBUTE).partition(":")
+                name = normalise_name(name)
+                if any(name == other.name for other in columns):
+                    raise InvalidInput(Sentence("{map}: two columns are the attribute {}", name), ("map",))
+                kind = AttributeKind(told) if told else known.customer.get(name)
+                cells = (clean_cell(row[one]) for row in rows)
+                found = kind or find_kind_of_cells(cells, self.read_value)
+                columns.append(AttributeColumn(one, name, found, kind is None))
+        return columns
+
+    def read(self, row: Mapping[str, str]) -> NewCustomer:
+        """The row's customer; RowFault with the reason of a refusal."""
+        try:
+            external_id = normalise_id(row["customer_id"], "the customer id")
+        except IdFault as fault:
+            raise RowFault(str(fault)) from fault
+        if not external_id:
+            raise RowFault("no customer")
+        values = {name: check_text(clean_cell(row[name]), name) or None for name in PROFILE_TEXTS if name in row}
+        given = {name for name in PROFILE if name in row}
+        if not NAME_PARTS.isdisjoint(row):
+            given.add("name")
+            parts = (clean_cell(row.get(name, "")) for name in ("first_name", "last_name"))
+            values["name"] = values.get("name") or check_text(" ".join(filter(None, parts)), "name") or None
+        phone = values.get("phone")
+        if phone is not None and ROUNDED.fullmatch(phone):
+            raise RowFault(f"phone {phone[:40]!r} is in scientific notation: digits are lost. Export it as text")
+        return NewCustomer(
+            f"{self.prefix}{external_id}",
+            registered_at=self._read_instant("registered_at", clean_cell(row.get("registered_at", ""))),
+            given=frozenset(given),
+            attributes={column.name: self._read_attribute(column, row[column.field]) for column in self.attributes},
+            **values,
+        )
+
+    def read_value(self, text: str, kind: AttributeKind) -> AttributeValue:
+        """The value of an attribute as the file writes it; ValueError where it is of another kind."""
+        if kind is AttributeKind.NUMBER:
+            return read_number(self.numbers(text))
+        return from_micros(self.dates(text)[0]) if kind is AttributeKind.INSTANT else read_cell(text, kind, self.zone)
+
+    def _read_instant(self, field: str, text: str) -> datetime | None:
+        try:
+            return from_micros(self.dates(text)[0]) if text else None
+        except DateFault as fault:
+            raise RowFault(f"{field}: {fault}") from fault
+
+    def _read_attribute(self, column: AttributeColumn, cell: str) -> AttributeValue | None:
+        text = check_text(clean_cell(cell), column.name)
+        if not text:
+            return None
+        try:
+            return self.read_value(text, column.kind)
+        except ValueError as error:
+            raise RowFault(describe_wrong_value(column.name, column.kind, text)) from error
 
 
 @dataclass(frozen=True, slots=True)
 class CustomersFile:
-    """A file whose header names customers."""
+    """A file of customers whose header is understood: `source` has the columns of fields, `notes` are what people
+    should know of it. Some of its dates are ISO 8601 beside the form that is told where they are `mixed_dates`."""
 
+    file: PurchaseSource
     source: PurchaseSource
-    places: dict[str, int]
+    form: SourceFormat
+    ignored: Sequence[str]
+    notes: list[str] = field(default_factory=list)
+    mixed_dates: bool = False
+    names: Names = str
 
-    @classmethod
-    def read(cls, file: Path) -> "CustomersFile":
-        """Look at the header before anything is written."""
-        source: PurchaseSource = CsvSource(file)
-        if is_rejects_header(source.header):
-            source = RejectsSource(source)
-        places: dict[str, int] = {}
-        for place, name in enumerate(source.header):
-            known = FIELDS.get(normalise_header(name))
-            if known is not None:
-                places.setdefault(known, place)
-        if "external_id" not in places:
-            raise InvalidInput(
-                f"Missing required columns: customer_id. Columns seen: {describe_columns(source.header)}."
-            )
-        return cls(source, places)
-
-    @property
-    def ignored(self) -> list[str]:
-        """The columns that are left out."""
-        return [name.strip() for place, name in enumerate(self.source.header) if place not in self.places.values()]
-
-    def read_customer(self, cells: Sequence[str], business: Business) -> NewCustomer:
-        """The row's customer; RowFault with the reason of a refusal."""
-        if len(cells) != len(self.source.header):
-            raise RowFault(f"the row has {count_noun(len(cells), 'cell')}, the header has {len(self.source.header)}")
-        check_encoding(cells)
-        values = {
-            name: check_text(unquote_text(cells[place].strip()), name) or None for name, place in self.places.items()
-        }
-        external_id = values.pop("external_id")
-        if external_id is None:
-            raise RowFault("no customer")
-        registered = values.pop("registered_at", None)
-        try:
-            at = None if registered is None else read_instant(registered, load_zone(business.time_zone))
-        except ValueError as error:
-            raise RowFault(f"registered_at {error}") from error
-        columns = frozenset(name for name in self.places if name != "external_id")
-        return NewCustomer(external_id, registered_at=at, given=columns, **values)
+    def _read_rows(self) -> Iterator[tuple[int, list[str], Mapping[str, str] | RowFault]]:
+        """Line, cells and texts by field of each row, or what is wrong with it."""
+        fields = self.source.header
+        for batch in self.source.read_batches():
+            for line, row, cells in zip(batch.lines, batch.rows, batch.raw or batch.rows, strict=True):
+                if not row:
+                    continue
+                try:
+                    if (fault := batch.faults.get(line)) is not None:
+                        raise RowFault(fault)
+                    check_encoding(cells)
+                except RowFault as fault:
+                    yield line, cells, fault
+                    continue
+                yield line, cells, dict(zip(fields, row, strict=True))
 
     async def import_into(
         self,
@@ -93,6 +195,17 @@ class CustomersFile:
         progress: Callable[[int], None],
     ) -> ImportSummary:
         """Import the rows; `reject` is told of each that is refused, `progress` how many were read."""
+        reader = CustomerReader.of(self, business.time_zone)
+        if any(one.startswith(ATTRIBUTE) for one in self.source.header):
+            first = islice((row for _, _, row in self._read_rows() if not isinstance(row, RowFault)), SAMPLE)
+            found = reader.find_attributes(self.source.header, list(first), business.attributes)
+            reader = replace(reader, attributes=found)
+            business = await customers.declare_attributes(business, {one.name: one.kind for one in found}, ACTOR)
+            self.notes.extend(
+                f"The attribute {one.name} is {NEEDED[one.kind]}, as its first values are."
+                for one in found
+                if one.found
+            )
         kinds = Counter[str]()
 
         def count(row: RejectedRow) -> None:
@@ -100,10 +213,12 @@ class CustomersFile:
             reject(row)
 
         batch = CustomerBatch(customers, business, count)
-        for line, cells in self.source.read_rows():
+        for line, cells, row in self._read_rows():
             batch.read += 1
             try:
-                item = self.read_customer(cells, business)
+                if isinstance(row, RowFault):
+                    raise row
+                item = reader.read(row)
             except RowFault as fault:
                 batch.refuse(line, format_row(cells), str(fault))
                 continue
@@ -111,7 +226,7 @@ class CustomersFile:
             progress(batch.read)
         await batch.flush()
         if batch.read == 0:
-            raise InvalidInput(f"No data found in {self.source.name}.")
+            raise InvalidInput(f"No data found in {self.file.name}.")
         done, failure = batch.counts, describe_failure(batch.read, kinds)
         return ImportSummary(batch.read, done.created, done.updated, done.unchanged, batch.rejected, failure=failure)
 
@@ -137,9 +252,10 @@ class CustomerBatch:
 
     async def take(self, line: int, text: str, item: NewCustomer) -> None:
         """Keep the row until its batch is full."""
-        if item.external_id in self.batch:
+        key = find_id(item.external_id)
+        if key in self.batch:
             self.counts = replace(self.counts, unchanged=self.counts.unchanged + 1)
-        self.batch[item.external_id] = (line, text, item)
+        self.batch[key] = (line, text, item)
         if len(self.batch) >= BATCH:
             await self.flush()
 
@@ -160,6 +276,4 @@ class CustomerBatch:
 
     async def _write(self, rows: Sequence[tuple[int, str, NewCustomer]]) -> WriteCounts:
         items = [item for _, _, item in rows]
-        return await self.customers.upsert(
-            self.business, items, Actor("command line"), limit=BATCH, known_only=self.known_only
-        )
+        return await self.customers.upsert(self.business, items, ACTOR, limit=BATCH, known_only=self.known_only)

@@ -279,6 +279,15 @@ def describe_error(error: BaseException) -> tuple[str, str]:
     return INTERNAL, f"The import ended with an error ({type(error).__name__})."
 
 
+def replace_names(portions: Iterable[StagedColumns], names: Mapping[str, str]) -> Iterator[StagedColumns]:
+    """The rows with one name for each customer, so that an order may be stated under several of them."""
+    for portion in portions:
+        if names:
+            yield portion._replace(customer=[names.get(name, name) for name in portion.customer])
+        else:
+            yield portion
+
+
 LOCK_SECONDS = 0.4
 """How long one write transaction is meant to take; how many orders that is, the ones before it show."""
 FEWEST, MOST = 500, 60_000
@@ -364,7 +373,9 @@ class PurchaseImporter:
         refused: list[RejectedRow] = []
         additions: Additions | None = None
         with connection.begin():
-            portions = put_together(plan.rows(refused.append))
+            names = merge.load_other_names(connection, self.business.id)
+        with connection.begin():
+            portions = put_together(replace_names(plan.rows(refused.append), names))
             read, near = stage(connection, portions, refused, lambda count: progress(Progress("reading", count, None)))
             if plan.stated is not None:
                 additions = Additions(connection, plan.stated(), plan.digest)

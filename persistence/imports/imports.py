@@ -162,6 +162,14 @@ class ImportStore:
         """Those that wait or are worked on, oldest first."""
         return await self._load_imports(job.c.status.in_(ACTIVE))
 
+    async def find_half_undone(self) -> int | None:
+        """An import that is being taken back, or whose undo died."""
+        column = purchase_import.c
+        begun = (column.undo_begun_at.is_not(None), column.undone_at.is_(None))
+        statement = select(func.min(column.id)).where(column.business_id == self.business_id, *begun)
+        found: int | None = await self.session.scalar(statement)
+        return found
+
     async def acquire(self, import_id: int, owner: str, now: datetime) -> Job | None:
         """Hold one that waits or whose lease has expired, None where it is not free. Its days are those of the time
         zone that the business has now."""

@@ -26,6 +26,8 @@ FRAGMENT = """line BIGINT PRIMARY KEY, last BIGINT, order_id {text} NOT NULL, cu
 REJECTED = "line BIGINT PRIMARY KEY, text {text}, reason {text} NOT NULL, order_id {text}, kind {text}"
 REJECTED_COLUMNS = (*RejectedRow._fields, "kind")
 LINE_COLUMNS = FragmentLine._fields
+PLAIN_FIELDS, PLAIN_COLUMNS = Fragment._fields[:-4], LINE_COLUMNS[:-3]
+"""Without goods and attributes."""
 
 # Orders that need a second look, with the fragment that says whose they are.
 MENDED = """INSERT INTO mended (order_id, first_line) SELECT order_id, MIN(line) FROM fragment GROUP BY order_id
@@ -126,10 +128,11 @@ def stage(
     rows = repeated = 0
     orders: list[tuple[object, ...]] = []
     lines: list[tuple[object, ...]] = []
+    rich = False
 
     def keep() -> None:
-        load(connection, "fragment", Fragment._fields, orders)
-        load(connection, "incoming_line", LINE_COLUMNS, lines)
+        load(connection, "fragment", Fragment._fields if rich else PLAIN_FIELDS, orders)
+        load(connection, "incoming_line", LINE_COLUMNS if rich else PLAIN_COLUMNS, lines)
         rejected = [(*row, describe_kind(row.reason)) for row in refused]
         load(connection, "rejected", REJECTED_COLUMNS, rejected)
         orders.clear()
@@ -137,6 +140,10 @@ def stage(
         refused.clear()
 
     for portion in portions:
+        if portion.rich != rich:
+            rows += len(refused)
+            keep()
+            rich = portion.rich
         rows += portion.rows
         repeated += portion.repeated
         orders += portion.orders

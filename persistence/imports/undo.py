@@ -25,12 +25,15 @@ from persistence.tables import AuditEventRow, PurchaseImportRow, import_range, p
 STEP = 4_000
 """Customer ids that are looked at in one transaction."""
 UNKNOWN = """c.business_id = :business AND c.id BETWEEN :low AND :high AND NOT c.erased
-    AND c.name IS NULL AND c.email IS NULL AND c.loyalty_level IS NULL AND c.registered_at IS NULL"""
+    AND c.name IS NULL AND c.email IS NULL AND c.phone IS NULL AND c.country IS NULL AND c.city IS NULL
+    AND c.loyalty_level IS NULL AND c.registered_at IS NULL AND NOT EXISTS (SELECT 1 FROM customer_attribute a
+    WHERE a.business_id = :business AND a.customer_id = c.id) AND c.merged_into IS NULL
+    AND NOT EXISTS (SELECT 1 FROM customer o WHERE o.business_id = :business AND o.merged_into = c.id)"""
 NO_PURCHASE = """NOT EXISTS (SELECT 1 FROM purchase p WHERE p.business_id = :business AND p.customer_id = c.id)"""
 NO_MEMBERSHIP = "NOT EXISTS (SELECT 1 FROM membership m WHERE m.business_id = :business AND m.customer_id = c.id)"
 BARE = f"SELECT c.id, c.external_id FROM customer c WHERE {UNKNOWN} AND {NO_PURCHASE} AND {NO_MEMBERSHIP}"
 EMPTY = f"""SELECT COUNT(*) FROM customer c WHERE c.business_id = :business AND c.id BETWEEN :low AND :high
-    AND {NO_PURCHASE}"""
+    AND c.merged_into IS NULL AND {NO_PURCHASE}"""
 # Of such a customer only the external id can be searched for.
 FORGET_TERM = "DELETE FROM customer_term WHERE business_id = :business AND term = :term AND customer_id = :customer"
 TABLES = (("customer_label", "customer_id"), ("customer_metrics", "customer_id"), ("customer", "id"))
@@ -150,8 +153,10 @@ class ImportUndo:
                 if row.undo_begun_at is None:
                     self._refuse_changed(connection, row, spans)
                 summary = UndoSummary(**(row.undo or {}))
-                total = self._prepare(connection)
             self._begin(connection)
+            # From here on no customers are merged, so whoever has purchases of it now has them until the end.
+            with connection.begin():
+                total = self._prepare(connection)
             summary = self._take_back(connection, summary, total, progress)
             summary = self._remove_customers(connection, customers, summary)
             return self._finish(connection, storefronts, summary, actor)

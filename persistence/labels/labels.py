@@ -44,7 +44,7 @@ from persistence.database.transactions import (
 from persistence.jobs import ADD_LABEL_STATE
 from persistence.labels.classifiers import Overlay
 from persistence.labels.sql import select_labels
-from persistence.tables import BusinessRow, LabelStateRow, customer, customer_label, customer_metrics
+from persistence.tables import PRESENT, BusinessRow, LabelStateRow, customer, customer_label, customer_metrics
 
 RANGE = 10_000
 """Customer ids decided at a time: few enough that what is sorted stays in the cache."""
@@ -84,7 +84,7 @@ class DecidedLabels:
 
     def load_parts(self) -> Generator[Sequence[Sequence[str | None]], None, None]:
         """External id, frequency, spending, category and what classifiers of one's own add, of every customer who was
-        not erased, by external id."""
+        neither erased nor merged, by external id."""
         source: FromClause = customer.outerjoin(labelled, labelled.c.customer_id == customer.c.id)
         shown: list[ColumnElement[Any]] = [labelled.c[name] for name in DIMENSIONS]
         if self.some:
@@ -97,7 +97,7 @@ class DecidedLabels:
         statement = (
             select(customer.c.external_id, *shown)
             .select_from(source)
-            .where(customer.c.business_id == self.business_id, ~customer.c.erased)
+            .where(customer.c.business_id == self.business_id, PRESENT)
             .order_by(customer.c.external_id)
             .execution_options(yield_per=FETCHED)
         )

@@ -19,7 +19,7 @@ from domain.calendar import Clock
 from domain.classification.pipeline import ImportedRows
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Sentence
 from domain.imports.formats import SourceFormat
 from domain.imports.model import ImportSummary
 from domain.imports.presets import PURCHASES
@@ -213,6 +213,10 @@ class FileSource(RunSource):
     def _import_whole(self, mark: FileMark | None, change: int) -> ImportedRows:
         source = self._open_source()
         opened = open_purchases(source, self.business, self.options, database=self.database)
+        if opened.form.append_lines:
+            # A file that goes on would be added with all that it held before.
+            message = Sentence("{append_lines} is for imports: what is classified or watched states orders completely")
+            raise InvalidInput(message, ("append_lines",))
         summary = self._run_import(opened, opened.read_rows, None if mark is None else mark.digest)
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {opened.name}.")

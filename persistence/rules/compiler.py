@@ -38,7 +38,7 @@ from domain.rules import tree
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import HALF
 from domain.rules.tree import Collection, Condition, Literal, Op, Value, Variable, get_kind, may_be_missing, walk
-from domain.rules.variables import LINES, OF_EVERY_STATUS, Kind
+from domain.rules.variables import ATTRIBUTE, LINES, OF_EVERY_STATUS, Kind
 from persistence.customers import JOINED
 from persistence.database import dialects as sql
 from persistence.database.dialects import Expression, FalseIfNull, NotDistinct, bind_double, to_double
@@ -129,7 +129,7 @@ class RuleCompiler:
         return name
 
     def _is_derived(self, variable: Variable) -> bool:
-        return self._list is None and variable.name in DERIVED
+        return self._list is None and (variable.name in DERIVED or variable.name.startswith(ATTRIBUTE))
 
     def _measure_weight(self, node: Value) -> int:
         match node:
@@ -167,7 +167,7 @@ class RuleCompiler:
     @visit.register
     def visit_variable(self, node: Variable) -> Expression:
         if self._list is None:
-            return self.variables.express_customer_variable(node.name)
+            return self.variables.express_customer_variable(node.name, node.kind)
         return self.variables.express_element_variable(node.name, self._list)
 
     @visit.register

@@ -43,7 +43,7 @@ from domain.money import MILLIONTHS
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import ORDERS
 from domain.rules.tree import Op
-from domain.rules.variables import LINES
+from domain.rules.variables import ATTRIBUTE, LINES, Kind
 from persistence.database.dialects import (
     Append,
     AtLeast,
@@ -60,19 +60,37 @@ from persistence.database.dialects import (
 )
 from persistence.labels.sql import has_category_share
 from persistence.reports.windows import add_up, build_window_conditions, score_recency
-from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line, storefront
+from persistence.tables import (
+    WITH_BOUGHT,
+    customer,
+    customer_attribute,
+    customer_metrics,
+    purchase,
+    purchase_line,
+    storefront,
+)
 
 metrics = customer_metrics.c
 OWN: Mapping[str, ColumnElement[Any]] = {
     "external_id": customer.c.external_id,
     "name": customer.c.name,
     "email": customer.c.email,
+    "phone": customer.c.phone,
+    "country": customer.c.country,
+    "city": customer.c.city,
     "loyalty_level": customer.c.loyalty_level,
     "registered_at": customer.c.registered_at,
     "erased": customer.c.erased,
     "first_purchase_at": metrics.first_at,
     "last_purchase_at": metrics.last_at,
 }
+VALUES: Mapping[Kind, ColumnElement[Any]] = {
+    Kind.TEXT: customer_attribute.c.text,
+    Kind.NUMBER: customer_attribute.c.number,
+    Kind.BOOLEAN: customer_attribute.c.flag,
+    Kind.INSTANT: customer_attribute.c.instant,
+}
+"""Where an attribute of each kind stands."""
 COMPARE: Mapping[Op, Callable[..., Expression]] = {
     Op.LESS: Less,
     Op.AT_MOST: AtMost,
@@ -162,11 +180,23 @@ class Variables:
         }
         return columns[name]
 
-    def express_customer_variable(self, name: str) -> Expression:
+    def express_customer_variable(self, name: str, kind: Kind) -> Expression:
+        if name.startswith(ATTRIBUTE):
+            return self._select_attribute(name.removeprefix(ATTRIBUTE), kind)
         if name in OWN:
             return OWN[name]
         whole = self.get_whole_column(name, None)
         return whole.expression if whole is not None else DERIVED[name](self)
+
+    def _select_attribute(self, name: str, kind: Kind) -> Expression:
+        """The value of an attribute, looked up by its key."""
+        column = customer_attribute.c
+        statement = select(VALUES[kind]).where(
+            column.business_id == self.business_id,
+            column.customer_id == customer.c.id,
+            column.name == bindparam(None, name, type_=column.name.type, unique=True),
+        )
+        return statement.correlate(customer, customer_metrics).scalar_subquery()
 
     def average_order_value(self) -> Expression:
         """Rounded half-even to the minor unit."""

@@ -1,6 +1,7 @@
 """Questions about rules over all customers, each one statement: how many match, who would enter and leave, which rules
-hold, how segments overlap. A stored segment that a rule names stands for its open memberships; who was erased belongs
-to no segment and is left out. In a unit of one moment the memberships are those of that moment."""
+hold, how segments overlap. A stored segment that a rule names stands for its open memberships; who was erased, or
+merged into another, belongs to no segment and is left out. In a unit of one moment the memberships are those of that
+moment."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -26,11 +27,11 @@ from domain.rules.context import RuleContext
 from domain.rules.tree import Condition, walk
 from domain.segments.customer_facts import build_rule_context
 from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Unit
-from persistence.customers import COLUMNS, JOINED, PRESENT, to_record
+from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import Expression, Negation
 from persistence.rules.compiler import Lookup, RuleCompiler, select_matching, select_members
 from persistence.segments.memberships import build_present_conditions, covers
-from persistence.tables import customer, membership, segment
+from persistence.tables import PRESENT, customer, membership, segment
 
 MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 4000
 """Of one statement; PostgreSQL bounds its columns and both databases its parameters."""

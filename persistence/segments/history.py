@@ -60,18 +60,18 @@ class HistoryStore:
 
     async def load_change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of many lists, in the order of the keys."""
-        lists = []
-        for which, request in keys:
+        lists, places = [], []
+        for place, (which, request) in enumerate(keys):
             after = None if request.after is None else Place.read(request.after)
-            lists += [self._select_ends(kind, which, after, request.size + 1) for kind in KINDS]
-        rows = await fetch_lists(self.connection, lists)
+            parts = self._select_ends(which, after, request.size + 1)
+            lists += parts
+            places += [place] * len(parts)
+        rows_by_key: list[list[Any]] = [[] for _ in keys]
+        for place, rows in zip(places, await fetch_lists(self.connection, lists), strict=True):
+            rows_by_key[place] += rows
         return [
-            build_page(
-                _sort_changes((*left, *entered))[: request.size + 1],
-                request,
-                lambda change: Place.of(change).position,
-            )
-            for (_, request), left, entered in zip(keys, rows[::2], rows[1::2], strict=True)
+            build_page(_sort_changes(rows)[: request.size + 1], request, lambda change: Place.of(change).position)
+            for (_, request), rows in zip(keys, rows_by_key, strict=True)
         ]
 
     async def load_changes_after(self, place: Place, segment_id: int | None, size: int) -> list[MembershipChange]:
@@ -94,7 +94,7 @@ class HistoryStore:
             same = (line.at, line.segment_id) == (place.at, place.segment_id)
             at = from_micros(line.at)
             which = ChangeList(line.segment_id, None, at, from_micros(line.at + 1))
-            lists += [self._select_ends(kind, which, place if same else None, size) for kind in KINDS]
+            lists += self._select_ends(which, place if same else None, size)
             # Of the line that the place is in nobody knows how much is left.
             known += 0 if same else line.size
             if known >= size:
@@ -121,7 +121,8 @@ class HistoryStore:
             else:
                 size = func.count().label("size")
                 parts = [
-                    select(size).where(*self._build_conditions(which), at.is_not(None), *_build_bounds(at, bounds))
+                    select(size).where(*conditions, at.is_not(None), *_build_bounds(at, bounds))
+                    for conditions in self._build_conditions(which)
                     for _, at, _ in ENDS
                 ]
             counts += parts
@@ -176,15 +177,36 @@ class HistoryStore:
             sizes[key] = points
         return sizes
 
-    def _build_conditions(self, which: ChangeList) -> list[ColumnElement[bool]]:
+    def _build_conditions(self, which: ChangeList) -> list[list[ColumnElement[bool]]]:
+        """Whose memberships the list is of: where it is a customer's, also of those who were merged into it. No
+        membership meets two of the conditions, and each has an index of its own."""
         conditions = [membership.c.business_id == self.business_id]
         if which.segment_id is not None:
             conditions.append(membership.c.segment_id == which.segment_id)
-        if which.customer_id is not None:
-            conditions.append(Selective(membership.c.customer_id == which.customer_id))
-        return conditions
+        if which.customer_id is None:
+            return [conditions]
+        merged = (customer.c.business_id == self.business_id, customer.c.merged_into == which.customer_id)
+        return [
+            [*conditions, Selective(membership.c.customer_id == which.customer_id)],
+            [*conditions, *merged, Selective(membership.c.customer_id == customer.c.id)],
+        ]
 
-    def _select_ends(self, kind: ChangeKind, which: ChangeList, after: Place | None, size: int) -> Select[Any]:
+    def _select_ends(self, which: ChangeList, after: Place | None, size: int) -> list[Select[Any]]:
+        """The first of what the list holds after the place, as lists that together have them."""
+        return [
+            self._select_kind(kind, conditions, which, after, size)
+            for conditions in self._build_conditions(which)
+            for kind in KINDS
+        ]
+
+    def _select_kind(
+        self,
+        kind: ChangeKind,
+        conditions: Sequence[ColumnElement[bool]],
+        which: ChangeList,
+        after: Place | None,
+        size: int,
+    ) -> Select[Any]:
         _, at, by = next(end for end in ENDS if end[0] is kind)
         number = KINDS.index(kind)
         bounds = [None if end is None else to_micros(end) for end in (which.since, which.until)]
@@ -196,7 +218,7 @@ class HistoryStore:
             literal(number).label("kind"),
             membership.c.source,
             by.label("by"),
-        ).where(*self._build_conditions(which), at.is_not(None), *_build_bounds(at, bounds))
+        ).where(*conditions, at.is_not(None), *_build_bounds(at, bounds))
         if after is not None:
             # The first condition alone is what an index can be entered with.
             here = tuple_(*(literal(part) for part in (after.at, after.segment_id, after.customer_id)))

@@ -5,6 +5,7 @@ last calculation are those of that moment."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -23,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros, to_micros
 from domain.errors import fold_text
-from domain.model import Business
+from domain.model import AttributeKinds, Business
 from domain.pages import Page, PageRequest, build_page
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
@@ -98,6 +99,7 @@ class SegmentStore:
         self.session = session
         self.business_id = business.id
         self.as_of = business.as_of
+        self.to_segment = partial(to_segment, attributes=business.attributes)
 
     async def load_page(
         self, request: PageRequest, where: SegmentFilter, sort: SegmentSort, reverse: bool
@@ -110,7 +112,7 @@ class SegmentStore:
             return apply_keyset(statement, value, segment.c.id, request, reverse)
 
         rows = await self._load_rows(build_select)
-        return build_page(rows, request, lambda row: (row.sort_value, row.id)).map(to_segment)
+        return build_page(rows, request, lambda row: (row.sort_value, row.id)).map(self.to_segment)
 
     async def count(self, where: SegmentFilter) -> int:
         statement = select(func.count()).select_from(segment).where(*self._build_conditions(where))
@@ -121,14 +123,14 @@ class SegmentStore:
         where = self._build_conditions(SegmentFilter(kind=SegmentKind.AUTOMATIC if automatic else None))
         order = (segment.c.name_sort, segment.c.id)
         rows = await self._load_rows(lambda columns: columns.select().where(*where).order_by(*order))
-        return [to_segment(row) for row in rows]
+        return [self.to_segment(row) for row in rows]
 
     async def get(self, segment_id: int) -> Segment | None:
         """The one of that id, where it is not deleted."""
         if self.as_of is not None:
             return (await self.find_by_ids([segment_id])).get(segment_id)
         row = await self.session.get(SegmentRow, (self.business_id, segment_id), populate_existing=True)
-        return None if row is None or row.deleted_at is not None else to_segment(row)
+        return None if row is None or row.deleted_at is not None else self.to_segment(row)
 
     async def find_by_ids(self, ids: Sequence[int], *, deleted: bool = False) -> Mapping[int, Segment]:
         """Those that exist; deleted ones too where asked."""
@@ -136,14 +138,16 @@ class SegmentStore:
         if not deleted:
             where.append(segment.c.deleted_at.is_(None))
         return {
-            row.id: to_segment(row) for row in await self._load_rows(lambda columns: columns.select().where(*where))
+            row.id: self.to_segment(row)
+            for row in await self._load_rows(lambda columns: columns.select().where(*where))
         }
 
     async def find_by_keys(self, keys: Sequence[str]) -> Mapping[str, Segment]:
         """Those that exist and are not deleted."""
         where = (*self._build_conditions(SegmentFilter()), segment.c.key.in_([key for key in keys if is_storable(key)]))
         return {
-            row.key: to_segment(row) for row in await self._load_rows(lambda columns: columns.select().where(*where))
+            row.key: self.to_segment(row)
+            for row in await self._load_rows(lambda columns: columns.select().where(*where))
         }
 
     async def add(self, new: NewSegment, at: datetime) -> Segment:
@@ -219,8 +223,8 @@ class SegmentStore:
         return conditions
 
 
-def to_segment(row: Any) -> Segment:
-    """The entity of a row of the whole table."""
+def to_segment(row: Any, attributes: AttributeKinds) -> Segment:
+    """The entity of a row of the whole table, of a business with these attributes."""
     box = None if row.rfm_min is None else RfmConfig(row.rfm_min, row.rfm_max)
     criteria = None if row.criteria is None else SegmentCriteria.of_json(row.criteria)
     return Segment(
@@ -231,7 +235,7 @@ def to_segment(row: Any) -> Segment:
         kind=SegmentKind(row.kind),
         is_dynamic=bool(row.is_dynamic),
         is_rfm=bool(row.is_rfm),
-        definition=Definition(row.rules, criteria, box),
+        definition=Definition(row.rules, criteria, box, attributes),
         schedule=row.schedule,
         version=row.version,
         created_at=from_micros(row.created_at),

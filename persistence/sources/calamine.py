@@ -1,5 +1,5 @@
 """Rows from a sheet of a workbook by calamine, which is many times faster than the reader of `xlsx.py` and holds the
-sheet in memory: .xlsx up to a size and where it is written as usual, .ods and .xls. What it would read otherwise than
+sheet in memory: .xlsx up to a size and where it is written as usual, and .ods. What it would read otherwise than
 that reader is left to that one."""
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +11,8 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Shee
 from domain.errors import InvalidInput
 from domain.imports.sources import PLAIN, FileForm
 from persistence.sources.headers import RateHeader, SourceFile, rate_plainly
-from persistence.sources.sheets import EXACT, MergedRange, SheetSource
-from persistence.sources.workbook_parts import Kind, SheetScan, check_package, scan_ods, scan_old, scan_xlsx
+from persistence.sources.sheets import EXACT, SheetSource
+from persistence.sources.workbook_parts import Kind, SheetScan, check_package, is_usual, scan_ods, scan_xlsx
 
 FAULTS = (CalamineError, OSError, OverflowError, ValueError)
 PANIC = "PanicException"
@@ -41,8 +41,10 @@ class CalamineSource(SheetSource):
     def __init__(self, path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> None:
         super().__init__(path, form)
         self.kind = check_package(path)
-        # These are unpacked whole when they are opened.
-        scan = self._check_scan({Kind.ODS: scan_ods, Kind.OLD: scan_old}.get(self.kind, _scan_nothing)(path))
+        # It is unpacked whole when it is opened.
+        scan = self._check_scan(scan_ods(path)) if self.kind is Kind.ODS else None
+        if self.kind is Kind.XLSX and not is_usual(path):
+            raise Unfit
         book = self._call(lambda: CalamineWorkbook.from_path(str(path)))
         shown = [
             (one.name, one.visible == SheetVisibleEnum.Visible)
@@ -50,13 +52,9 @@ class CalamineSource(SheetSource):
             if one.typ == SheetTypeEnum.WorkSheet
         ]
         self.sheet = self._choose_sheet(form.sheet, shown)
-        if self.kind is Kind.XLSX:
-            scan = self._check_scan(scan_xlsx(path, self.sheet))
+        scan = scan or self._check_scan(scan_xlsx(path, self.sheet))
         self.held: CalamineSheet = self._call(lambda: book.get_sheet_by_name(self.sheet))
-        self.merged = scan.merged.get(self.sheet) or [
-            MergedRange(top + 1, left, bottom + 1, right)
-            for (top, left), (bottom, right) in self.held.merged_cell_ranges or ()
-        ]
+        self.merged = scan.merged.get(self.sheet, ())
         self._find_header(form, rate_header)
 
     def read_values(self, width: int) -> Iterator[tuple[int, Sequence[Any]]]:
@@ -105,12 +103,4 @@ class CalamineSource(SheetSource):
     def _explain(self) -> Exception:
         if self.kind is Kind.XLSX:
             return Unfit()
-        if self.kind is Kind.OLD:
-            return InvalidInput(
-                f"{self.name} is an old or an encrypted Excel workbook. Save it as .xlsx without a password."
-            )
         return InvalidInput(f"{self.name} is damaged, or not a workbook.")
-
-
-def _scan_nothing(_: Path) -> SheetScan:
-    return SheetScan({}, True)

@@ -115,7 +115,8 @@ def find_encoding(told: str | None, samples: Sequence[bytes], name: str) -> tupl
         return known, [says] if odd else []
     if wide is not None:
         return wide, [f"Read as {wide.upper().removesuffix('-LE').removesuffix('-BE')} without a mark."]
-    lines = [line for sample in samples for line in LINE.findall(sample) if not line.isascii()]
+    doubtful = [sample for sample in samples if not sample.isascii()]
+    lines = [line for sample in doubtful for line in LINE.findall(sample) if not line.isascii()]
     bad = [line for line in lines if not _is_utf8(line)]
     if 2 * len(bad) <= len(lines):
         return UTF8, []
@@ -183,14 +184,12 @@ def _list_likely(text: bytes) -> Iterator[str]:
     from charset_normalizer import from_bytes
 
     names = {codecs.lookup(CODECS[name]).name.replace("-", "_"): name for name in DETECTED}
-    matches = from_bytes(text, cp_isolation=list(names), threshold=0.5, enable_fallback=False)
-    seen = dict.fromkeys(
-        name
-        for match in matches
-        for codec, name in names.items()
-        if codec in (match.encoding, *match.could_be_from_charset)
-    )
-    yield from seen
+    chaos: dict[str, float] = {}
+    for match in from_bytes(text, cp_isolation=list(names), threshold=0.5, enable_fallback=False):
+        for codec in (match.encoding, *match.could_be_from_charset):
+            # What differs by less is no likelier, and then the more usual comes first.
+            chaos.setdefault(codec, round(match.chaos, 1))
+    yield from (names[codec] for codec in sorted(names, key=lambda one: chaos.get(one, 1.0)) if codec in chaos)
 
 
 class RecodedStream:

@@ -190,5 +190,6 @@ def _read_rows(lines: Sequence[str], delimiter: str, quote: str) -> list[Row]:
 
 
 def _is_names(cells: Sequence[str]) -> bool:
-    said = trim_cells(list(cells))
-    return all(LETTER.search(cell) and not NUMBER.fullmatch(cell.strip()) for cell in said)
+    """Whether all that is said are words; a column may have no name."""
+    said = [cell.strip() for cell in cells if cell.strip()]
+    return bool(said) and all(LETTER.search(cell) and not NUMBER.fullmatch(cell) for cell in said)

@@ -126,5 +126,5 @@ def _ask_encoding(error: InvalidInput) -> Doubt | None:
     candidates = read_candidates(error)
     if not candidates:
         return None
-    choices = [Choice(f"{name}: {word}", {"encoding": name}) for name, word in candidates]
+    choices = [Choice(f"{name}: {word}", {"encoding": name}) for name, word in candidates.items()]
     return Doubt("encoding", "The file is not UTF-8. In which encoding is it written?", tuple(choices))

@@ -25,16 +25,16 @@ from domain.imports.arranged import ArrangedSource
 from domain.imports.columns import REJECT_COLUMNS, Columns, format_row
 from domain.imports.dates import DateFault, DateReader, find_readings
 from domain.imports.formats import ROW, SourceFormat, Term
-from domain.imports.header import make_rater, resolve_purchases
+from domain.imports.header import make_rater, resolve_customers, resolve_purchases
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
-from domain.imports.presets import PURCHASES, Preset, find_preset, load_presets, match_preset
+from domain.imports.presets import CUSTOMERS, PURCHASES, Preset, find_preset, load_presets, match_preset
 from domain.imports.rejects import RejectsSource, is_rejects_header
 from domain.imports.rows import AMOUNT_TERMS, PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
 from domain.imports.sources import PLAIN, Collection, FileForm, Place
 from domain.model import Business, NewCustomer
 from domain.money import find_exponent
 from persistence.database.engines import Database
-from persistence.imports.customers_file import CustomerBatch
+from persistence.imports.customers_file import CustomerBatch, CustomersFile
 from persistence.sources.appended import forget_state, read_data_version, read_state, write_state
 from persistence.sources.calamine import open_workbook
 from persistence.sources.csv import CsvSource
@@ -42,7 +42,7 @@ from persistence.sources.documents import DocumentSource, is_json
 from persistence.sources.headers import RateHeader, SourceFile, rate_plainly
 from persistence.sources.packing import ZIP_MAGIC, is_package
 from persistence.sources.spill import CountedRows, OrderAmounts
-from persistence.sources.workbook_parts import OLD_MAGIC
+from persistence.sources.xls import XlsSource
 from persistence.tables import purchase_import
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def _describe_unreadable(path: Path) -> str:
     return f"{path} cannot be read as the MongoDB settings. Remove it and run: segments settings apply FILE"
 
 
+OLD_MAGIC = b"\xd0\xcf\x11\xe0"
+"""Workbooks of Excel 97 to 2003, and all that are encrypted."""
 DOCUMENT = ("document",)
 """The header of what has documents and no columns; such are mended where they are."""
 LONGEST_HEADER = 1 << 16
@@ -111,7 +113,9 @@ def open_file(path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate
                 magic = file.read(4)
         except OSError as error:
             raise InvalidInput(f"No data found in {path.name}.") from error
-    if magic == OLD_MAGIC or (magic == ZIP_MAGIC and is_package(path)):
+    if magic == OLD_MAGIC:
+        return XlsSource(path, form, rate_header)
+    if magic == ZIP_MAGIC and is_package(path):
         return open_workbook(path, form, rate_header)
     if form.sheet is not None:
         raise InvalidInput(Sentence("{sheet} is for workbooks, and {} is none", path.name), ("sheet",))
@@ -321,6 +325,38 @@ def open_purchases(
     return replace(purchases, header=header, mixed_dates=mixed, stated=stated)
 
 
+def open_customers(
+    path: Path, business: Business, form: SourceFormat, names: Names = str, database: Database | None = None
+) -> CustomersFile:
+    """The same of a file of customers. What the business has settled under `import` is about its purchases and says
+    nothing here."""
+    if form.name is not None:
+        form = form.build_on(load_format(database, business, form.name))
+    if form.preset is not None:
+        form = add_preset(form, find_preset(form.preset, CUSTOMERS))
+    form.check_agreement()
+    rate = make_header_rater(form)
+    opened = open_rejects(path) or open_file(path, form.file_form, rate)
+    notes = list(getattr(opened, "notes", ()))
+    mixed = is_rejects_header(opened.header)
+    if mixed:
+        opened = RejectsSource(opened)
+    if form.preset is None and form.name is None and (preset := match_preset(opened.header, CUSTOMERS)) is not None:
+        before, form = form.file_form, add_preset(form, preset)
+        if not mixed and form.file_form != before:
+            again = open_file(path, form.file_form, rate)
+            opened, notes = again, list(again.notes)
+        notes.append(f"Read as {preset.title} (preset {preset.name}).")
+    layout = resolve_customers(opened.header, form)
+    arranged = ArrangedSource(opened, layout, form, business.currency)
+    if "registered_at" in layout.fields and not form.date_format:
+        place, sample = arranged.columns.places["registered_at"], read_sample(arranged)
+        # A customer is one without it, too: what no form could read is left to its row.
+        if any(find_readings(cells[place].strip()) for cells in sample if cells):
+            refuse_guesses(opened.name, arranged.columns, business, sample, "registered_at")
+    return CustomersFile(opened, arranged, form, layout.ignored, [*notes, *layout.notes], mixed, names)
+
+
 def read_sample(source: PurchaseSource) -> list[list[str]]:
     """The first rows of a source."""
     with suppress(StopIteration), closing(source.read_batches()) as batches:
@@ -328,9 +364,11 @@ def read_sample(source: PurchaseSource) -> list[list[str]]:
     return []
 
 
-def refuse_guesses(name: str, columns: Columns, business: Business, sample: Sequence[Sequence[str]]) -> None:
+def refuse_guesses(
+    name: str, columns: Columns, business: Business, sample: Sequence[Sequence[str]], of: str = "purchase_date"
+) -> None:
     """InvalidInput where none of the first dates is ISO 8601 and their form has to be told, or nobody knows it."""
-    place, width = columns.places["purchase_date"], columns.width
+    place, width = columns.places[of], columns.width
     dates = [cells[place].strip() for cells in sample if len(cells) == width]
     reader = DateReader(business.time_zone, None)
     forms: set[str] | None = None

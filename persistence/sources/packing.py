@@ -63,9 +63,10 @@ def open_bytes(path: Path, report: Callable[[int], None]) -> Iterator[BinaryIO]:
         elif magic == ZIP_MAGIC:
             try:
                 package = zipfile.ZipFile(raw)
-            except (*DAMAGE, ValueError) as error:
+                file = package.open(_find_only_file(package, path.name))
+            except (*DAMAGE, ValueError, NotImplementedError, RuntimeError) as error:
                 raise InvalidInput(f"{path.name} is damaged, or not a zip file.") from error
-            with package, package.open(_find_only_file(package, path.name)) as file:
+            with package, file:
                 raw.report = report
                 yield cast(BinaryIO, file)
         else:

@@ -30,7 +30,9 @@ NEAR = 1000
 """Rows after the first that says anything among which the header is looked for."""
 EXACT = 1e15
 """Whole numbers of a sheet are exact below."""
-MERGED = Sentence("the row has merged cells, whose value stands in the first alone: give {fill_down}, or unmerge them")
+MERGED = Sentence(
+    "the row has merged cells, whose value stands in the first of them alone: give {fill_down}, or unmerge them"
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -178,22 +180,19 @@ class _Merges:
         return bool(self.waiting or self.open)
 
     def cover(self, line: int, cells: list[str], width: int, fill: bool) -> bool:
-        """Fill the cells that are merged with one that says something, or say whether there are such."""
+        """Fill the cells that are merged with one that says something; else say whether the row has such, the row of
+        that one included: nobody knows which rows an order has of which cells are merged."""
         self.open = [(one, text) for one, text in self.open if one.bottom >= line]
         while self.waiting and self.waiting[0].top <= line:
             one = self.waiting.popleft()
-            if one.top == line and one.left < width and cells[one.left]:
+            right = min(one.right, width - 1)
+            spans = one.bottom > line or right > one.left
+            if one.top == line and one.left < width and spans and cells[one.left]:
                 self.open.append((one, cells[one.left]))
-        covered = False
-        for one, text in self.open:
+        for one, text in self.open if fill else ():
             for place in range(one.left, min(one.right + 1, width)):
-                if (line, place) == (one.top, one.left):
-                    continue
-                if fill:
-                    cells[place] = text
-                else:
-                    covered = True
-        return covered
+                cells[place] = text
+        return bool(self.open) and not fill
 
 
 def is_clean(rows: list[list[str]]) -> bool:

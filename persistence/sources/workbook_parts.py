@@ -2,7 +2,6 @@
 sheet, how far a sheet reaches, which of its cells are merged, and whether anything in it is unusual."""
 
 import re
-import struct
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,8 +16,6 @@ from domain.errors import InvalidInput
 from persistence.sources.packing import DAMAGE, MAXIMUM_RATIO, RATIO_FROM
 from persistence.sources.sheets import MergedRange
 
-OLD_MAGIC = b"\xd0\xcf\x11\xe0"
-"""Workbooks of Excel 97 to 2003, and all that are encrypted."""
 MAXIMUM_UNPACKED = 4 << 30
 MAXIMUM_SHARED = 256 << 20
 """Bytes of the texts that cells share, which are held in memory."""
@@ -29,13 +26,16 @@ HELD_CELLS = 10_000_000
 """Places, with or without a cell, that may be held: from the first to the last cell of a sheet."""
 HELD_PART = 16 << 20
 """Bytes of every other part, but for the texts that cells share."""
+SHEETS, STYLES = "xl/worksheets/", "xl/styles.xml"
 MERGES = 100_000
 PIECE = 1 << 20
-ROW = re.compile(rb'<row [^>]*?\br="(\d+)"')
-WIDE = re.compile(rb'<c r="([A-Z]{2,3})\d')
+ANY_CELL = re.compile(rb"<(?:[\w.-]+:)?c[\s>/]")
+CELL = re.compile(rb'<c r="([A-Z]{1,3})(\d{1,7})"')
 MERGE = re.compile(rb'<mergeCell ref="([A-Z]{1,3})(\d+):([A-Z]{1,3})(\d+)"')
-UNUSUAL = re.compile(rb'<!|\bt="d"|<v>-?\d{16}')
-"""Declarations, dates as text, and whole numbers that binary fractions do not hold."""
+ODD = re.compile(rb"<!|\0|[cC]ount\s*=\s*[\"'](?!\d{1,7}[\"'])")
+"""Declarations, other encodings, and counts for which a reader may set memory aside before it sees what is counted."""
+UNUSUAL = re.compile(rb'\bt="d"|<v>-?\d{16}')
+"""Dates as text, and whole numbers that binary fractions do not hold."""
 CODE = re.compile(rb'formatCode="([^"]*)"')
 ODD_CODE = re.compile(rb"\*[A-Za-z]|\\&quot;|[aA]/[pP]")
 """Forms of numbers of which readers differ whether they are dates: filled with a letter, an escaped quote, A/P."""
@@ -46,7 +46,6 @@ class Kind(Enum):
 
     XLSX = "xlsx"
     ODS = "ods"
-    OLD = "xls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +58,6 @@ class SheetScan:
 
 def check_package(path: Path) -> Kind:
     """What workbook the file is; InvalidInput where it is none, or would unpack to more than is read."""
-    with path.open("rb") as file:
-        if file.read(4) == OLD_MAGIC:
-            return Kind.OLD
     try:
         with zipfile.ZipFile(path) as package:
             parts = package.infolist()
@@ -92,25 +88,37 @@ def is_shared(part: str) -> bool:
     return part.lower().endswith("sharedstrings.xml")
 
 
+def is_usual(path: Path) -> bool:
+    """Whether what an .xlsx has beside its sheets is as every writer writes it, and may be held."""
+    try:
+        with zipfile.ZipFile(path) as package:
+            for part in package.infolist():
+                name = part.filename.lower()
+                if name.startswith(SHEETS) or not name.endswith((".xml", ".rels")):
+                    continue
+                if part.file_size > HELD_PART and not is_shared(part.filename):
+                    return False
+                with package.open(part) as file:
+                    if any(map(ODD.search, _read_pieces(file))):
+                        return False
+            codes = CODE.findall(package.read(STYLES)) if STYLES in package.namelist() else []
+    except (*DAMAGE, ValueError, RuntimeError, NotImplementedError):
+        return False
+    return not any(map(ODD_CODE.search, codes))
+
+
 def scan_xlsx(path: Path, sheet: str) -> SheetScan | None:
     """The sheet as its part says; None where the workbook is not as every writer writes it."""
     try:
         with zipfile.ZipFile(path) as package:
-            parts = find_sheets(package)
-            part = parts[sheet]
-            others = [
-                one.file_size
-                for one in package.infolist()
-                if one.filename not in parts.values() and not is_shared(one.filename)
-            ]
-            if max(others) > HELD_PART or package.getinfo(part).file_size > HELD_SHEET:
+            part = find_sheets(package)[sheet]
+            if not part.startswith(SHEETS) or package.getinfo(part).file_size > HELD_SHEET:
                 return None
-            codes = CODE.findall(package.read("xl/styles.xml")) if "xl/styles.xml" in package.namelist() else []
             with package.open(part) as file:
                 usual, merged = scan_cells(file)
-    except (*DAMAGE, KeyError, ValueError, ParseError):
+    except (*DAMAGE, KeyError, ValueError, RuntimeError, NotImplementedError, ParseError):
         return None
-    return SheetScan({sheet: merged}, usual and not any(map(ODD_CODE.search, codes)))
+    return SheetScan({sheet: merged}, usual)
 
 
 def find_merged(path: Path, part: str) -> Sequence[MergedRange]:
@@ -141,14 +149,15 @@ def find_sheets(package: zipfile.ZipFile) -> dict[str, str]:
 
 def scan_cells(file: IO[bytes]) -> tuple[bool, list[MergedRange]]:
     """Whether the sheet is as every writer writes it and may be held, and its merged cells."""
-    rows, columns, cells, placed, usual = 0, 26, 0, 0, True
+    rows, columns, cells, placed, usual = 0, 0, 0, 0, True
     merged: list[MergedRange] = []
     for piece in _read_pieces(file):
-        rows = max(rows, *map(int, ROW.findall(piece)), 0)
-        columns = max(columns, *map(_count_column, WIDE.findall(piece)), 0)
-        cells += piece.count(b"<c ") + piece.count(b"<c>") + piece.count(b"<c/>")
-        placed += piece.count(b'<c r="')
-        usual = usual and not UNUSUAL.search(piece)
+        found = CELL.findall(piece)
+        rows = max(rows, *(int(row) for row in {row for _, row in found}), 0)
+        columns = max(columns, *(_count_column(column) for column in {column for column, _ in found}), 0)
+        cells += len(ANY_CELL.findall(piece))
+        placed += len(found)
+        usual = usual and not UNUSUAL.search(piece) and not ODD.search(piece)
         for left, top, right, bottom in MERGE.findall(piece)[: MERGES - len(merged)]:
             merged.append(MergedRange(int(top), _count_column(left) - 1, int(bottom), _count_column(right) - 1))
     # Cells that do not say where they stand, or are named otherwise, are left to the reader that knows them.
@@ -238,86 +247,3 @@ def scan_ods(path: Path) -> SheetScan:
 
 def _refuse_declaration(*_: object) -> None:
     raise ValueError("no workbook declares anything")
-
-
-SECTOR = 512
-ENDS = 0xFFFFFFFA
-"""Numbers of sectors from here on are none."""
-STREAMS = ("Workbook", "Book")
-BEGINS, MERGED_RECORD, ENCRYPTED_RECORD = 0x0809, 0x00E5, 0x002F
-CELL_RECORDS = {0x0006, 0x0201, 0x0203, 0x0204, 0x0205, 0x027E, 0x00BD, 0x00BE, 0x00FD, 0x00D6}
-MAXIMUM_OLD = 64 << 20
-
-
-def scan_old(path: Path) -> SheetScan:
-    """Whether the cells of an .xls lie near enough together to be held."""
-    try:
-        if path.stat().st_size > MAXIMUM_OLD:
-            return SheetScan({}, False)
-        places = _count_old_places(_read_old_stream(path.read_bytes()))
-    except (struct.error, ValueError, IndexError, KeyError, OSError) as error:
-        message = f"{path.name} is an old or an encrypted Excel workbook. Save it as .xlsx without a password."
-        raise InvalidInput(message) from error
-    return SheetScan({}, places <= HELD_CELLS)
-
-
-def _count_old_places(stream: bytes) -> int:
-    """How many places the sheets of a stream of records have from their first to their last cells."""
-    places = rows = columns = at = 0
-    while at + 4 <= len(stream):
-        kind, size = struct.unpack_from("<HH", stream, at)
-        if kind == BEGINS:
-            places, rows, columns = places + rows * columns, 0, 0
-        elif kind in CELL_RECORDS and size >= 6:
-            row, first = struct.unpack_from("<HH", stream, at + 4)
-            last = struct.unpack_from("<H", stream, at + 2 + size)[0] if kind in (0x00BD, 0x00BE) else first
-            rows, columns = max(rows, row + 1), max(columns, first + 1, last + 1)
-        elif kind == ENCRYPTED_RECORD:
-            raise ValueError("encrypted")
-        at += 4 + size
-    return places + rows * columns
-
-
-def _read_old_stream(data: bytes) -> bytes:
-    """The stream of records in a compound file; KeyError where there is none."""
-    size = 1 << struct.unpack_from("<H", data, 30)[0]
-    if size < SECTOR:
-        raise ValueError("no sector is as small")
-    first_directory, cutoff = struct.unpack_from("<I", data, 48)[0], struct.unpack_from("<I", data, 56)[0]
-    first_mini, first_more = struct.unpack_from("<I", data, 60)[0], struct.unpack_from("<I", data, 68)[0]
-
-    def read_sector(number: int) -> bytes:
-        return data[(number + 1) * size : (number + 2) * size]
-
-    lists = list(struct.unpack_from("<109I", data, 76))
-    seen: set[int] = set()
-    while first_more < ENDS and first_more not in seen:
-        seen.add(first_more)
-        numbers = struct.unpack(f"<{size // 4}I", read_sector(first_more))
-        lists += numbers[:-1]
-        first_more = numbers[-1]
-    table = b"".join(read_sector(number) for number in lists if number < ENDS)
-    following = struct.unpack(f"<{len(table) // 4}I", table)
-
-    def read_chain(number: int, follow: Sequence[int], read: Any) -> bytes:
-        parts: list[bytes] = []
-        while number < ENDS and len(parts) <= len(follow):
-            parts.append(read(number))
-            number = follow[number]
-        return b"".join(parts)
-
-    directory = read_chain(first_directory, following, read_sector)
-    entries: dict[str, tuple[int, int]] = {}
-    for at in range(0, len(directory), 128):
-        length = max(struct.unpack_from("<H", directory, at + 64)[0] - 2, 0)
-        name = directory[at : at + length].decode("utf-16-le", "replace")
-        entries[name] = struct.unpack_from("<II", directory, at + 116)
-    start, length = next((entries[name] for name in STREAMS if name in entries), (ENDS, 0))
-    if not length:
-        raise ValueError("no workbook")
-    if length >= cutoff:
-        return read_chain(start, following, read_sector)[:length]
-    small = read_chain(entries["Root Entry"][0], following, read_sector)
-    chain = read_chain(first_mini, following, read_sector)
-    minis = struct.unpack(f"<{len(chain) // 4}I", chain)
-    return read_chain(start, minis, lambda number: small[number * 64 : number * 64 + 64])[:length]

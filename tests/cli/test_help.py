@@ -16,7 +16,7 @@ SOURCE = "--map --date-format --preset --amount --decimal --thousands --currency
 OPTIONS = {
     "serve": "--host --port --workers --demo",
     "import": f"--business {SOURCE} --source --database --collection --whole --dry-run --rejects --format",
-    "import-customers": "--business --time-zone --currency --rejects",
+    "import-customers": "--business --time-zone --currency --map --sheet --rejects",
     "imports list": "--business --first --format",
     "imports show": "--business --format",
     "imports undo": "--business --format",
@@ -26,6 +26,7 @@ OPTIONS = {
     "report": "--business --method --days --as-of --storefront --segment-name --segment-code --scheme --format "
     "--output",
     "customers": "--business --search --sort --reverse --first",
+    "customers merge": "--business",
     "recalculate": "--business",
     "status": "--business --format",
     "history compact": "--before --archive --business",
@@ -76,6 +77,8 @@ def every_command(command: Any, *path: str) -> Iterator[str]:
     """The commands of the program, those of its groups among them, as they are typed."""
     if isinstance(command, TyperGroup):
         context = typer.Context(command)
+        if command.invoke_without_command:
+            yield " ".join(path)
         for name in command.list_commands(context):
             yield from every_command(command.get_command(context, name), *path, name)
     else:

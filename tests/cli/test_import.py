@@ -55,6 +55,63 @@ def test_rejected_rows_go_to_the_file_with_their_cells_line_reason_and_order(
     ]
 
 
+def test_the_file_of_rejects_is_imported_once_it_is_mended(segments: Segments, tmp_path: Path) -> None:
+    rows = ("Ada;1;01/03/2024;5,00", "Ada;1;02/03/2024;-1,50", ";2;01/03/2024;7,00", "Ben;3;01/03/2024;2,00")
+    purchases = write_lines(tmp_path / "orders.csv", HEADER.replace(",", ";"), *rows, "Ada;1;03.03.2024;2,50")
+    options = ("--date-format", "%d/%m/%Y", "--decimal", ",")
+    rejects = tmp_path / "rejects.csv"
+
+    segments.run("import", purchases, *MAKE, *options, "--rejects", rejects)
+    text = rejects.read_text().replace("03.03.2024", "03/03/2024").replace("\n,2,", "\nAda,2,")
+    rejects.write_text(text)
+    mended = segments.run("import", rejects, *options, "--rejects", tmp_path / "more.csv")
+
+    assert mended.lines[:1] == ["rejects.csv: 4 rows read: 4 created, 0 updated, 0 unchanged, 0 rejected."]
+    assert mended.err == ""
+    assert len((tmp_path / "more.csv").read_text().splitlines()) == 1
+    assert [line.split()[:3] for line in segments.run("customers").lines[1:]] == [
+        ["Ada", "2", "13.00"],
+        ["Ben", "1", "2.00"],
+    ]
+
+
+def test_customers_that_were_rejected_are_imported_once_they_are_mended(segments: Segments, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "customers.csv", "customer_id,name,registered_at", "C1,=One,", ",'-Two,2024-01-31")
+    rejects = tmp_path / "rejects.csv"
+
+    segments.run("import-customers", file, *MAKE, "--rejects", rejects)
+    rejects.write_text(rejects.read_text().replace("\n,", "\nC2,"))
+    mended = segments.run("import-customers", rejects)
+
+    assert mended.out == "rejects.csv: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected.\n"
+    assert [line.split()[:2] for line in segments.run("customers").lines[1:]] == [["C1", "=One"], ["C2", "-Two"]]
+
+
+def test_an_order_over_two_files_is_told_and_its_rows_can_be_added(segments: Segments, tmp_path: Path) -> None:
+    first = write_lines(tmp_path / "first.csv", HEADER, "Ada,1,2024-03-01,5.00", "Ben,2,2024-03-01,1.00")
+    second = write_lines(tmp_path / "second.csv", HEADER, "Ada,1,2024-03-01,2.50", "Ada,1,2024-03-01,5.00")
+    third = write_lines(tmp_path / "third.csv", HEADER, "Ben,2,2024-03-01,3.00")
+    segments.run("import", first, *MAKE)
+
+    added = segments.run("import", second, "--append-lines")
+    again = segments.run("import", second, "--append-lines")
+    replaced = segments.run("import", third)
+    refused = segments("classify", "--csv-path", third, "--append-lines")
+
+    assert (added.lines[0].split(": ")[2], added.err) == ("0 created, 2 updated, 0 unchanged, 0 rejected.", "")
+    assert again.lines[0].endswith("0 created, 0 updated, 2 unchanged, 0 rejected.")
+    assert [line.split()[:3] for line in segments.run("customers").lines[1:]] == [
+        ["Ada", "1", "12.50"],
+        ["Ben", "1", "3.00"],
+    ]
+    assert replaced.err == (
+        "Warning: 1 order of this file replaced lines that another import had written. If an order is spread over "
+        "several files, undo this import and give --append-lines, which adds its rows.\n"
+    )
+    sentence = "Error: --append-lines is for imports: what is classified or watched states orders completely."
+    assert (refused.code, refused.err.splitlines()[-1]) == (12, sentence)
+
+
 def test_an_import_whose_every_row_is_rejected_fails_with_its_summary(segments: Segments, tmp_path: Path) -> None:
     orders = write_lines(tmp_path / "orders.csv", HEADER, "Ada,1,2024-03-01,x", "Ada,2,2024-03-01,y", ",3,2024-03-01,1")
     customers = write_lines(tmp_path / "customers.csv", "customer_id,registered_at", ",", "Ada,yesterday", "Ben,today")

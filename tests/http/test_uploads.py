@@ -96,6 +96,23 @@ async def test_a_file_of_which_every_row_is_rejected_has_failed_and_says_why(pla
     assert place.files == []
 
 
+async def test_a_file_is_added_to_the_orders_that_are_there_where_it_is_said(place: Place) -> None:
+    header = "customer_id,order_id,date,amount\n"
+    bodies = [(header + "C1,1,2024-03-01,5\n", ""), *[(header + "C1,1,2024-03-01,2.50\n", "?append_lines=true")] * 2]
+    sent = []
+    for body, query in bodies:
+        sent.append((await place.send(body, query)).json()["id"])
+        await place.import_waiting()
+
+    told = [await place.told(number) for number in sent]
+    refused = await place.send(bodies[0][0], "?append_lines=perhaps")
+
+    assert [(one["created"], one["updated"], one["unchanged"]) for one in told] == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    found = await place.face.data("{ customers { nodes { metrics { totalRevenue orderCount } } } }")
+    assert found["customers"]["nodes"] == [{"metrics": {"totalRevenue": "7.50", "orderCount": 1}}]
+    assert (refused.status_code, refused.json()) == (400, {"detail": "append_lines must be true or false"})
+
+
 @sqlite_alone
 @pytest.mark.parametrize(
     ("kind", "query", "encoding"),

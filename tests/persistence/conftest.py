@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
+from domain.customers.merging import CustomerMerge
 from domain.model import Actor, Business, NewPurchase
 from domain.pages import PageRequest
 from domain.store import CustomerFilter, CustomerRecord, CustomerSort
@@ -66,6 +67,23 @@ async def everybody(
     """All customers in that order."""
     page = await services.read(business, lambda unit: unit.customers.load_page(PageRequest(250), where, sort, reverse))
     return list(page.items)
+
+
+async def names(services: Services, business: Business, where: CustomerFilter = EVERYBODY) -> list[str]:
+    """The external ids of all customers."""
+    return [record.customer.external_id for record in await everybody(services, business, where=where)]
+
+
+async def bought(services: Services, business: Business, name: str) -> dict[str, int]:
+    """The customer's purchases by their ids, with their amounts."""
+    key = (await record_of(services, business, name)).customer.id
+    page = (await services.read(business, lambda unit: unit.purchases.load_pages([key], PageRequest(50))))[key]
+    return {record.purchase.external_id: record.purchase.amount for record in page.items}
+
+
+async def merge(services: Services, business: Business, source: str, target: str) -> CustomerMerge:
+    """Merge the first into the second."""
+    return await services.merging.merge_named(business, source, target, Actor("tester"))
 
 
 @pytest.fixture

@@ -100,8 +100,8 @@ async def test_t5_every_field_with_an_id_was_tried() -> None:
             segmentOverlap segmentIds""",
         "mutation": """deleteSegment id, assignSegment segmentId, assignSegment customerIds, removeSegment segmentId,
             removeSegment customerIds, createSnapshot segmentId, recalculateSegment segmentId, cancelJob id,
-            recalculateCustomer customerId, eraseCustomer customerId, exportSegmentationReport storefrontId,
-            exportSegmentMembers segmentId""",
+            recalculateCustomer customerId, eraseCustomer customerId, mergeCustomers fromId, mergeCustomers intoId,
+            exportSegmentationReport storefrontId, exportSegmentMembers segmentId""",
     }
 
     assert {f"{field.name} {argument}" for field, argument in WITH_IDS} == {

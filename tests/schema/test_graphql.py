@@ -135,8 +135,8 @@ async def test_a_quantity_or_an_attribute_that_cannot_be_kept_is_named(both: Fac
         {"field": [*where, "1", "quantity"], "message": "quantity must have at most 9 digits before the point"},
         {"field": [*where, "2", "quantity"], "message": "quantity must have at most 6 decimals"},
     ]
-    message = "attributes: the value of eye_color must be a text, a number, true or false"
-    assert odd["userErrors"] == [{"field": ["input", "0", "attributes"], "message": message}]
+    message = "the attribute eye_color must be a text, a number, true or false, or a date"
+    assert odd["userErrors"] == [{"field": ["input", "0", "attributes", "eye_color"], "message": message}]
 
 
 async def test_a_purchase_counts_from_its_instant_on(both: Face) -> None:

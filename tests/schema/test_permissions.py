@@ -20,7 +20,7 @@ RULES = {
     **{f"mutation {name}": EDIT for name in ("createSegment", "updateSegment", "deleteSegment")},
     **{f"mutation {name}": EDIT for name in ("assignSegment", "removeSegment", "createSnapshot", "eraseCustomer")},
     **{f"mutation {name}": EDIT for name in ("recalculateSegment", "recalculateSegments", "recalculateCustomer")},
-    **{f"mutation {name}": EDIT for name in ("createStandardSegments", "cancelJob")},
+    **{f"mutation {name}": EDIT for name in ("createStandardSegments", "cancelJob", "mergeCustomers")},
     "mutation updateBusinessSettings": EDIT,
     **{f"mutation {name}": VIEW for name in ("exportSegmentationReport", "exportSegmentMembers")},
     **{f"subscription {name}": VIEW for name in ("recalculationProgress", "jobProgress", "membershipChanges")},

@@ -3,11 +3,15 @@
 from hypothesis import strategies as st
 
 from domain.rules.parser import CONDITION_OPERATORS, VALUE_OPERATORS
-from domain.rules.variables import CUSTOMER, LISTS
+from domain.rules.variables import LISTS
+from tests.shops.rule_strategies import CATALOGUE
 
 WORDS = (*sorted({*VALUE_OPERATORS, *CONDITION_OPERATORS}), "filter", "map", "merge", "log", "not", "", "__class__")
 INNER = {inner for info in LISTS.values() for inner in info.variables}
-NAMES = (*CUSTOMER, *LISTS, *sorted(INNER), "segments", "current.amount", "accumulator", "", "current", "2024-01-01")
+NAMES = (
+    *(*CATALOGUE.variables, *LISTS, *sorted(INNER), "segments"),
+    *("current.amount", "accumulator", "", "current", "2024-01-01"),
+)
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),

@@ -5,11 +5,22 @@ amounts, refunds and the future."""
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from random import Random
 
 from sqlalchemy import literal_column
 
-from domain.model import Actor, Business, BusinessSettings, NewCustomer, NewPurchase, PurchaseLine, PurchaseStatus
+from domain.model import (
+    Actor,
+    AttributeKind,
+    AttributeKinds,
+    Business,
+    BusinessSettings,
+    NewCustomer,
+    NewPurchase,
+    PurchaseLine,
+    PurchaseStatus,
+)
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import CustomerFacts, holds
 from domain.rules.parser import parse_rule
@@ -51,10 +62,34 @@ NAMES = (
     "日本",
 )
 EMAILS = (None, "nimal@example.com", "ana@example.org", "x@y")
+COUNTRIES = (None, "LK", "lk", "Sri Lanka", "")
+CITIES = (None, "Colombo", "Kandy", "Zürich", "東京")
+PHONES = (None, "+94 77 123", "0771", "")
+COLOURS = (None, "blue", "Blue", "", "\U0001d4b3", "ß")
+SIZES_WORN = (None, "38", "0", "-1.5", "0.1", "999999999999999.999999", "1e3", "7")
+AGREED = (None, True, False)
+SINCE = (
+    None,
+    "2024-01-01",
+    "2023-11-05T01:30:00",
+    "2024-03-10T02:30",
+    "1969-12-31T23:59:59.999999Z",
+    "1970-01-01T00:00Z",
+)
 LEVELS = (None, "GOLD", "SILVER", "gold", "PLATINUM")
 STOREFRONTS = (None, "colombo", "kandy", "Online")
 CHANNELS = (None, "web", "app", "shop")
 CATEGORIES = (None, "Kids", "Womens", "Mens", "Kids")
+ATTRIBUTES = AttributeKinds(
+    {
+        "colour": AttributeKind.TEXT,
+        "size": AttributeKind.NUMBER,
+        "agreed": AttributeKind.BOOLEAN,
+        "since": AttributeKind.INSTANT,
+        # Nobody has one.
+        "unused": AttributeKind.NUMBER,
+    }
+)
 PRODUCTS = (None, "Sarong", "sarong", 'Tea, "green"', "茶")
 SKUS = (None, "SAR-1", "00123", "")
 QUANTITIES = (None, 0, 1, 250_000, 1_000_000, 2_000_000, 3_333_333, -1_000_000, 999_999_999_999_999)
@@ -86,7 +121,25 @@ class Population:
 def _customer(random: Random, number: int) -> NewCustomer:
     registered = NOW - timedelta(minutes=random.randrange(0, 1_500_000))
     name, email, level = NAMES[number % len(NAMES)], random.choice(EMAILS), random.choice(LEVELS)
-    return NewCustomer(f"C{number:03d}", name, email, level, None if number % 4 == 0 else registered)
+    more = Random(number)
+    attributes = {
+        "colour": more.choice(COLOURS),
+        "size": None if (size := more.choice(SIZES_WORN)) is None else Decimal(size),
+        "agreed": more.choice(AGREED),
+        "since": more.choice(SINCE),
+    }
+    return NewCustomer(
+        f"C{number:03d}",
+        name,
+        email,
+        level,
+        None if number % 4 == 0 else registered,
+        phone=more.choice(PHONES),
+        country=more.choice(COUNTRIES),
+        city=more.choice(CITIES),
+        # Some have none at all.
+        attributes=attributes if number % 5 else {},
+    )
 
 
 def _purchases(random: Random, customer: str, count: int) -> Iterator[NewPurchase]:
@@ -139,6 +192,7 @@ async def populate(database: Database, now: datetime = NOW) -> Population:
     """Fill a new, empty store with the customers, as they are seen at that instant."""
     services = make_services(database, lambda: now)
     made = await services.businesses.create("people", "People", ZONE, "EUR")
+    made = await services.customers.declare_attributes(made, ATTRIBUTES.customer, Actor("test"))
     customers, purchases = people()
     actor = Actor("test")
     await services.customers.upsert(made, customers, actor, limit=len(customers))

@@ -5,14 +5,19 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from domain.rules.variables import CUSTOMER, LISTS, Kind
+from domain.rules.variables import LISTS, Kind, build_catalogue
 from tests.shops.rule_population import (
+    ATTRIBUTES,
     CATEGORIES,
     CHANNELS,
+    CITIES,
+    COLOURS,
+    COUNTRIES,
     EMAILS,
     LEVELS,
     LISTED,
     NAMES,
+    PHONES,
     PRODUCTS,
     SEGMENTS,
     SKUS,
@@ -30,6 +35,8 @@ NEAR: dict[str, tuple[float, ...]] = {
     "recency_score": (1, 2, 3, 4, 5),
     "frequency_score": (1, 2, 3, 4, 5),
     "monetary_score": (1, 2, 3, 4, 5),
+    "attributes.size": (-1.5, 0, 0.1, 7, 38, 999999999999999.999999),
+    "attributes.unused": (0, 1),
     "amount": (-5, 0, 0.99, 50, 120.25, 200, 600),
     "days_ago": (0, 7, 30, 90, 180, 365, 700),
     "quantity": (-1, 0, 0.000001, 0.25, 1, 2, 3.333333, 999_999_999.999999),
@@ -38,7 +45,11 @@ TEXTS: dict[str, tuple[str | None, ...]] = {
     "external_id": ("C000", "C020", "C050", "C080", "many", "nothing"),
     "name": NAMES,
     "email": EMAILS,
+    "phone": PHONES,
+    "country": COUNTRIES,
+    "city": CITIES,
     "loyalty_level": LEVELS,
+    "attributes.colour": COLOURS,
     "rfm_segment": ("111", "155", "244", "333", "511", "555"),
     "rfm_segment_name": ("Champions", "Loyal Customers", "At Risk", "Hibernating", "Unclassified"),
     "purchase_frequency_label": ("New", "Loyal", "Lapsed", "Seasonal", "Regular"),
@@ -59,7 +70,8 @@ DATES = (
     "2024-03-10T02:30",
     "2024-05-01T10:00:00+05:30",
 )
-SCOPES = {"": CUSTOMER} | {name: info.variables for name, info in LISTS.items()}
+CATALOGUE = build_catalogue(ATTRIBUTES)
+SCOPES = {"": CATALOGUE.variables} | {name: info.variables for name, info in LISTS.items()}
 """What can be seen where a part of a rule stands: in a list, or outside of all, which is ''."""
 ORDER = st.sampled_from(("<", "<=", ">", ">="))
 SAME = st.sampled_from(("==", "===", "!=", "!=="))

@@ -1,5 +1,5 @@
-"""What a person checks before a file is imported: what it is, what is proposed, what is doubtful, what would come in, and
-the command, or the format, that imports it so. The same for the command line, for HTTP and for an import that was
+"""What a person checks before a file is imported: what it is, what is proposed, what is doubtful, what would come in,
+and the command, or the format, that imports it so. The same for the command line, for HTTP and for an import that was
 refused."""
 
 import shlex

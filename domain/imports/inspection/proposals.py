@@ -33,6 +33,8 @@ from domain.model import STATUS_ORDER
 from domain.money import find_exponent, is_currency, to_decimal
 
 MOST_CHOICES, MOST_TEXTS = 5, 2000
+Readings = Mapping[tuple[int | None, ...], Mapping[str, Any]]
+"""What amounts may be, in minor units, and what has to be said so that they are."""
 SURE, PROPOSED, DOUBTFUL = "sure", "proposed", "doubtful"
 ISO_FORMS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
 """Forms of ISO 8601, which have to be said where another is."""
@@ -507,7 +509,8 @@ class Proposer:
     def _get_amounts(self) -> dict[str, int]:
         """Different texts of amounts, each with the decimals that it may have: a price of one piece may have more than
         the currency."""
-        decimals, texts = find_exponent(self.currency), {}
+        decimals = find_exponent(self.currency)
+        texts: dict[str, int] = {}
         for of in MONEY_FIELDS:
             for place in self.found.fields.get(of, ()):
                 values = (text for text in self.sample.get_values(place) if text.lower() not in ABSENT)
@@ -541,9 +544,7 @@ class Proposer:
             return
         self._ask_amounts(texts, best)
 
-    def _ask_amounts(
-        self, decimals_of: Mapping[str, int], best: Mapping[tuple[int | None, ...], Mapping[str, Any]]
-    ) -> None:
+    def _ask_amounts(self, decimals_of: Mapping[str, int], best: Readings) -> None:
         columns, texts = list(best), list(decimals_of)
         place = next(place for place in range(len(texts)) if len({values[place] for values in columns}) > 1)
         decimals = decimals_of[texts[place]]

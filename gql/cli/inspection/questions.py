@@ -89,10 +89,12 @@ def settle_doubts(
         raise error
     console = Console(highlight=False)
     print_inspection(found, str(file), console)
+
+    def look(form: SourceFormat, **how: Any) -> Inspection:
+        return inspect_file(session, file, business, form, **how)
+
     try:
-        found = ask_doubts(
-            found, options, lambda form, **how: inspect_file(session, file, business, form, **how), console
-        )
+        found = ask_doubts(found, options, look, console)
         if found.refusal is not None or not Confirm.ask("Import it so?", console=console, default=True):
             raise error
         offer_format(found.form, console)

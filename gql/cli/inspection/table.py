@@ -67,11 +67,8 @@ def list_lines(one: Inspection) -> Iterator[tuple[str, str, str]]:
         yield f"column {column.name}", values, f"{column.field}{sure}" if column.field else "left out"
     for status in one.statuses[:MOST_STATUSES]:
         word = f"{status.word or 'empty'}: {count_noun(status.count, 'row')}"
-        yield (
-            "status",
-            word,
-            f"{status.status or 'rejected'}{'' if status.certainty == 'sure' else f' ({status.certainty})'}",
-        )
+        sure = "" if status.certainty == "sure" else f" ({status.certainty})"
+        yield "status", word, f"{status.status or 'rejected'}{sure}"
     if one.dates.get("values"):
         zone = settled.file_time_zone or one.business.time_zone
         read = f"{' or '.join(one.dates['forms']) or 'unread'}; without a zone as {zone}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+from domain.attributes import to_json_value
 from domain.classification.rfm import find_group
 from domain.customers.metrics import measure_customer
 from domain.model import Business as BusinessEntity
@@ -141,6 +142,9 @@ class Customer(Node):
     external_id: str = strawberry.field(description="Customer id of the shop, unique in the business.")
     name: str | None = strawberry.field(description="Name of the customer.")
     email: str | None = strawberry.field(description="Email address of the customer.")
+    phone: str | None = strawberry.field(description="Phone number of the customer.")
+    country: str | None = strawberry.field(description="Country of the customer, as the shop states it.")
+    city: str | None = strawberry.field(description="City of the customer.")
     loyalty_level: str | None = strawberry.field(description="Loyalty level of the customer, as the shop states it.")
     registered_at: datetime | None = strawberry.field(description="Timestamp of the registration.")
     erased: bool = strawberry.field(description="Whether the personal data was erased on request.")
@@ -155,12 +159,20 @@ class Customer(Node):
             external_id=entity.external_id,
             name=entity.name,
             email=entity.email,
+            phone=entity.phone,
+            country=entity.country,
+            city=entity.city,
             loyalty_level=entity.loyalty_level,
             registered_at=entity.registered_at,
             erased=entity.erased,
             record=record,
             business=business,
         )
+
+    @strawberry.field(description="Attributes of the customer by name, as the business named them.")
+    async def attributes(self, info: Info) -> JSON:
+        values = await info.context.loaders.attributes.load(self.record.customer.id)
+        return JSON({name: to_json_value(value) for name, value in values.items()})
 
     @strawberry.field(description="Totals of the customer's qualifying purchases.")
     def metrics(self, info: Info) -> CustomerMetrics:
@@ -224,7 +236,9 @@ class Customer(Node):
         entities = await info.context.loaders.memberships.load(self.record.customer.id)
         return [memberships.SegmentMembership.of(self.business, entity) for entity in entities]
 
-    @strawberry.field(description="The customer's entries and exits in the order in which they happened.")
+    @strawberry.field(
+        description="The customer's entries and exits, and those of customers merged into it, in the order of time."
+    )
     async def membership_history(
         self, info: Info, first: First = None, after: After = None
     ) -> Connection[Annotated["MembershipChange", MEMBERSHIP]]:

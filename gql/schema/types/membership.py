@@ -137,7 +137,7 @@ class MembershipChange:
 
     @strawberry.field(description="The customer.")
     async def customer(self, info: Info) -> Annotated["Customer", CUSTOMER]:
-        record = await info.context.loaders.customers.load(self.entity.customer_id)
+        record = await info.context.loaders.past_customers.load(self.entity.customer_id)
         if record is None:
             raise LookupError(f"customer {self.entity.customer_id} is gone")
         return customers.Customer.of(self.business, record)

@@ -40,7 +40,7 @@ from domain.rules.tree import (
 )
 from domain.rules.variables import CUSTOMER, LISTS, Kind, list_rule_variables
 from tests.conftest import examples
-from tests.shops.rule_strategies import rules
+from tests.shops.rule_strategies import CATALOGUE, rules
 
 ORDERED = (Op.LESS, Op.AT_MOST, Op.MORE, Op.AT_LEAST)
 EXAMPLES = {
@@ -159,7 +159,7 @@ def test_different_trees_have_different_sentences() -> None:
     @given(rules())
     def each_is_its_own(rule: Anything) -> None:
         try:
-            tree = parse_rule(rule)
+            tree = parse_rule(rule, CATALOGUE)
         except InvalidRule:
             return
         met.update(type(node) for node in walk(tree))
@@ -202,7 +202,7 @@ def test_a_sentence_names_no_variable_and_holds_no_json() -> None:
     @given(rules())
     def speaks_english(rule: Anything) -> None:
         try:
-            said = write_sentence(parse_rule(rule), "LKR")
+            said = write_sentence(parse_rule(rule, CATALOGUE), "LKR")
         except InvalidRule:
             return
         words = re.sub(r"“(\\.|[^“”\\])*”", "", said)

@@ -120,9 +120,9 @@ async def test_with_one_wrong_item_nothing_is_written_and_each_wrong_field_is_na
         (purchase("C1", "k", DAY, 1, lines=(line(None, 1),) * 1001), {"lines": "LIMIT_REACHED"}),
         (purchase("C1", "l", DAY, 1, lines=(goods("p" * 1001, "s\0"),)), LONG_PRODUCT),
         (purchase("C1", "m", DAY, 1, attributes=["red"]), {"attributes": "INVALID"}),
-        (purchase("C1", "n", DAY, 1, attributes={"n": float("inf")}), {"attributes": "INVALID"}),
-        (purchase("C1", "o", DAY, 1, attributes={"a b": "1"}), {"attributes": "INVALID"}),
-        (purchase("C1", "p", DAY, 1, attributes={str(n): 1 for n in range(51)}), {"attributes": "LIMIT_REACHED"}),
+        (purchase("C1", "n", DAY, 1, attributes={"n": float("inf")}), {"attributes.n": "INVALID"}),
+        (purchase("C1", "o", DAY, 1, attributes={"a b": "1"}), {"attributes.a b": "INVALID"}),
+        (purchase("C1", "p", DAY, 1, attributes={str(n): 1 for n in range(51)}), {"attributes.50": "LIMIT_REACHED"}),
     ]
 
     with pytest.raises(InvalidInput) as refused:

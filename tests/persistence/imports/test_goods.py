@@ -17,6 +17,7 @@ from persistence.imports.importer import PurchaseImporter
 from persistence.imports.undo import ImportUndo
 from persistence.sources.appended import load_staged_rows
 from tests.conftest import SetClock
+from tests.drivers.files import HEADER, Importer
 from tests.drivers.store_image import image
 from tests.shops.factories import purchase
 
@@ -29,9 +30,9 @@ def row(line: int, order: str, amount: int = 100, customer: str = "C1", **said: 
     return StagedRow(line, order, customer, AT, DAY, 0, amount, "Tea", None, None, **said)
 
 
-def put(database: Database, shop: Business, clock: SetClock, rows: Sequence[StagedRow]) -> ImportSummary:
+def put(database: Database, shop: Business, clock: SetClock, *portions_of_rows: Sequence[StagedRow]) -> ImportSummary:
     """Import the rows as a reader yields them."""
-    portions = [StagedColumns(*zip(*rows, strict=True))]
+    portions = [StagedColumns(*zip(*rows, strict=True)) for rows in portions_of_rows]
     return PurchaseImporter(database, shop, clock).run("rows", lambda _: portions, lambda _: iter(()), actor="test")
 
 
@@ -56,6 +57,22 @@ async def test_goods_stay_with_their_line_and_attributes_with_their_order(
     assert found.attributes == {"O1": RED}
 
 
+async def test_portions_that_say_nothing_of_goods_stand_beside_those_that_do(
+    database: Database, shop: Business, clock: SetClock
+) -> None:
+    plain = [row(2, "O1"), row(3, "O1"), row(4, "O2"), row(5, "O3")]
+    rich = [row(6, "O4", quantity=0), row(7, "O5"), row(8, "O5", sku="1"), row(9, "O6")]
+
+    put(database, shop, clock, plain, rich, [row(10, "O7"), row(11, "O8")])
+
+    found = image(database, shop)
+    assert {order: len(lines) for order, lines in found.lines.items()} == {f"O{n}": 1 for n in range(1, 9)} | {
+        "O1": 2,
+        "O5": 2,
+    }
+    assert found.goods == {("O4", 1): (None, None, 0), ("O5", 2): (None, "1", None)}
+
+
 @pytest.mark.parametrize("between", [[], [OTHER]], ids=["together", "apart"])
 async def test_attributes_are_those_of_the_first_row_that_states_any(
     between: list[StagedRow], database: Database, shop: Business, clock: SetClock
@@ -65,6 +82,21 @@ async def test_attributes_are_those_of_the_first_row_that_states_any(
     put(database, shop, clock, rows)
 
     assert image(database, shop).attributes == {"O1": RED}
+
+
+async def test_columns_of_a_file_say_product_sku_and_quantity(importer: Importer) -> None:
+    first = importer.lines(
+        "C1,O1,2024-03-01,10,Green tea,007,2.500000",
+        "C1,O1,2024-03-01,5,,,-1",
+        "C1,O2,2024-03-01,5,,,",
+        "C1,O3,2024-03-01,5,,,1.0000001",
+        "C1,O4,2024-03-01,5,,,1000000000",
+        header=f"{HEADER},product,sku,quantity",
+    )
+
+    assert (first.created, first.rejected) == (3, 2)
+    goods = image(importer.database, importer.business).goods
+    assert goods == {("O1", 1): ("Green tea", "007", 2_500_000), ("O1", 2): (None, None, -1_000_000)}
 
 
 CHANGES = [{"product": "Other"}, {"product": None}, {"sku": "123"}, {"quantity": 1_500_001}, {"quantity": None}]

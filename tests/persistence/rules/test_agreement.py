@@ -3,6 +3,7 @@ give the same customers, and a rule and its negation split the population."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -15,20 +16,22 @@ from hypothesis import strategies as st
 from domain.errors import InvalidRule
 from domain.rules.context import collect_references
 from domain.rules.evaluator import holds
-from domain.rules.parser import CONDITION_OPERATORS, VALUE_OPERATORS, parse_rule
+from domain.rules.parser import CONDITION_OPERATORS, VALUE_OPERATORS
+from domain.rules.parser import parse_rule as parse
 from domain.rules.sentence import write_sentence
 from domain.rules.tree import Condition
-from domain.rules.variables import CUSTOMER, LISTS
+from domain.rules.variables import LISTS
 from persistence.database.engines import open_database
 from persistence.rules.compiler import RuleCompiler, select_matching
 from tests.conftest import examples
 from tests.drivers.stores import PostgresqlServer
 from tests.shops.rule_noise import ANYTHING
 from tests.shops.rule_population import LATER, LISTED, NOW, Population, populate
-from tests.shops.rule_strategies import rules
+from tests.shops.rule_strategies import CATALOGUE, rules
 
 pytestmark = pytest.mark.usefixtures("anyio_backend")
 BATCH = 20
+parse_rule = partial(parse, catalogue=CATALOGUE)
 OUT_OF_RANGE = "could leave the range of numbers"
 
 
@@ -65,7 +68,7 @@ EACH: list[Any] = [
     *({operator: [{"!!": [NAME]}, {"!": [NAME]}, {"in": ["a", NAME]}]} for operator in ("if", "?:", "and", "or")),
     {"!=": [{"cat": [NAME, {"substr": [NAME, 0, 1]}]}, ""]},
     {"missing_some": [1, ["name", "email"]]},
-    {"missing": [*CUSTOMER]},
+    {"missing": [*CATALOGUE.variables]},
     *({"some": [{"var": name}, {"missing": [*info.variables]}]} for name, info in LISTS.items()),
     {"in": [LISTED, {"var": "segments"}]},
 ]
@@ -167,7 +170,7 @@ OPERATORS = {*VALUE_OPERATORS, *CONDITION_OPERATORS, "filter"}
 
 
 def every_name() -> Iterator[str]:
-    yield from CUSTOMER
+    yield from CATALOGUE.variables
     yield "segments"
     for name, info in LISTS.items():
         yield name

@@ -10,6 +10,7 @@ import pytest
 from domain.errors import InvalidInput
 from domain.imports.formats import SourceFormat
 from domain.imports.sources import FileForm
+from persistence.sources.appended import AppendedCsv, FileMark, WatchedCsv
 from persistence.sources.csv import CsvSource
 from persistence.sources.opening import open_file, open_purchases
 from tests.drivers.opened_sources import read, shop
@@ -59,6 +60,12 @@ def test_a_header_of_unknown_names_is_the_first_row_of_texts_as_wide_as_the_othe
 
     assert source.header == ["Kunde", "Bestellung", "Datum", "Summe"]
     assert [line for line, _ in source.read_rows()] == [4, 5]
+
+
+def test_a_column_without_a_name_does_not_hide_the_header(tmp_path: Path) -> None:
+    source = CsvSource(written(tmp_path, ",Kunde,Ort\n0,Anna,Bonn\nx,Berta,Kiel\n"))
+
+    assert (source.header_line, source.header) == (1, ["", "Kunde", "Ort"])
 
 
 @pytest.mark.parametrize(
@@ -219,3 +226,36 @@ def test_progress_counts_the_bytes_of_the_file_whatever_its_encoding_and_packing
 
         assert sorted(places) == places
         assert path.stat().st_size * 0.9 < places[-1] <= path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("before", "encoding", "form", "grows"),
+    [
+        ("", "utf-8", FileForm(), True),
+        ("", "utf-8-sig", FileForm(), True),
+        ("", "utf-8", FileForm(encoding="utf-8", delimiter=",", quote="none", skip_lines=0), True),
+        ("Title\n", "utf-8", FileForm(), False),
+        ("\n", "utf-8", FileForm(), False),
+        ("sep=,\n", "utf-8", FileForm(), False),
+        ("x\n", "utf-8", FileForm(skip_lines=1), False),
+        ("", "utf-16", FileForm(), False),
+        ("", "utf-8", FileForm(encoding="windows-1252"), False),
+        ("", "utf-8", FileForm(delimiter="whitespace"), False),
+    ],
+)
+def test_only_the_rows_of_plain_files_are_followed_as_they_are_appended(
+    before: str, encoding: str, form: FileForm, grows: bool, tmp_path: Path
+) -> None:
+    path = written(tmp_path, f"{before}{HEADER}\n{ROW}\n", encoding)
+    watched = WatchedCsv(path, form)
+    assert len(list(watched.read_rows())) == 1
+    mark = FileMark.of(path)
+
+    with path.open("ab") as file:
+        file.write(f"{HEADER}\nC2,2,2024-03-02,5,\n".encode(encoding.removesuffix("-sig")))
+    appended = AppendedCsv(path, mark.size, mark.lines, form)
+
+    assert watched.can_grow(mark) is grows
+    assert appended.sound is grows
+    if grows:
+        assert list(appended.read_rows()) == [(4, ["C2", "2", "2024-03-02", "5"])]

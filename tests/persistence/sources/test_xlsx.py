@@ -5,6 +5,7 @@ import re
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from openpyxl import Workbook
 from domain.errors import InvalidInput
 from domain.imports.formats import SourceFormat
 from domain.imports.sources import FileForm
-from persistence.sources import xlsx
+from persistence.sources import workbook_parts, xlsx
 from persistence.sources.calamine import CalamineSource
 from persistence.sources.opening import open_file, open_purchases
 from persistence.sources.sheets import SheetSource
@@ -191,7 +192,9 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
 
 
 DAMAGED = "orders.xlsx is damaged, or not an Excel workbook."
-OLD = "orders.xlsx is an old or an encrypted Excel workbook. Save it as .xlsx without a password."
+OLD = (
+    "orders.xlsx is an old Excel workbook that is encrypted, damaged or too large. Save it as .xlsx without a password."
+)
 
 
 def of_files(path: Path) -> None:
@@ -344,14 +347,62 @@ def test_both_readers_read_dates_of_all_forms_alike(epoch: int, tmp_path: Path) 
     assert len(cells(slow)) == len(numbers) * len(forms)
 
 
-def test_usual_workbooks_are_read_fast_and_unusual_ones_right(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("part", "old", "new"),
+    [
+        (SHEET, b'<c r="A2" ', b"<c "),
+        (SHEET, b'<c r="A2" ', b'<c\nr="A2" '),
+        (SHEET, b'<c r="A2" t="inlineStr"', b'<c t="inlineStr" r="A2"'),
+        (SHEET, b"<sheetData>", b"<sheetData><!-- made by hand -->"),
+        (STYLES, b"<fonts ", b'<!-- made by hand --><fonts fooCount="99999999" '),
+        ("xl/workbook.xml", b"<bookViews>", b"<!-- made by hand --><bookViews>"),
+    ],
+)
+def test_usual_workbooks_are_read_fast_and_unusual_ones_right(
+    part: str, old: bytes, new: bytes, tmp_path: Path
+) -> None:
     path = written(tmp_path, HEADER, ADA)
     usual = open_file(path)
-    changed(path, SHEET, lambda xml: xml.replace(b'r="A2" ', b""))
+    changed(path, part, lambda xml: xml.replace(old, new, 1))
     unusual = open_file(path)
 
     assert (type(usual), type(unusual)) == (CalamineSource, XlsxSource)
     assert cells(usual) == cells(unusual) == [(2, SHOWN)]
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new"),
+    [
+        (SHEET, b'<c r="B2"', b'<c r="B9999999"'),
+        (SHEET, b'<c r="B2"', b'<c r="B99999999999"'),
+        (SHEET, b'<c r="B2"', b'<c r="ZZZ1048576"'),
+        (STYLES, b'<cellXfs count="1"', b'<cellXfs count="99999999999"'),
+        (STRINGS, b"<sst ", b'<sst count="1" uniqueCount="99999999999" '),
+        (STRINGS, b"<sst ", b"<sst count=\"1\" uniqueCount\n = '2147483647' "),
+    ],
+)
+def test_numbers_that_ask_for_all_memory_are_left_to_the_reader_that_sets_none_aside(
+    part: str, old: bytes, new: bytes, tmp_path: Path
+) -> None:
+    path = written(tmp_path, HEADER, ADA)
+    changed(path, part, lambda xml: xml.replace(old, new, 1))
+
+    with suppress(InvalidInput):
+        source = open_file(path)
+        assert type(source) is XlsxSource
+        cells(source)
+
+
+def test_a_sheet_that_memory_should_not_hold_is_read_row_by_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, HEADER, ADA)
+    fits = open_file(path)
+    monkeypatch.setattr(workbook_parts, "HELD_SHEET", 500)
+    streams = open_file(path)
+
+    assert (type(fits), type(streams)) == (CalamineSource, XlsxSource)
+    assert cells(streams) == [(2, SHOWN)]
 
 
 def test_whole_numbers_beyond_fifteen_digits_stay_apart(tmp_path: Path) -> None:
@@ -425,9 +476,8 @@ def test_merged_cells_are_rejected_with_the_remedy_or_filled(tmp_path: Path, rea
     (batch,) = reader(path).read_batches()
 
     assert batch.rows[1][:2] == ["", ""]
-    assert batch.faults == {
-        3: "the row has merged cells, whose value stands in the first alone: give fill_down, or unmerge them"
-    }
+    why = "the row has merged cells, whose value stands in the first of them alone: give fill_down, or unmerge them"
+    assert batch.faults == {2: why, 3: why}
     assert cells(reader(path, FileForm(fill_merged=True))) == [
         (2, SHOWN),
         (3, ["Ada", "1", "2024-03-04", "6", "Rum"]),
