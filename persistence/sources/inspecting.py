@@ -21,6 +21,8 @@ from persistence.sources.encodings import read_candidates
 from persistence.sources.headers import SourceFile
 from persistence.sources.opening import add_preset, make_header_rater, open_file, open_purchases, settle_format
 
+MOST_READINGS = 3
+
 
 def ignore_progress(step: Progress) -> None:
     """For those who wait in silence."""
@@ -68,13 +70,19 @@ def inspect_purchases(
         # A shape that cannot be read, or options that do not go together.
         refusal, again = error.message, settled
         settle = _settle_nothing
-    if again.file_form != settled.file_form:
-        opened = open_file(path, again.file_form, make_header_rater(again))
-    sample = known if known is not None and known.header == tuple(opened.header) else _look(opened, progress)
-    if "currency" in assumed and (currency := guess_currency(sample)) is not None:
-        business = replace(business, currency=currency)
-    facts = FileFacts(opened.name, opened.encoding, opened.delimiter, opened.header_line, tuple(opened.notes))
-    found = inspect_sample(facts, sample, form, settle, business, PURCHASES, doubts, assumed)
+    # What is proposed may change how the file is read, which may change what is proposed.
+    for _ in range(MOST_READINGS):
+        if again.file_form != settled.file_form:
+            opened, known = open_file(path, again.file_form, make_header_rater(again)), None
+        sample = known or _look(opened, progress)
+        if "currency" in assumed and (currency := guess_currency(sample)) is not None:
+            business = replace(business, currency=currency)
+        facts = FileFacts(opened.name, opened.encoding, opened.delimiter, opened.header_line, tuple(opened.notes))
+        found = inspect_sample(facts, sample, form, settle, business, PURCHASES, doubts, assumed)
+        settled, again, known = again, found.settled, sample
+        if again.file_form == settled.file_form:
+            break
+        form, doubts = found.form, list(found.doubts)
     if refusal is not None:
         return replace(found, form=form, refusal=refusal)
     if not count:
@@ -117,6 +125,7 @@ def _try(
     for rows in purchases.read_rows(tally.add_reject):
         tally.add_rows(rows, now)
         progress(Progress("counting", tally.accepted + tally.rejected, found.rows))
+    tally.finish()
     tally.warnings = list(dict.fromkeys([*purchases.notes, *purchases.warnings]))
     return tally
 

@@ -14,7 +14,7 @@ from domain.imports.inspection.proposals import ColumnGuess, Doubt, Proposer, St
 from domain.imports.inspection.sample import Sample, Tally
 from domain.imports.presets import Preset, load_presets
 from domain.model import Business
-from domain.money import find_exponent
+from domain.money import find_exponent, to_decimal
 
 NEARLY = 0.5
 """The share of its signature from which on a preset is named as nearly matching."""
@@ -82,8 +82,10 @@ class Inspection:
                 told.append(f"{many}, the first on line {one.line:,}: {name_fields(one.reason, names)}.")
             if self.tally.future:
                 told.append(f"{count_noun(self.tally.future, 'row')} would lie in the future.")
-            if self.tally.negative:
-                told.append(f"{count_noun(self.tally.negative, 'row')} would have an amount below zero.")
+            if self.tally.refunds:
+                amount = to_decimal(sum(self.tally.refunds.values()), find_exponent(self.business.currency))
+                many = count_noun(len(self.tally.refunds), "refund")
+                told.append(f"{many}, {amount:,} in all, would be of no order of the file, and not imported.")
         return list(dict.fromkeys(told))
 
     def to_document(self, names: Names = str) -> dict[str, Any]:

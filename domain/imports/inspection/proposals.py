@@ -180,6 +180,7 @@ class Proposer:
     def propose(self) -> None:
         """Decide one thing after the other, since each stands on those before."""
         self._propose_columns()
+        self._propose_filling()
         self._propose_statuses()
         self._propose_dates()
         self._propose_amounts()
@@ -386,6 +387,24 @@ class Proposer:
             self.guessed[place] = DOUBTFUL
             question = f"Nothing says what the column {name} means."
             self._ask(f"columns.{of}", question, [replace(self._map(place, of), words=f"it is the {of}"), ignored])
+
+    def _propose_filling(self) -> None:
+        """Cells that are merged, or written on the first of several rows alone."""
+        if self.form.fill_down is not None or self.form.of_orders:
+            return
+        places = [self.found.fields[of][0] for of in ("order_id", "customer_id", "purchase_date") if self._has(of)]
+        amounts = [place for of in ("amount", "unit_price") for place in self.found.fields.get(of, ())]
+        rows = [cells for cells in self.sample.rows[: self.sample.first] if any(cells[place] for place in amounts)]
+        totals = sum(map(likeness.is_totals_row, rows))
+        bare = sum(1 for cells in rows if not any(cells[place].strip() for place in places)) - totals
+        if not self.sample.merged and (not places or 10 * bare < len(rows) or bare <= 0):
+            return
+        many = count_noun(self.sample.merged or bare, "row")
+        choices = [
+            Choice("as in the row above", {"fill_down": True}),
+            Choice("nothing: such rows are rejected", {"fill_down": False}),
+        ]
+        self._ask("fill_down", f"{many} have merged or empty cells. What do these say?", choices)
 
     # Words
 

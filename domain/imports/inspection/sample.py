@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import compress
 
 from domain.errors import Names, name_fields
 from domain.identifiers import PLACEHOLDERS
@@ -16,6 +17,8 @@ from domain.money import to_decimal
 
 FIRST, MOST = 1000, 5000
 """Rows that are kept: so many from the beginning, and so many in all."""
+MERGED = "merged cells"
+"""In what is said of a row that has them."""
 MOST_WORDS = 200
 MOST_IDS = 1_000_000
 MOST_REASONS = 50
@@ -26,7 +29,8 @@ SHOWN_VALUES, LONGEST_VALUE = 3, 40
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What was kept of a file: rows with their lines, the first `first` of which stand together; `count` of its rows,
-    `words` with their counts of columns whose names say a status, `totals` the lines of rows of totals."""
+    `words` with their counts of columns whose names say a status, `totals` the lines of rows of totals, `merged` how many rows have
+    merged cells."""
 
     header: Sequence[str]
     lines: Sequence[int]
@@ -35,6 +39,7 @@ class Sample:
     count: int
     words: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
     totals: Sequence[int] = ()
+    merged: int = 0
 
     def get_values(self, place: int) -> list[str]:
         """The values of a column."""
@@ -52,8 +57,9 @@ def take_sample(header: Sequence[str], batches: Iterable[Batch]) -> Sample:
     first: list[tuple[int, Sequence[str]]] = []
     others: list[tuple[int, Sequence[str]]] = []
     totals: list[int] = []
-    width, count, step = len(header), 0, 1
+    width, count, step, merged = len(header), 0, 1, 0
     for batch in batches:
+        merged += sum(1 for fault in batch.faults.values() if MERGED in fault)
         for line, cells in zip(batch.lines, batch.rows, strict=True):
             if not cells:
                 continue
@@ -75,7 +81,14 @@ def take_sample(header: Sequence[str], batches: Iterable[Batch]) -> Sample:
                     others, step = others[1::2], 2 * step
     kept = [*first, *others]
     return Sample(
-        tuple(header), [line for line, _ in kept], [cells for _, cells in kept], len(first), count, counted, totals
+        tuple(header),
+        [line for line, _ in kept],
+        [cells for _, cells in kept],
+        len(first),
+        count,
+        counted,
+        totals,
+        merged,
     )
 
 
@@ -104,6 +117,7 @@ class Tally:
     statuses: Counter[int] = field(default_factory=Counter)
     customers: set[int] = field(default_factory=set)
     orders: set[int] = field(default_factory=set)
+    refunds: dict[int, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def add_rows(self, rows: StagedColumns, now: int) -> None:
@@ -113,13 +127,31 @@ class Tally:
         self.money += sum(
             amount for amount, status in zip(rows.amount, rows.status, strict=True) if status <= LAST_QUALIFYING
         )
-        self.negative += sum(1 for amount in rows.amount if amount < 0)
         self.future += sum(1 for at in rows.at if at > now)
         first, last = self.days or (rows.day[0], rows.day[0])
         self.days = min(first, *rows.day), max(last, *rows.day)
-        for kept, ids in ((self.customers, rows.customer), (self.orders, rows.order_id)):
-            if len(kept) < MOST_IDS:
-                kept.update(map(hash, ids))
+        if len(self.customers) < MOST_IDS:
+            self.customers.update(map(hash, rows.customer))
+        below = min(rows.amount) < 0
+        if len(self.orders) < MOST_IDS:
+            ids = compress(rows.order_id, map((-1).__lt__, rows.amount)) if below else rows.order_id
+            self.orders.update(map(hash, ids))
+        if below:
+            self._add_refunds(rows)
+
+    def _add_refunds(self, rows: StagedColumns) -> None:
+        for order, amount, status in zip(rows.order_id, rows.amount, rows.status, strict=True):
+            if amount < 0:
+                self.negative += 1
+                # Whatever their status, they lower the amount of their order, if it has one.
+                self.money -= amount if status <= LAST_QUALIFYING else 0
+                if len(self.refunds) < MOST_IDS:
+                    self.refunds[hash(order)] = self.refunds.get(hash(order), 0) + amount
+
+    def finish(self) -> None:
+        """When all rows were added: refunds are taken off the orders that they are of; those of none stay `refunds`."""
+        for order in self.orders & self.refunds.keys():
+            self.money += self.refunds.pop(order)
 
     def add_reject(self, row: RejectedRow) -> None:
         """A row that is refused."""
@@ -145,6 +177,10 @@ class Tally:
             "last_day": last,
             "future_rows": self.future,
             "negative_rows": self.negative,
+            "refunds_not_attributed": {
+                "orders": len(self.refunds),
+                "amount": str(to_decimal(sum(self.refunds.values()), decimals)),
+            },
             "statuses": {STATUS_ORDER[rank].value: count for rank, count in sorted(self.statuses.items())},
             "rejects": [
                 {"reason": kind, "rows": one.count, "first_line": one.line} for kind, one in self.kinds.items()
