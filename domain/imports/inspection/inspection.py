@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from domain.errors import Names, name_fields
-from domain.imports.columns import count_noun, normalise_header
+from domain.imports.columns import CUSTOMER_ALIASES, count_noun, normalise_header
 from domain.imports.formats import OPTIONS, STATED_AS, SourceFormat
 from domain.imports.inspection.proposals import ColumnGuess, Doubt, Proposer, StatusGuess
 from domain.imports.inspection.sample import Sample, Tally
@@ -147,6 +147,12 @@ def rate_presets(header: Sequence[str], about: str) -> PresetMatch | None:
     return PresetMatch(preset.name, preset.title, round(score, 2), missing, preset.refusal)
 
 
+def is_of_customers(header: Sequence[str]) -> bool:
+    """Whether a header has names of customers' fields beside those that purchases have, too."""
+    own = {alias for of, known in CUSTOMER_ALIASES.items() if of != "customer_id" for alias in known}
+    return len(own & set(map(normalise_header, header))) > 1
+
+
 def inspect_sample(
     facts: FileFacts,
     sample: Sample,
@@ -160,6 +166,9 @@ def inspect_sample(
     """All that can be said without reading the file again; `doubts` are those that came before."""
     proposer = Proposer(sample, told, settle, business.currency)
     proposer.propose()
+    findings = list(proposer.findings)
+    if not proposer.found.fields.keys() & {"amount", "unit_price"} and is_of_customers(sample.header):
+        findings.append("It looks like a file of customers: segments import-customers reads those.")
     return Inspection(
         facts,
         sample.count,
@@ -167,7 +176,7 @@ def inspect_sample(
         tuple(proposer.statuses),
         proposer.dates,
         (*doubts, *proposer.doubts),
-        tuple(proposer.findings),
+        tuple(findings),
         rate_presets(sample.header, about),
         proposer.told,
         proposer.form,

@@ -590,12 +590,14 @@ class Proposer:
     def _propose_sign(self, texts: Iterable[str]) -> str | None:
         """The sign beside the amounts that has to be said; where there are those of several currencies, it is told how
         much stands beside each."""
-        if self.form.currency_sign is not None:
-            return None
         signs = Counter(sign for text in texts if (sign := find_sign(text)))
         if not signs:
             return None
         own = {self.currency, *SIGNS.get(self.currency, ())}
+        if self.form.currency_sign is not None:
+            if self.form.currency_sign == OWN:
+                self._tell_currencies([sign for sign in signs if sign not in own])
+            return None
         usual = [sign for sign in signs if sign in own]
         foreign = [sign for sign in signs if sign not in own]
         if usual and foreign:

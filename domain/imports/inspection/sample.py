@@ -29,8 +29,8 @@ SHOWN_VALUES, LONGEST_VALUE = 3, 40
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What was kept of a file: rows with their lines, the first `first` of which stand together; `count` of its rows,
-    `words` with their counts of columns whose names say a status, `totals` the lines of rows of totals, `merged` how many rows have
-    merged cells."""
+    `words` with their counts of columns whose names say a status, `totals` the lines of rows of totals, `merged` the
+    number of rows with merged cells."""
 
     header: Sequence[str]
     lines: Sequence[int]
@@ -80,16 +80,8 @@ def take_sample(header: Sequence[str], batches: Iterable[Batch]) -> Sample:
                     # Every second of them: each stands for twice as many rows then.
                     others, step = others[1::2], 2 * step
     kept = [*first, *others]
-    return Sample(
-        tuple(header),
-        [line for line, _ in kept],
-        [cells for _, cells in kept],
-        len(first),
-        count,
-        counted,
-        totals,
-        merged,
-    )
+    lines, rows = [line for line, _ in kept], [cells for _, cells in kept]
+    return Sample(tuple(header), lines, rows, len(first), count, counted, totals, merged)
 
 
 @dataclass(slots=True)
@@ -130,12 +122,10 @@ class Tally:
         self.future += sum(1 for at in rows.at if at > now)
         first, last = self.days or (rows.day[0], rows.day[0])
         self.days = min(first, *rows.day), max(last, *rows.day)
-        if len(self.customers) < MOST_IDS:
-            self.customers.update(map(hash, rows.customer))
         below = min(rows.amount) < 0
-        if len(self.orders) < MOST_IDS:
-            ids = compress(rows.order_id, map((-1).__lt__, rows.amount)) if below else rows.order_id
-            self.orders.update(map(hash, ids))
+        for kept, ids in ((self.customers, rows.customer), (self.orders, rows.order_id)):
+            if len(kept) < MOST_IDS:
+                kept.update(map(hash, compress(ids, map((-1).__lt__, rows.amount)) if below else ids))
         if below:
             self._add_refunds(rows)
 

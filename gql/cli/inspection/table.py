@@ -52,9 +52,9 @@ def print_inspection(one: Inspection, file: str, console: Console) -> None:
 def list_lines(one: Inspection) -> Iterator[tuple[str, str, str]]:
     """What is known of the file, what stands in it and what is proposed."""
     facts, settled = one.facts, one.settled
-    named = {"\t": "tab", "whitespace": "white space", None: "none"}
-    cells = named.get(facts.delimiter, facts.delimiter or "")
-    yield "file", f"{facts.encoding}, cells parted by {cells}", ""
+    named = {"\t": "tab", "whitespace": "white space"}
+    cells = f", cells parted by {named.get(facts.delimiter, facts.delimiter)}" if facts.delimiter else ""
+    yield "file", f"{facts.encoding}{cells}", ""
     yield "header", f"line {facts.header_line:,}", ""
     if one.preset is not None:
         match = one.preset
@@ -95,7 +95,7 @@ def describe_orders(one: Inspection) -> str:
         return "no ids"
     if one.tally is None or not one.tally.orders:
         return ""
-    several = one.tally.accepted > len(one.tally.orders)
+    several = one.tally.accepted > len(one.tally.orders) + len(one.tally.refunds)
     whose = {"order": ", each with the amount of its order", "line": ", each with its own amount", None: ""}
     return f"several rows each{whose[one.settled.amount]}" if several else "one row each"
 
