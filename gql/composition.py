@@ -263,6 +263,7 @@ class OpenStore:
                 of_orders=source.of_orders,
                 digest=source.compute_digest(),
                 stated=source.stated,
+                attributes=source.kinds,
             )
 
     def undo_import(

@@ -8,13 +8,15 @@ from domain.identifiers import PLACEHOLDERS
 from domain.imports.columns import Columns, describe_wrong_width
 from domain.imports.formats import ANY_TEXT, EACH, SourceFormat, clean_word
 from domain.imports.header import CARRIED, SUMMED, Layout
-from domain.imports.rows import OVERRIDE, Batch, PurchaseSource
+from domain.imports.reader import OVERRIDE
+from domain.imports.rows import Batch, PurchaseSource
 
 NOT_FILLED = CARRIED | {"amount", "refunded", "refunded_order_id", "discount", "tax", "shipping", "tip", "fee"}
 """What merged cells do not repeat: money would count twice."""
 JOINED = ("purchase_time", "refunded_order_id")
 PAIRED = ("amount", "currency", "refunded")
 """Of which a source may have one each for several currencies."""
+MIDNIGHT = "T00:00:00"
 IDS = ("customer_id", "order_id", "refunded_order_id")
 
 
@@ -101,7 +103,9 @@ class ArrangedSource:
             else:
                 self.order = dict(row)
         if row.get("purchase_time"):
-            row["purchase_date"] = f"{row['purchase_date']} {row['purchase_time']}".strip()
+            # A cell of a workbook that is a date has a time, too.
+            day = row["purchase_date"].removesuffix(MIDNIGHT) if self.typed else row["purchase_date"]
+            row["purchase_date"] = f"{day} {row['purchase_time']}".strip()
         if row.get("refunded_order_id"):
             row["order_id"] = row["refunded_order_id"]
             row["amount"] = _negate(row.get("amount", ""))

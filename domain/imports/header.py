@@ -18,7 +18,7 @@ from domain.imports.columns import (
     normalise_header,
 )
 from domain.imports.formats import MADE_ORDERS, SourceFormat, Term, clean_word, parse_formula
-from domain.imports.rows import STATUS_WORDS
+from domain.imports.reader import STATUS_WORDS
 from domain.money import is_currency
 
 REQUIRED = ("customer_id", "order_id", "purchase_date", "amount")

@@ -10,7 +10,6 @@ from typing import Any
 
 from domain.classification.labels import subtract_months
 from domain.errors import Sentence
-from domain.imports.columns import count_noun
 from domain.money import LARGEST
 
 FEWEST = 20
@@ -89,7 +88,8 @@ def describe_replaced(quality: Quality) -> str | None:
         "{} of this file replaced lines that another import had written. If an order is spread over several "
         "files, undo this import and give {append_lines}, which adds its rows."
     )
-    return Sentence(template, count_noun(quality.replaced_orders, "order"))
+    orders = "1 order" if quality.replaced_orders == 1 else f"{quality.replaced_orders:,} orders"
+    return Sentence(template, orders)
 
 
 def find_usual_days(today: date) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from domain.calendar import check, find_next_run
 from domain.classification.pipeline import Segmentation
 from domain.errors import DomainError, InvalidInput
 from domain.imports.formats import SourceFormat
+from domain.imports.presets import find_preset
 from domain.imports.sources import COLLECTIONS, SOURCES, Collection, choose_place
 from gql.cli.imports import (
     FILES,
@@ -160,6 +161,8 @@ def classify(
         raise InvalidInput(f"--database and --collection are for --source {OTHERS}")
     if kind is None and options != SourceFormat():
         raise InvalidInput(f"Options that say how a source is written are for --source {' or '.join(SOURCES)}")
+    if options.preset is not None:
+        find_preset(options.preset)
     segmenter = Segmenter(
         context.obj,
         choose_place(kind, csv_path, meant),

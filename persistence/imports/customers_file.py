@@ -1,29 +1,19 @@
 """A file of customers into the store, in batches that each commit whole. A row that is refused is named with its line
-and reason, and reading goes on. Columns that are attributes get their kind before any row is read: the one that was
-told, else the one that the business knows, else that of all values of the first rows."""
+and reason, and reading goes on."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
 from itertools import islice
-from zoneinfo import ZoneInfo
 
-from domain.attributes import (
-    NEEDED,
-    describe_wrong_value,
-    find_kind_of_cells,
-    normalise_name,
-    read_cell,
-    read_number,
-)
 from domain.calendar import from_micros, load_zone
 from domain.customers.customers import Customers
-from domain.errors import InvalidInput, Names, Sentence
+from domain.errors import InvalidInput, Names
 from domain.identifiers import ROUNDED, IdFault, find_id, normalise_id
 from domain.imports.amounts import make_number_reader
-from domain.imports.columns import ATTRIBUTE, RowFault, check_encoding, check_text, format_row, unquote_text
+from domain.imports.attribute_columns import AttributeCells, AttributeColumn, clean_cell, describe_found
+from domain.imports.columns import ATTRIBUTE, RowFault, check_encoding, check_text, format_row
 from domain.imports.dates import DateFault, DateReader
 from domain.imports.formats import SourceFormat
 from domain.imports.model import ImportSummary, describe_failure
@@ -33,9 +23,6 @@ from domain.model import (
     PROFILE,
     PROFILE_TEXTS,
     Actor,
-    AttributeKind,
-    AttributeKinds,
-    AttributeValue,
     Business,
     NewCustomer,
     WriteCounts,
@@ -44,36 +31,15 @@ from domain.model import (
 BATCH = 5_000
 SAMPLE = 500
 """Rows by which the kind of an attribute is found."""
-NOTHING = frozenset({"", "NULL", "null", "NaN", "nan", "None", "\\N", "N/A", "n/a", "#N/A", "-"})
-"""What programs write where there is nothing, as they write it: Nan is a name."""
 NAME_PARTS = frozenset({"first_name", "last_name"})
 ACTOR = Actor("command line")
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeColumn:
-    """A column that is kept under a name of the business's own; `field` is what it was mapped to, `found` whether the
-    kind was found from the values."""
-
-    field: str
-    name: str
-    kind: AttributeKind
-    found: bool
-
-
-def clean_cell(cell: str) -> str:
-    """The text of a cell, empty where it says nothing."""
-    text = unquote_text(cell.strip())
-    return "" if text in NOTHING else text
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerReader:
     """Makes customers of rows, whose texts are known by field, as the format says they are written."""
 
-    zone: ZoneInfo
-    dates: DateReader
-    numbers: Callable[[str], Decimal]
+    cells: AttributeCells
     prefix: str
     attributes: Sequence[AttributeColumn] = ()
 
@@ -90,26 +56,8 @@ class CustomerReader:
             file_zone=form.file_time_zone,
             zones=form.zones,
         )
-        numbers = make_number_reader(form.amount_form, file.names)
-        return cls(load_zone(time_zone), dates, numbers, form.customer_id_prefix or "")
-
-    def find_attributes(
-        self, fields: Sequence[str], rows: Sequence[Mapping[str, str]], known: AttributeKinds
-    ) -> list[AttributeColumn]:
-        """The attributes among the fields, with the kind that is told (`attribute:NAME:KIND`), known, or else found
-        from the rows; InvalidInput where two are of one name."""
-        columns: list[AttributeColumn] = []
-        for one in fields:
-            if one.startswith(ATTRIBUTE):
-                name, _, told = one.removeprefix(ATTRIBUTE).partition(":")
-                name = normalise_name(name)
-                if any(name == other.name for other in columns):
-                    raise InvalidInput(Sentence("{map}: two columns are the attribute {}", name), ("map",))
-                kind = AttributeKind(told) if told else known.customer.get(name)
-                cells = (clean_cell(row[one]) for row in rows)
-                found = kind or find_kind_of_cells(cells, self.read_value)
-                columns.append(AttributeColumn(one, name, found, kind is None))
-        return columns
+        cells = AttributeCells(load_zone(time_zone), dates, make_number_reader(form.amount_form, file.names))
+        return cls(cells, form.customer_id_prefix or "")
 
     def read(self, row: Mapping[str, str]) -> NewCustomer:
         """The row's customer; RowFault with the reason of a refusal."""
@@ -132,30 +80,15 @@ class CustomerReader:
             f"{self.prefix}{external_id}",
             registered_at=self._read_instant("registered_at", clean_cell(row.get("registered_at", ""))),
             given=frozenset(given),
-            attributes={column.name: self._read_attribute(column, row[column.field]) for column in self.attributes},
+            attributes={one.name: self.cells.read_cell(one, row[one.field]) for one in self.attributes},
             **values,
         )
 
-    def read_value(self, text: str, kind: AttributeKind) -> AttributeValue:
-        """The value of an attribute as the file writes it; ValueError where it is of another kind."""
-        if kind is AttributeKind.NUMBER:
-            return read_number(self.numbers(text))
-        return from_micros(self.dates(text)[0]) if kind is AttributeKind.INSTANT else read_cell(text, kind, self.zone)
-
     def _read_instant(self, field: str, text: str) -> datetime | None:
         try:
-            return from_micros(self.dates(text)[0]) if text else None
+            return from_micros(self.cells.dates(text)[0]) if text else None
         except DateFault as fault:
             raise RowFault(f"{field}: {fault}") from fault
-
-    def _read_attribute(self, column: AttributeColumn, cell: str) -> AttributeValue | None:
-        text = check_text(clean_cell(cell), column.name)
-        if not text:
-            return None
-        try:
-            return self.read_value(text, column.kind)
-        except ValueError as error:
-            raise RowFault(describe_wrong_value(column.name, column.kind, text)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +131,10 @@ class CustomersFile:
         reader = CustomerReader.of(self, business.time_zone)
         if any(one.startswith(ATTRIBUTE) for one in self.source.header):
             first = islice((row for _, _, row in self._read_rows() if not isinstance(row, RowFault)), SAMPLE)
-            found = reader.find_attributes(self.source.header, list(first), business.attributes)
+            found = reader.cells.find_columns(self.source.header, list(first), business.attributes.customer)
             reader = replace(reader, attributes=found)
             business = await customers.declare_attributes(business, {one.name: one.kind for one in found}, ACTOR)
-            self.notes.extend(
-                f"The attribute {one.name} is {NEEDED[one.kind]}, as its first values are."
-                for one in found
-                if one.found
-            )
+            self.notes.extend(describe_found(found))
         kinds = Counter[str]()
 
         def count(row: RejectedRow) -> None:

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from domain.attributes import add_kinds
 from domain.calendar import Clock, from_micros, load_zone, to_local_date, to_micros
 from domain.errors import AllRejected, DomainError, ImportEnded, ImportStopped, InvalidInput
 from domain.imports.model import ImportSummary, Progress, describe_failure
@@ -25,7 +26,7 @@ from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, compute_outlier_fence, find_usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.jobs.model import JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
-from domain.model import Actor, Business
+from domain.model import NO_ATTRIBUTES, Actor, AttributeKind, AttributeKinds, Business
 from persistence import merge
 from persistence.database.dialects import analyze
 from persistence.database.engines import Database
@@ -35,7 +36,7 @@ from persistence.imports.additions import Additions
 from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER, ArrangedOrders, arrange, refuse, stage
 from persistence.imports.undo import keep_before, keep_given
 from persistence.jobs import build_finish, build_heartbeat, build_release, build_row, is_held
-from persistence.tables import AuditEventRow, PurchaseImportRow, job, purchase_import
+from persistence.tables import AuditEventRow, BusinessRow, PurchaseImportRow, business, job, purchase_import
 
 SAMPLE = 50_000
 """Orders whose amounts decide what is usual: every so many-th in the order of customers."""
@@ -127,9 +128,10 @@ REPLACED = """SELECT COUNT(*) FROM resolved r JOIN incoming i ON i.seq = r.seq J
     JOIN purchase_import m ON m.business_id = :business AND m.id = p.written_by
     WHERE r.effect = 1 AND p.written_by <> :writer AND EXISTS (SELECT 1 FROM purchase_line k
     WHERE k.business_id = :business AND k.customer_id = p.customer_id AND k.purchase_id = p.id
-    AND NOT (i.last IS NULL AND k.amount = i.amount AND k.category IS NOT DISTINCT FROM i.category)
-    AND NOT EXISTS (SELECT 1 FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last
-    AND l.amount = k.amount AND l.category IS NOT DISTINCT FROM k.category))"""
+    AND NOT (i.last IS NULL AND k.amount = i.amount AND k.category IS NOT DISTINCT FROM i.category
+    AND k.product IS NOT DISTINCT FROM i.product)
+    AND NOT EXISTS (SELECT 1 FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last AND l.amount = k.amount
+    AND l.category IS NOT DISTINCT FROM k.category AND l.product IS NOT DISTINCT FROM k.product))"""
 KINDS = "SELECT COALESCE(kind, reason), COUNT(*) FROM rejected GROUP BY COALESCE(kind, reason)"
 
 
@@ -174,6 +176,18 @@ class ImportRecord:
         mine = (purchase_import.c.business_id == self.business.id, purchase_import.c.id == self.id)
         with self.engine.begin() as connection:
             connection.execute(update(PurchaseImportRow).where(*mine).values(content=digest, adds=adds))
+
+    def keep_attributes(self, kinds: Mapping[str, AttributeKind]) -> None:
+        """Fix the kinds of attributes before there are values; InvalidInput where one has another kind by now."""
+        if not kinds:
+            return
+        own = business.c.id == self.business.id
+        with self.engine.begin() as connection:
+            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+            known = AttributeKinds.of(row.attributes or {})
+            added = add_kinds(known, "purchase", kinds)
+            if added != known:
+                connection.execute(update(BusinessRow).where(own).values(attributes=added.as_json()))
 
     def report(self, phase: str, done: int, total: int | None) -> None:
         """How far the import is; stored with the next heartbeat. ImportEnded where somebody ended it."""
@@ -311,6 +325,7 @@ class ImportPlan:
     of_orders: bool
     digest: str | None
     stated: Callable[[], Iterable[str]] | None
+    attributes: Mapping[str, AttributeKind]
 
 
 class PurchaseImporter:
@@ -336,14 +351,16 @@ class PurchaseImporter:
         of_orders: bool = False,
         digest: str | None = None,
         stated: Callable[[], Iterable[str]] | None = None,
+        attributes: Mapping[str, AttributeKind] = NO_ATTRIBUTES.purchase,
     ) -> ImportSummary:
         """Import the rows; `texts` finds the text of rows that turn out wrong only when orders are put together. A
         `record` that is given is one that waited and is held now. `beside` is told, among those that `rejects` is, the
         rows that were imported of orders of which another was not. `of_orders`: a row carried its order's amount, so
         that zeros beside it mean nothing. `digest` is the hash of the file; `stated` are the orders that it states
-        completely, where the rows of the others are added to what is there; None: all."""
+        completely, where the rows of the others are added to what is there; None: all. `attributes` are the kinds of
+        those that the rows have."""
         with translate_errors(), self.engine.connect() as connection:
-            plan = ImportPlan(rows, texts, rejects, beside, of_orders, digest, stated)
+            plan = ImportPlan(rows, texts, rejects, beside, of_orders, digest, stated, attributes)
             if dry_run:
                 return self._run(connection, plan, None, progress)
             held = record or ImportRecord(self.engine, self.business, self.clock, actor, source)
@@ -383,6 +400,7 @@ class PurchaseImporter:
             quality = look(connection, arranged, near, now, load_zone(self.business.time_zone), plan.of_orders)
         if record is not None:
             record.keep_digest(plan.digest, additions is not None)
+            record.keep_attributes(plan.attributes)
         orders = arranged.count
         summary, replaced = self._merge(connection, orders, now, record, progress, additions)
         quality = replace(quality, replaced_orders=replaced)

@@ -20,7 +20,7 @@ from domain.imports.imports import AT_ONCE, PurchaseImports
 from domain.imports.model import Progress, PurchaseImport
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.jobs.model import ATTEMPTS, JobKind, JobStatus, Lease, Outcome
-from domain.model import Business
+from domain.model import AttributeKind, Business
 from domain.store import Agenda
 from persistence.database.engines import Database
 from persistence.imports.importer import ImportRecord, PurchaseImporter
@@ -46,6 +46,8 @@ class OpenedFile(Protocol):
     def of_orders(self) -> bool: ...
     @property
     def stated(self) -> Callable[[], Iterable[str]] | None: ...
+    @property
+    def kinds(self) -> Mapping[str, AttributeKind]: ...
     def compute_digest(self) -> str | None: ...
     def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]: ...
     def read_texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]: ...
@@ -179,6 +181,7 @@ class UploadHandler:
                 of_orders=opened.of_orders,
                 digest=opened.compute_digest(),
                 stated=opened.stated,
+                attributes=opened.kinds,
             )
         except ImportStopped:
             pass

@@ -47,7 +47,7 @@ from persistence.sources.opening import (
     OpenedPurchases,
     SourceOpener,
     make_header_rater,
-    open_file,
+    open_encoded,
     open_purchases,
     settle_format,
 )
@@ -232,7 +232,7 @@ class FileSource(RunSource):
     def _open_source(self) -> PurchaseSource:
         form = settle_format(self.options, self.business, self.database, PURCHASES)
         rate = make_header_rater(form)
-        source = open_file(self.path, form.file_form, rate)
+        source, form = open_encoded(self.path, form, rate)
         return WatchedCsv(self.path, form.file_form, rate) if isinstance(source, CsvSource) else source
 
     def _import_tail(self, mark: FileMark, change: int, last: Mapping[str, Any]) -> ImportedRows | None:
@@ -243,6 +243,7 @@ class FileSource(RunSource):
             return None
         form = settle_format(self.options, self.business, self.database, PURCHASES)
         rate = make_header_rater(form)
+        _, form = open_encoded(self.path, form, rate)
         source = AppendedCsv(self.path, last["size"], last["lines"], form.file_form, rate)
         if not source.sound:
             return None

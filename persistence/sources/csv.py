@@ -47,6 +47,8 @@ WARNED = 5
 LINE_BREAK = re.compile("\r\n|\r|\n")
 CONTROL, UNREAD = re.compile("[\x01-\x08\x0e-\x1f]"), re.compile("[\udc80-\udcff]")
 """What no text holds together: control characters, and bytes that are not UTF-8."""
+MARKUP = ("<html", "<table", "<!doctype", "<?xml", "<meta", "<workbook")
+"""How what some shops call an .xls begins."""
 END = "\ud800"
 ENDED = [END, END]
 """A row after those of the file, such as no file can hold: one that goes on into it has a quote that never ends."""
@@ -74,6 +76,9 @@ class CsvSource:
             blank, first = take_first_lines(lines, FIRST)
         if not first or (form.skip_lines is not None and blank):
             raise self._build_empty(form.skip_lines)
+        if first[0].lstrip().lower().startswith(MARKUP):
+            what = "is a web page or XML, whatever it is called. Open it in a spreadsheet and save it as CSV"
+            raise InvalidInput(f"{self.name} {what}.")
         if form.skip_lines is None:
             found, before, _ = find_layout(first, delimiter, self.quote, rate_header)
         else:

@@ -6,6 +6,7 @@ import codecs
 import io
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import BinaryIO
 
 from domain.errors import InvalidInput, Sentence
@@ -59,8 +60,13 @@ WIDER = {
     "euc_kr": "euc-kr",
     "tis-620": "windows-874",
 }
-DETECTED = ("windows-1252", "windows-1250", "windows-1251", "shift_jis", "gb18030")
+DETECTED = (
+    *("windows-1252", "windows-1250", "windows-1251", "shift_jis", "gb18030", "big5", "euc-kr", "euc-jp"),
+    *("windows-1253", "windows-1256", "windows-1255", "windows-874", "koi8-r", "macintosh", "ibm850"),
+)
 """What bytes that are not UTF-8 are compared with, the more usual first."""
+TOLD = 5
+"""Encodings that a refusal names."""
 MARKS = (
     (codecs.BOM_UTF8, UTF8),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -169,7 +175,7 @@ def _find_wide(head: bytes) -> str | None:
 
 def _build_refusal(lines: Sequence[bytes], name: str) -> InvalidInput:
     may = Candidates()
-    for encoding in _list_likely(b"\n".join(lines)[:COMPARED]):
+    for encoding in islice(_list_likely(b"\n".join(lines)[:COMPARED]), TOLD):
         word = WORD.search(lines[0].decode(CODECS[encoding], "replace"))
         may[encoding] = word.group()[:SHOWN] if word else ""
     if not may:

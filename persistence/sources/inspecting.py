@@ -19,7 +19,14 @@ from domain.model import Business
 from persistence.database.engines import Database
 from persistence.sources.encodings import read_candidates
 from persistence.sources.headers import SourceFile
-from persistence.sources.opening import add_preset, make_header_rater, open_file, open_purchases, settle_format
+from persistence.sources.opening import (
+    add_preset,
+    make_header_rater,
+    open_encoded,
+    open_file,
+    open_purchases,
+    settle_format,
+)
 
 MOST_READINGS = 3
 
@@ -47,7 +54,7 @@ def inspect_purchases(
     settled = settle_format(form, business, database, PURCHASES)
     doubts: list[Doubt] = []
     try:
-        opened = open_file(path, settled.file_form, make_header_rater(settled))
+        opened, settled = open_encoded(path, settled, make_header_rater(settled))
     except InvalidInput as error:
         doubt = _ask_encoding(error)
         if doubt is None:
@@ -60,7 +67,8 @@ def inspect_purchases(
 
     def settle(told: SourceFormat) -> SourceFormat:
         full = settle_format(told, business, database, PURCHASES)
-        preset = match_preset(header) if full.preset is None and full.name is None else None
+        unsaid = full.preset is None and full.name is None
+        preset = match_preset(header, told=full.columns.values()) if unsaid else None
         return full if preset is None else add_preset(full, preset)
 
     try:

@@ -17,21 +17,24 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from domain.attributes import add_kinds
 from domain.businesses.mongodb import NAMES, MongoSettings, make_settings
 from domain.calendar import Clock, format_day, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
 from domain.imports.arranged import ArrangedSource
-from domain.imports.columns import REJECT_COLUMNS, Columns, format_row
+from domain.imports.attribute_columns import AttributeColumn, describe_found
+from domain.imports.columns import ATTRIBUTE, REJECT_COLUMNS, Columns, format_row
 from domain.imports.dates import DateFault, DateReader, find_readings
 from domain.imports.formats import ROW, SourceFormat, Term
 from domain.imports.header import make_rater, resolve_customers, resolve_purchases
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
 from domain.imports.presets import CUSTOMERS, PURCHASES, Preset, find_preset, load_presets, match_preset
+from domain.imports.reader import AMOUNT_TERMS, RowPlaces, RowReader, read_rows
 from domain.imports.rejects import RejectsSource, is_rejects_header
-from domain.imports.rows import AMOUNT_TERMS, PurchaseSource, RejectedRow, RowReader, StagedColumns, read_rows
+from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
 from domain.imports.sources import PLAIN, Collection, FileForm, Place
-from domain.model import Business, NewCustomer
+from domain.model import AttributeKind, Business, NewCustomer
 from domain.money import find_exponent
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomerBatch, CustomersFile
@@ -101,12 +104,16 @@ OLD_MAGIC = b"\xd0\xcf\x11\xe0"
 """Workbooks of Excel 97 to 2003, and all that are encrypted."""
 DOCUMENT = ("document",)
 """The header of what has documents and no columns; such are mended where they are."""
+REJECTS = FileForm(encoding="utf-8", skip_lines=0, delimiter=",", quote='"')
+"""How files of rejects are written."""
 LONGEST_HEADER = 1 << 16
 
 
 def open_file(path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> SourceFile:
     """The file, with its header found and read; InvalidInput says why it cannot be."""
     magic = b""
+    if not path.exists():
+        raise InvalidInput(f"No such file: {path.name}.")
     if path.is_file():
         try:
             with path.open("rb") as file:
@@ -122,6 +129,29 @@ def open_file(path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate
     if is_json(path):
         return DocumentSource(path, form)
     return CsvSource(path, form, rate_header)
+
+
+WESTERN = "windows-1252"
+"""Which reads whatever bytes there are."""
+
+
+def open_encoded(path: Path, form: SourceFormat, rate_header: RateHeader) -> tuple[SourceFile, SourceFormat]:
+    """The file and its format, which gets the encoding of its preset where the file is of none that is known by itself:
+    exports of one shape are passed on in that of the platform and, saved again, in UTF-8."""
+    try:
+        return open_file(path, form.file_form, rate_header), form
+    except InvalidInput as error:
+        if form.encoding is not None or error.problems[0].field != ("encoding",):
+            raise
+        # The names of columns that tell a preset are ASCII.
+        header = open_file(path, replace(form, encoding=WESTERN).file_form, rate_header).header
+        preset = match_preset(header) if form.preset is None else find_preset(form.preset)
+        if preset is None or preset.format.encoding is None:
+            raise
+        form = replace(form, encoding=preset.format.encoding)
+        opened = open_file(path, form.file_form, rate_header)
+        opened.notes.insert(0, f"Read as {form.encoding}, which is what such exports are written in.")
+        return opened, form
 
 
 def make_header_rater(form: SourceFormat) -> RateHeader:
@@ -158,6 +188,7 @@ class OpenedPurchases:
     warnings: list[str] = field(default_factory=list)
     header: Sequence[str] = ()
     mixed_dates: bool = False
+    attributes: Sequence[AttributeColumn] = ()
     stated: Callable[[], Iterable[str]] | None = None
     may_be_empty: bool = False
     has_new: Callable[[], bool] = always
@@ -181,22 +212,32 @@ class OpenedPurchases:
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    @property
+    def kinds(self) -> Mapping[str, AttributeKind]:
+        """The kinds of the attributes that purchases get."""
+        return {one.name: one.kind for one in self.attributes}
+
+    def make_reader(self, places: RowPlaces | None = None) -> RowReader:
+        """What reads the rows."""
+        return RowReader(
+            self.columns,
+            self.business.currency,
+            self.business.time_zone,
+            self.form,
+            terms=self.terms,
+            typed=self.source.typed,
+            mixed=self.mixed_dates,
+            names=self.names,
+            secret=self.business.secret,
+            places=places,
+            attributes=self.attributes,
+        )
+
     def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
         """The accepted rows; the others go to `reject`."""
         form, business = self.form, self.business
         with closing(CountedRows()) as counted:
-            reader = RowReader(
-                self.columns,
-                business.currency,
-                business.time_zone,
-                form,
-                terms=self.terms,
-                typed=self.source.typed,
-                mixed=self.mixed_dates,
-                names=self.names,
-                secret=business.secret,
-                places=counted if form.orders == ROW else None,
-            )
+            reader = self.make_reader(counted if form.orders == ROW else None)
             portions = read_rows(self.source.read_batches(), reader, reject)
             if form.of_orders:
                 with closing(OrderAmounts()) as stated:
@@ -243,12 +284,14 @@ def settle_format(form: SourceFormat, business: Business, database: Database | N
 
 
 def add_preset(form: SourceFormat, preset: Preset) -> SourceFormat:
-    """The format on top of a preset, whose columns hold where the source has them. A decimal sign that is told is not
-    the preset's sign between thousands."""
+    """The format on top of a preset, whose columns hold where the source has them, and its encoding where the source
+    does not say one. A decimal sign that is told is not the preset's sign between thousands."""
     if form.amount is not None and preset.format.amount not in (None, form.amount):
         template = "{amount} {} does not go with {preset} {}, whose amounts are of orders"
         raise InvalidInput(Sentence(template, form.amount, preset.name), ("amount",))
-    of_preset = replace(preset.format, preset=preset.name, columns={}, kept_columns=preset.format.columns)
+    of_preset = replace(
+        preset.format, preset=preset.name, encoding=None, columns={}, kept_columns=preset.format.columns
+    )
     if form.decimal is not None and form.decimal == of_preset.thousands:
         of_preset = replace(of_preset, thousands=None)
     return form.build_on(of_preset)
@@ -267,7 +310,7 @@ def open_rejects(path: Path) -> PurchaseSource | None:
     try:
         with path.open("rb") as file:
             beginning = file.read(LONGEST_HEADER)
-        return CsvSource(path) if ",".join(REJECT_COLUMNS).encode() in beginning else None
+        return CsvSource(path, REJECTS) if ",".join(REJECT_COLUMNS).encode() in beginning else None
     except (OSError, InvalidInput):
         return None
 
@@ -285,7 +328,12 @@ def open_purchases(
     settled = settle_format(form, business, database, PURCHASES)
     path = source if isinstance(source, Path) else None
     rate = make_header_rater(settled)
-    opened = open_rejects(source) or open_file(source, settled.file_form, rate) if isinstance(source, Path) else source
+    if not isinstance(source, Path):
+        opened = source
+    elif (rejects_file := open_rejects(source)) is not None:
+        opened = rejects_file
+    else:
+        opened, settled = open_encoded(source, settled, rate)
     told: Sequence[str] = getattr(opened, "notes", ())
     notes = list(told)
     stated: Callable[[], Iterable[str]] | None = tuple if settled.append_lines else None
@@ -293,10 +341,9 @@ def open_purchases(
     if mixed:
         opened = rejects = RejectsSource(opened, rejected_only=bool(settled.append_lines))
         stated = stated or rejects.read_orders
-    header = opened.header
     is_file = not hasattr(opened, "unseen")
     if settled.preset is None and settled.name is None and is_file:
-        preset = match_preset(opened.header)
+        preset = match_preset(opened.header, told=settled.columns.values())
         if preset is not None:
             before, settled = settled.file_form, add_preset(settled, preset)
             if path is not None and not mixed and settled.file_form != before:
@@ -313,6 +360,7 @@ def open_purchases(
         template, values = f"{{}} is not {{}}. {error.message.template}", error.message.values
         raise InvalidInput(Sentence(template, opened.name, title, *values), error.problems[0].field) from error
     notes.extend(layout.notes)
+    header = opened.header
     columns = layout.columns if layout.is_plain(settled) else None
     if columns is None:
         arranged = ArrangedSource(opened, layout, settled, business.currency)
@@ -322,7 +370,23 @@ def open_purchases(
         refuse_guesses(opened.name, columns, business, sample)
     terms = layout.terms or AMOUNT_TERMS
     purchases = OpenedPurchases(opened, columns, settled, business, terms, path, notes, told, names=names)
-    return replace(purchases, header=header, mixed_dates=mixed, stated=stated)
+    purchases = replace(purchases, header=header, mixed_dates=mixed, stated=stated)
+    return find_attributes(purchases, sample)
+
+
+def find_attributes(purchases: OpenedPurchases, sample: Sequence[Sequence[str]]) -> OpenedPurchases:
+    """The source with the kinds of its attributes, by its first rows."""
+    places = purchases.columns.places
+    if not any(of.startswith(ATTRIBUTE) for of in places):
+        return purchases
+    rows = [
+        {of: cells[place] for of, place in places.items()} for cells in sample if len(cells) == purchases.columns.width
+    ]
+    cells = purchases.make_reader().attribute_cells
+    found = cells.find_columns(places, rows, purchases.business.attributes.purchase)
+    # Refused before anything is written.
+    add_kinds(purchases.business.attributes, "purchase", {one.name: one.kind for one in found})
+    return replace(purchases, attributes=found, notes=[*purchases.notes, *describe_found(found)])
 
 
 def open_customers(

@@ -2,6 +2,8 @@
 
 import csv
 import gzip
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -164,7 +166,7 @@ SEEN = "Columns seen: customer_id, order_id, date, amount, category, storefront.
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["none.csv", *MAKE], "No data found in none.csv."),
+        (["none.csv", *MAKE], "No such file: none.csv."),
         (["empty.csv", *MAKE], "No data found in empty.csv."),
         (["header.csv", *MAKE], "No data found in header.csv."),
         ([".", *MAKE], " is not a regular file."),
@@ -287,3 +289,33 @@ def test_real_files_are_imported_with_no_flags_but_the_business(
     assert again.lines[0] == f"{start}0 created, 0 updated, {created:,} unchanged, {rejected:,} rejected."
     with gzip.open(path, "rt") as file:
         assert sum(1 for _ in file) == read + 1
+
+
+def test_further_columns_are_kept_as_attributes_of_purchases(segments: Segments, tmp_path: Path) -> None:
+    header = "customer_id,order_id,timestamp,amount,Gift,Weight,Voucher,Due"
+    rows = (
+        "C1,1,2024-03-01,10,yes,1.50,007,2024-03-05",
+        "C1,1,2024-03-01,5,,,,",
+        "C2,2,2024-03-02,7,no,,N/A,",
+        "C3,3,2024-03-02,7,perhaps,,,",
+    )
+    file = write_lines(tmp_path / "orders.csv", header, *rows)
+    named = ("Gift=attribute:Gift:boolean", *(f"{name}=attribute:{name}" for name in ("Weight", "Voucher", "Due")))
+    told = [word for pair in named for word in ("--map", pair)]
+
+    ended = segments.run("import", file, *MAKE, *told)
+    again = segments.run("import", file, *told)
+    refused = segments.expect_refusal("import", file, "--map", "Gift=attribute:Gift:text")
+
+    assert ended.lines[0] == "orders.csv: 4 rows read: 3 created, 0 updated, 0 unchanged, 1 rejected."
+    assert again.lines[0] == "orders.csv: 4 rows read: 0 created, 0 updated, 3 unchanged, 1 rejected."
+    assert "the attribute Gift must be true or false, not 'perhaps'" in ended.err + again.err
+    assert "The attribute Voucher is a text, as its first values are." in ended.err
+    assert "is a text" not in again.err
+    assert refused == "the attribute Gift is of the kind boolean, not text."
+    with closing(sqlite3.connect(segments.data / "segments.sqlite")) as connection:
+        kept = connection.execute("SELECT external_id, attributes FROM purchase ORDER BY external_id").fetchall()
+    assert kept == [
+        ("1", '{"Due":"2024-03-05T00:00:00Z","Gift":true,"Voucher":"007","Weight":1.5}'),
+        ("2", '{"Gift":false}'),
+    ]

@@ -7,6 +7,7 @@ import pytest
 from openpyxl import Workbook
 
 from tests.cli.conftest import MAKE, Segments, write_lines
+from tests.drivers.opened_sources import PRESETS
 
 HEADER = "customer_id,order_id,date,amount"
 
@@ -103,7 +104,7 @@ def test_amounts_are_read_as_they_are_told(segments: Segments, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--preset", "ebay"), "--preset must be one of: shopify, woocommerce, not ebay."),
+        (("--preset", "nosuch"), f"--preset must be one of: {PRESETS}, not nosuch."),
         (("--amount", "basket"), "--amount must be one of: line, order, not basket."),
         (("--thousands", "."), "--thousands . needs another sign for the decimals: give --decimal ,."),
         (("--source", "oracle"), "--source must be one of: csv, mongodb, not oracle."),

@@ -5,7 +5,7 @@ import csv
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,9 +13,12 @@ import pytest
 
 from domain.calendar import from_micros
 from domain.errors import InvalidInput
+from domain.imports.formats import SourceFormat
 from domain.imports.presets import CUSTOMERS, load_presets, match_preset
 from domain.model import STATUS_ORDER
-from tests.cli.conftest import UTC_EUR, Segments, write_lines
+from persistence.sources.opening import open_purchases
+from tests.cli.conftest import MAKE, UTC_EUR, Segments, write_lines
+from tests.drivers.opened_sources import shop
 
 ORDERS = """
 SELECT purchase.external_id, customer.external_id, status, purchase.amount, purchased_at FROM purchase
@@ -499,6 +502,31 @@ def test_a_sample_is_read_at_the_first_try(name: str, segments: Segments, tmp_pa
     assert f"Read as {preset.title} (preset {name})." in ended.out + ended.err
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1252"])
+@pytest.mark.parametrize("told", [{}, {"preset": "online-retail"}])
+def test_the_encoding_of_a_preset_is_that_of_files_that_have_none(
+    tmp_path: Path, encoding: str, told: dict[str, str]
+) -> None:
+    file = tmp_path / "export.csv"
+    file.write_bytes(SAMPLES["online-retail"].text[1:].encode(encoding))
+
+    opened = open_purchases(file, replace(shop(), currency="GBP"), SourceFormat.read(told))
+
+    (portion,) = opened.read_rows(lambda row: None)
+    assert portion.product[1] == "CAFÉ LANTERN"
+    assert ("Read as windows-1252, which is what such exports are written in." in opened.notes) == (encoding != "utf-8")
+
+
+def test_a_file_of_a_preset_s_encoding_is_classified(segments: Segments, tmp_path: Path) -> None:
+    file = tmp_path / "export.csv"
+    file.write_bytes(SAMPLES["superstore"].text[1:].encode("windows-1252"))
+    make = ("--business", "shop", "--time-zone", "UTC", "--currency", "USD")
+
+    segments.run("classify", "--csv-path", file, *make, "--as-of", "2016-12-31", "--output", tmp_path)
+
+    assert "CG-1" in (tmp_path / "customer_segmentation.json").read_text()
+
+
 def test_every_preset_has_a_sample() -> None:
     readable = {name for name, one in load_presets().items() if one.refusal is None}
 
@@ -519,6 +547,22 @@ def test_a_shape_without_buyers_is_refused_with_the_one_that_has_them(header: st
         match_preset(header.split(","))
 
     assert refused.value.message == REFUSED[header]
+
+
+def test_a_shape_without_buyers_is_read_as_told_where_the_buyers_are_told(segments: Segments, tmp_path: Path) -> None:
+    header = "amazon-order-id,purchase-date,item-price,ship-postal-code"
+    file = write_lines(tmp_path / "orders.csv", header, "111-1,2026-03-02T10:00:00Z,20.00,80331")
+    told = (
+        "amazon-order-id=order_id",
+        "purchase-date=purchase_date",
+        "item-price=amount",
+        "ship-postal-code=customer_id",
+    )
+    options = [word for one in told for word in ("--map", one)]
+
+    ended = segments.run("import", file, *MAKE, *options)
+
+    assert ended.lines[0] == "orders.csv: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected."
 
 
 def test_the_buyers_of_shopify_are_known_by_their_ids(segments: Segments, tmp_path: Path) -> None:

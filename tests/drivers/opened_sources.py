@@ -3,9 +3,13 @@
 from pathlib import Path
 
 from domain.imports.formats import SourceFormat
+from domain.imports.presets import PURCHASES, load_presets
 from domain.imports.rows import RejectedRow
 from domain.model import Business, BusinessSettings
 from persistence.sources.opening import OpenedPurchases, open_purchases
+
+PRESETS = ", ".join(one.name for one in load_presets().values() if one.about == PURCHASES and one.refusal is None)
+"""As refusals name those that can be told."""
 
 
 def shop(**settings: object) -> Business:

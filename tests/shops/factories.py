@@ -10,7 +10,8 @@ from domain.imports.columns import format_row
 from domain.imports.formats import SourceFormat
 from domain.imports.header import resolve_purchases
 from domain.imports.model import ImportSummary
-from domain.imports.rows import RejectedRow, RowReader, read_rows
+from domain.imports.reader import RowReader, read_rows
+from domain.imports.rows import RejectedRow
 from domain.model import Business, NewPurchase, PurchaseLine, PurchaseStatus
 from persistence.database.engines import Database
 from persistence.imports.importer import PurchaseImporter

@@ -3,7 +3,7 @@ holds all signature columns of exactly one of them is read by it. A shape withou
 with the name of the report that has one."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -70,9 +70,9 @@ def find_preset(name: str, about: str = PURCHASES) -> Preset:
     return known[name]
 
 
-def match_preset(header: Sequence[str], about: str = PURCHASES) -> Preset | None:
+def match_preset(header: Sequence[str], about: str = PURCHASES, told: Container[str] = ()) -> Preset | None:
     """The only preset whose signature the header holds, None where there is none or more than one; InvalidInput where
-    it is one of a shape that cannot be read."""
+    it is one of a shape that cannot be read, unless the customer's column is among the fields that are told."""
     fitting = [one for one in load_presets().values() if one.about == about and one.fits(header)]
     if len(fitting) > 1:
         # One whose signature holds those of all others says more.
@@ -81,6 +81,9 @@ def match_preset(header: Sequence[str], about: str = PURCHASES) -> Preset | None
         fitting = [most] if all(set(map(normalise_header, one.signature)) <= wanted for one in fitting) else []
     if not fitting:
         return None
-    if fitting[0].refusal is not None:
-        raise InvalidInput(f"This is {fitting[0].title}. {fitting[0].refusal}")
-    return fitting[0]
+    found = fitting[0]
+    if found.refusal is None:
+        return found
+    if "customer_id" in told:
+        return None
+    raise InvalidInput(f"This is {found.title}. {found.refusal}")

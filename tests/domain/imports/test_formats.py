@@ -7,14 +7,12 @@ import pytest
 
 from domain.errors import InvalidInput
 from domain.imports.orders import RepeatedAmounts, put_together
-from domain.imports.presets import PURCHASES, load_presets
 from domain.imports.rows import StagedColumns
 from persistence.sources.opening import OpenedPurchases
-from tests.drivers.opened_sources import open_source, read, shop
+from tests.drivers.opened_sources import PRESETS, open_source, read, shop
 
 PLAIN = "customer_id,order_id,date,amount,category,status"
 ENDED = ("refunded", "cancelled")
-PRESETS = ", ".join(one.name for one in load_presets().values() if one.about == PURCHASES and one.refusal is None)
 ADA, BEN, CY = "Ada,1,2024-01-01", "Ben,2,2024-01-01", "Cy,3,2024-01-01"
 
 

@@ -11,7 +11,8 @@ from domain.errors import InvalidInput
 from domain.imports.columns import Columns, RowFault, format_row, unquote_text
 from domain.imports.formats import SourceFormat
 from domain.imports.header import resolve_purchases
-from domain.imports.rows import Batch, RowReader, StagedRow, read_rows
+from domain.imports.reader import RowReader, read_rows
+from domain.imports.rows import Batch, StagedRow
 
 REQUIRED = ["customer_id", "order_id", "date", "amount"]
 

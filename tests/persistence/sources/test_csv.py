@@ -11,7 +11,8 @@ from domain.errors import InvalidInput
 from domain.imports.columns import MAXIMUM_CELLS
 from domain.imports.formats import SourceFormat
 from domain.imports.header import resolve_purchases
-from domain.imports.rows import RejectedRow, RowReader, read_rows
+from domain.imports.reader import RowReader, read_rows
+from domain.imports.rows import RejectedRow
 from persistence.sources.csv import BATCH, CsvSource
 from tests.conftest import measure_memory
 

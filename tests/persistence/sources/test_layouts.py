@@ -185,6 +185,12 @@ def test_only_a_file_without_any_cell_has_no_data(tmp_path: Path) -> None:
     assert CsvSource(written(tmp_path, "\n" * 200_000 + f"{HEADER}\n{ROW}\n")).header_line == 200_001
 
 
+@pytest.mark.parametrize("text", ["<html><table>", "\n<TABLE border=1>", '<?xml version="1.0"?>\n<Workbook>'])
+def test_a_web_page_that_is_called_a_workbook_is_told(text: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"^orders\.xls is a web page or XML, whatever it is called\. Open it in a "):
+        open_file(written(tmp_path, text, name="orders.xls"))
+
+
 def zipped(folder: Path, **files: str) -> Path:
     path = folder / "orders.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:

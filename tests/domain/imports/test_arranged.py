@@ -1,11 +1,18 @@
-"""Amounts said by several columns: parts that add up, parts that a file lacks, and one sum in two currencies."""
+"""What several columns say together: parts of an amount that add up or that a file lacks, one sum in two currencies, a
+day and its time."""
 
 from dataclasses import replace
+from datetime import datetime, time
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
+from openpyxl.worksheet.worksheet import Worksheet
 
+from domain.calendar import from_micros
 from domain.errors import InvalidInput
+from domain.imports.formats import SourceFormat
+from persistence.sources.opening import open_purchases
 from tests.drivers.opened_sources import open_source, read, shop
 
 ORDERS = "customer_id,order_id,date"
@@ -70,3 +77,19 @@ def test_a_decimal_sign_that_is_told_is_not_the_preset_s_between_thousands(
     business = replace(shop(), currency="USD" if "$" in total else "EUR")
 
     assert [row[3] for row in read(open_source(tmp_path, *lines, business=business, **told))[0]] == [123450]
+
+
+def test_a_day_and_its_time_are_joined_also_where_they_are_cells_of_a_workbook(tmp_path: Path) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert isinstance(sheet, Worksheet)
+    sheet.append(("customer_id", "order_id", "day", "hour", "amount"))
+    sheet.append(("A", "1", datetime(2026, 3, 2), time(22, 30), 5.0))
+    sheet.append(("A", "2", datetime(2026, 3, 3), "10:15:00", 5.0))
+    book.save(tmp_path / "orders.xlsx")
+    columns = {"day": "purchase_date", "hour": "purchase_time"}
+
+    source = open_purchases(tmp_path / "orders.xlsx", shop(), SourceFormat.read({"columns": columns}))
+
+    (portion,) = source.read_rows(lambda row: None)
+    assert [f"{from_micros(at):%m-%d %H:%M}" for at in portion.at] == ["03-02 22:30", "03-03 10:15"]
