@@ -28,7 +28,7 @@ from domain.imports.formats import (
 from domain.imports.header import Found, find_columns
 from domain.imports.inspection import likeness
 from domain.imports.inspection.sample import Sample, is_absent
-from domain.imports.rows import STATUS_WORDS
+from domain.imports.reader import STATUS_WORDS
 from domain.model import STATUS_ORDER
 from domain.money import find_exponent, is_currency, to_decimal
 
