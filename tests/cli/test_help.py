@@ -16,6 +16,7 @@ SOURCE = "--map --date-format --preset --amount --decimal --thousands --currency
 OPTIONS = {
     "serve": "--host --port --workers --demo",
     "import": f"--business {SOURCE} --source --database --collection --whole --dry-run --rejects --format",
+    "inspect": "--business --map --date-format --time-zone --currency --format",
     "import-customers": "--business --time-zone --currency --map --sheet --rejects",
     "imports list": "--business --first --format",
     "imports show": "--business --format",

@@ -290,7 +290,7 @@ def test_no_business_is_needed_and_what_is_assumed_is_said(segments: Segments, t
 
     assert document["assumed"] == ["business", "time_zone", "currency"]
     assert document["amounts"]["currency"] == "GBP"
-    assert shlex.split(document["command"])[3:5] == ["--business", "KEY"]
+    assert shlex.split(document["command"])[3:5] == ["--business", "my-shop"]
     assert refusal == "No such file: none.csv."
 
 

@@ -1,13 +1,11 @@
 """What is proposed for a file that was looked at. Each proposal that could change money or days is a doubt with its
 choices, one of them the default; two readings are two choices. A proposal is part of a format, so that what is answered
-is told from then on."""
+is told from then on. It is long because each decision stands on those before, and the class that makes them is one."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any
 
 from domain.calendar import format_day
@@ -15,18 +13,27 @@ from domain.errors import InvalidInput
 from domain.identifiers import SCIENTIFIC
 from domain.imports.amounts import OWN, SIGNS, make_amount_reader
 from domain.imports.columns import count_noun, normalise_header
-from domain.imports.dates import ABSENT, DateFault, DateForm, DateReader, find_readings
+from domain.imports.dates import ABSENT, DateReader, find_readings
 from domain.imports.formats import (
     CUSTOMER_DAY,
     CUSTOMER_INSTANT,
     EACH,
     ROW,
     SourceFormat,
-    check_forms_agree,
     clean_word,
 )
 from domain.imports.header import Found, find_columns
 from domain.imports.inspection import likeness
+from domain.imports.inspection.readings import (
+    ISO_FORMS,
+    cover,
+    find_day,
+    get_first,
+    is_read,
+    join_forms,
+    order_readings,
+    read_days,
+)
 from domain.imports.inspection.sample import Sample, is_absent
 from domain.imports.reader import STATUS_WORDS
 from domain.model import STATUS_ORDER
@@ -36,8 +43,6 @@ MOST_CHOICES, MOST_TEXTS = 5, 2000
 Readings = Mapping[tuple[int | None, ...], Mapping[str, Any]]
 """What amounts may be, in minor units, and what has to be said so that they are."""
 SURE, PROPOSED, DOUBTFUL = "sure", "proposed", "doubtful"
-ISO_FORMS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
-"""Forms of ISO 8601, which have to be said where another is."""
 AMOUNT_FORMS: tuple[Mapping[str, Any], ...] = (
     {},
     {"decimal": "."},
@@ -449,26 +454,30 @@ class Proposer:
         if self.form.date_format or not texts:
             return
         reader = DateReader("UTC", None)
-        plain = [text for text in texts if _is_read(reader, text)]
+        plain = [text for text in texts if is_read(reader, text)]
         others = [text for text in texts if text not in set(plain)]
         if not others:
             self.dates["forms"] = ["ISO 8601"]
             return
         forms = list(dict.fromkeys(form for text in others for form in find_readings(text)))
         forms += ISO_FORMS if plain else ()
-        days = {form: days for form in forms if (days := _read_days(form, texts))}
-        readings = self._order_readings(_join_forms(days))
+        days = {form: days for form in forms if (days := read_days(form, texts))}
+        readings = order_readings(join_forms(days), self.currency)
         self.dates["readings"] = {
-            " or ".join(reading): [format_day(found[0].date()) for found in [_get_first(reading, days)]]
+            " or ".join(reading): [format_day(found[0].date()) for found in [get_first(reading, days)]]
             for reading in readings
         }
         if not readings:
             self.findings.append(f"Dates such as {others[0][:40]!r} cannot be read in any form that is known here.")
             return
         best = readings[0]
-        covered = _cover(best, days)
+        covered = cover(best, days)
         shown = next(
-            (text for text in others if len({day.date() for one in readings if (day := _find(one, days, text))}) > 1),
+            (
+                text
+                for text in others
+                if len({day.date() for one in readings if (day := find_day(one, days, text))}) > 1
+            ),
             next((text for text in others if text in covered), others[0]),
         )
         choices = [
@@ -477,7 +486,7 @@ class Proposer:
                 {"date_format": list(reading)},
             )
             for reading in readings[:MOST_CHOICES]
-            for day in [_find(reading, days, shown)]
+            for day in [find_day(reading, days, shown)]
         ]
         missed = [text for text in texts if text not in covered and find_readings(text)]
         question = "In which form are the dates written?"
@@ -490,29 +499,6 @@ class Proposer:
         else:
             self._add(choices[0].says)
         self.dates["forms"] = list(self.form.date_format)
-
-    def _order_readings(self, readings: Mapping[tuple[str, ...], Mapping[str, datetime]]) -> list[tuple[str, ...]]:
-        """Those that may be meant, the likeliest first: most dates are read, and the rows follow each other in time."""
-        most = max(map(len, readings.values()), default=0)
-        month_first = self.currency == "USD"
-
-        def rate(reading: tuple[str, ...]) -> tuple[int, int, float, bool]:
-            days = list(readings[reading].values())
-            steps = [one < other for one, other in pairwise(days) if one != other]
-            turns = min(sum(steps), len(steps) - sum(steps))
-            span = (max(days) - min(days)).total_seconds()
-            return -len(days), turns, span, (reading[0].find("%m") < reading[0].find("%d")) != month_first
-
-        ordered = sorted(readings, key=rate)
-        best = readings[ordered[0]] if ordered else {}
-        kept: list[tuple[str, ...]] = []
-        for reading in ordered:
-            days = readings[reading]
-            same = all(days.get(text, day).date() == day.date() for text, day in best.items())
-            adds = len(days) == most or any(text not in best for text in days)
-            if reading == ordered[0] or (not same and adds and 10 * len(days) >= most):
-                kept.append(reading)
-        return kept
 
     def _find_line(self, text: str) -> int:
         place = self.found.fields["purchase_date"][0]
@@ -728,63 +714,6 @@ class Proposer:
                 Choice("each is a customer of its own", {"guests": EACH}),
             ]
             self._ask("guests", f"{count_noun(absent, 'row')} of the sample name no customer.", choices)
-
-
-def _is_read(reader: DateReader, text: str) -> bool:
-    try:
-        reader(text)
-    except DateFault:
-        return False
-    return True
-
-
-def _read_days(form: str, texts: Sequence[str]) -> dict[str, datetime]:
-    """The texts that the form can read, with their times."""
-    read, days = DateForm(form), {}
-    for text in texts:
-        try:
-            at = read(text)
-            days[text] = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-        except ValueError:
-            continue
-    return days
-
-
-def _join_forms(days: Mapping[str, Mapping[str, datetime]]) -> dict[tuple[str, ...], dict[str, datetime]]:
-    """Each form with the others that read more and never read the same text as another day."""
-    joined: dict[tuple[str, ...], dict[str, datetime]] = {}
-    for form in days:
-        some, read = [form], dict(days[form])
-        for other in sorted(days, key=lambda one: -len(days[one])):
-            if other in some or days[other].keys() <= read.keys() or not _agree(some, other):
-                continue
-            if all(read[text].date() == day.date() for text, day in days[other].items() if text in read):
-                some.append(other)
-                read = {**days[other], **read}
-        key = tuple(sorted(some, key=lambda one: -len(days[one])))
-        joined.setdefault(key, {text: read[text] for text in read})
-    return joined
-
-
-def _agree(forms: Sequence[str], other: str) -> bool:
-    try:
-        for form in forms:
-            check_forms_agree(DateForm(form), DateForm(other))
-    except ValueError:
-        return False
-    return True
-
-
-def _cover(reading: Sequence[str], days: Mapping[str, Mapping[str, datetime]]) -> set[str]:
-    return {text for form in reading for text in days[form]}
-
-
-def _find(reading: Sequence[str], days: Mapping[str, Mapping[str, datetime]], text: str) -> datetime | None:
-    return next((days[form][text] for form in reading if text in days[form]), None)
-
-
-def _get_first(reading: Sequence[str], days: Mapping[str, Mapping[str, datetime]]) -> list[datetime]:
-    return list(days[reading[0]].values())[:1]
 
 
 def _read_amount(text: str, read: Callable[[str], int]) -> int | None:

@@ -27,7 +27,7 @@ from gql.cli.session import Session
 PIPE = Path("-")
 PIPED = "standard-input"
 PIECE = 1 << 20
-KEY, ZONE, CURRENCY = "KEY", "UTC", "EUR"
+KEY, ZONE, CURRENCY = "my-shop", "UTC", "EUR"
 """Stand for what nobody has said of a business."""
 
 
@@ -82,10 +82,13 @@ def settle_doubts(
         found = inspect_file(session, file, business, options)
     except InvalidInput:
         raise error from None
+    if found.refusal is not None:
+        # There is no way yet, and the first sentence says what to do.
+        raise error
     if not (asks and sys.stdin.isatty() and sys.stdout.isatty()):
         text = StringIO()
         print_inspection(found, str(file), Console(file=text, width=shutil.get_terminal_size().columns))
-        error.add_note(text.getvalue().rstrip())
+        error.add_note(f"The file could be imported so:\n{text.getvalue().rstrip()}")
         raise error
     console = Console(highlight=False)
     print_inspection(found, str(file), console)
