@@ -12,6 +12,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
 from domain.calendar import Clock
+from domain.imports.formats import SourceFormat
+from domain.imports.inspection.inspection import Inspection
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
@@ -36,6 +38,7 @@ from persistence.database.engines import Database, open_database
 from persistence.imports.uploads import UploadHandler
 from persistence.labels.classifiers import load_installed
 from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
+from persistence.sources.inspecting import inspect_purchases
 from persistence.sources.opening import OpenedPurchases, open_purchases
 from persistence.store import SqlStore
 
@@ -70,7 +73,11 @@ def create_app(
         services, authenticator.authenticate, links, make_writers(settings), RenderPool(seconds), seconds
     )
     folder = settings.data / UPLOADS
-    uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, open_purchases)
+
+    def inspect(path: Path, business: Business, form: SourceFormat) -> Inspection:
+        return inspect_purchases(path, business, form, clock, database=opened)
+
+    uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, open_purchases, inspect)
     uploading = UploadHandler(opened, clock, services.imports, folder, open_upload, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
     worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))

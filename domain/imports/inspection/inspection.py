@@ -10,6 +10,7 @@ from typing import Any
 from domain.errors import Names, name_fields
 from domain.imports.columns import CUSTOMER_ALIASES, count_noun, normalise_header
 from domain.imports.formats import OPTIONS, STATED_AS, SourceFormat
+from domain.imports.header import Found
 from domain.imports.inspection.proposals import ColumnGuess, Doubt, Proposer, StatusGuess
 from domain.imports.inspection.sample import Sample, Tally
 from domain.imports.presets import Preset, load_presets
@@ -147,10 +148,10 @@ def rate_presets(header: Sequence[str], about: str) -> PresetMatch | None:
     return PresetMatch(preset.name, preset.title, round(score, 2), missing, preset.refusal)
 
 
-def is_of_customers(header: Sequence[str]) -> bool:
-    """Whether a header has names of customers' fields beside those that purchases have, too."""
+def is_of_customers(header: Sequence[str], found: Found) -> bool:
+    """Whether a header without amounts is that of a file of customers, by fields that purchases do not have."""
     own = {alias for of, known in CUSTOMER_ALIASES.items() if of != "customer_id" for alias in known}
-    return len(own & set(map(normalise_header, header))) > 1
+    return len(own & set(map(normalise_header, header))) > ("purchase_date" in found.fields)
 
 
 def inspect_sample(
@@ -167,7 +168,7 @@ def inspect_sample(
     proposer = Proposer(sample, told, settle, business.currency)
     proposer.propose()
     findings = list(proposer.findings)
-    if not proposer.found.fields.keys() & {"amount", "unit_price"} and is_of_customers(sample.header):
+    if not proposer.found.fields.keys() & {"amount", "unit_price"} and is_of_customers(sample.header, proposer.found):
         findings.append("It looks like a file of customers: segments import-customers reads those.")
     return Inspection(
         facts,
