@@ -15,6 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from domain.calendar import Clock
 from domain.errors import InvalidInput, name_fields
 from domain.imports.formats import SourceFormat
+from domain.imports.inspection.inspection import Inspection
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
@@ -39,6 +40,7 @@ from persistence.database.engines import Database, open_database
 from persistence.imports.uploads import UploadHandler
 from persistence.labels.classifiers import load_installed
 from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
+from persistence.sources.inspecting import inspect_purchases
 from persistence.sources.opening import OpenedPurchases, open_purchases
 from persistence.store import SqlStore
 
@@ -84,7 +86,11 @@ def create_app(
     )
     folder = settings.data / UPLOADS
     check, opening = partial(check_upload, opened), partial(open_upload, opened)
-    uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, check)
+
+    def inspect(path: Path, business: Business, form: SourceFormat) -> Inspection:
+        return inspect_purchases(path, business, form, clock, database=opened)
+
+    uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, check, inspect)
     uploading = UploadHandler(opened, clock, services.imports, folder, opening, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
     worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))

@@ -23,6 +23,8 @@ from domain.customers.purchases import Purchases
 from domain.errors import InvalidInput, Names
 from domain.imports.formats import SourceFormat
 from domain.imports.imports import PurchaseImports, UndoSummary
+from domain.imports.inspection.inspection import Inspection
+from domain.imports.inspection.sample import Sample
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.rows import PurchaseSource, RejectedRow
 from domain.imports.saved_formats import SourceFormats
@@ -55,6 +57,7 @@ from persistence.imports.undo import ImportUndo
 from persistence.migrations.migrate import describe_state, list_differences, upgrade
 from persistence.reports.cache import MemoryCache
 from persistence.sources.csv import CsvSource
+from persistence.sources.inspecting import ignore_progress, inspect_purchases
 from persistence.sources.opening import OpenedPurchases, SourceOpener, open_customers, read_section, write_section
 from persistence.store import SqlStore
 
@@ -211,6 +214,32 @@ class OpenStore:
         """A file or a collection with its columns understood; InvalidInput says what is wrong with it. Reasons of
         rejected rows are in the words of the face."""
         return make_opener(self.settings, self.database, read_system_clock).open(place, business, options, names)
+
+    def inspect_purchases(
+        self,
+        path: Path,
+        business: Business,
+        options: SourceFormat,
+        names: Names,
+        *,
+        assumed: tuple[str, ...] = (),
+        progress: Callable[[Progress], None] = ignore_progress,
+        known: Sample | None = None,
+        count: bool = True,
+    ) -> Inspection:
+        """What a file looks like and what is proposed for it; InvalidInput where it cannot be read at all."""
+        return inspect_purchases(
+            path,
+            business,
+            options,
+            read_system_clock,
+            names,
+            self.database,
+            assumed=assumed,
+            progress=progress,
+            known=known,
+            count=count,
+        )
 
     def import_purchases(
         self,

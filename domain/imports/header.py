@@ -3,7 +3,7 @@ What is told wins, then what a preset or the settings say of columns that are th
 column that looks as if it changed money, and that nothing says anything of, refuses the source."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from domain.errors import InvalidInput, Sentence
@@ -200,6 +200,43 @@ def resolve_purchases(
     return Layout(fields, len(header), terms, status_columns, ignored, tuple(notes))
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a header says so far, which may be too little or too much: the places of each field, those of known names
+    that stand there `twice`, the columns that look like `statuses`, and those that look as if they counted and of which
+    nothing is said, each with the field that it may be; `free` are the places that are no field."""
+
+    fields: Mapping[str, tuple[int, ...]]
+    twice: Mapping[str, tuple[int, ...]]
+    statuses: tuple[int, ...]
+    doubtful: tuple[tuple[int, str], ...]
+    free: tuple[int, ...]
+
+
+def find_columns(
+    header: Sequence[str], form: SourceFormat, currency: str, sample: Sequence[Sequence[str]] = ()
+) -> Found:
+    """The columns as `resolve_purchases` gives them to fields, where nothing but what is told is refused."""
+    seen = _Header(header, form)
+    seen.take_told(ALIASES, "purchases")
+    seen.taken |= {place for column in form.status_columns if (place := seen.find(column)) is not None}
+    twice: dict[str, tuple[int, ...]] = {}
+    for of, known in ALIASES.items():
+        try:
+            seen.take_known({of: known} if of != "status" else {})
+        except InvalidInput:
+            named = [[place for place in seen.list_free() if seen.names[place] == alias] for alias in known]
+            twice[of] = tuple(next(filter(None, named)))
+    statuses = [place for place in seen.list_free() if _is_status(seen.names[place], place, sample, form)]
+    if "status" not in seen.fields and len(statuses) == 1:
+        seen.take("status", statuses.pop())
+    if "amount" not in seen.fields and "amount" not in twice:
+        _take_amount_in(seen, currency)
+    doubtful = [(place, of) for place, of in _list_doubtful(seen, statuses) if of not in seen.fields]
+    fields = {of: tuple(places) for of, places in seen.fields.items()}
+    return Found(fields, twice, tuple(statuses), tuple(doubtful), tuple(seen.list_free()))
+
+
 def resolve_customers(header: Sequence[str], form: SourceFormat) -> Layout:
     """The same for a file of customers, which needs their ids alone."""
     seen = _Header(header, form)
@@ -311,10 +348,8 @@ def _list_or(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _check_doubtful(seen: _Header, statuses: Sequence[int], notes: list[str]) -> None:
-    """InvalidInput names the columns that look as if they counted and that nothing is said of; where the field that
-    they may be has a column, they are only told."""
-    doubtful: list[tuple[int, str]] = []
+def _list_doubtful(seen: _Header, statuses: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """The columns that look as if they counted and that nothing is said of, and the field that each may be."""
     for place in seen.list_free():
         name = seen.names[place]
         likely = (
@@ -326,9 +361,18 @@ def _check_doubtful(seen: _Header, statuses: Sequence[int], notes: list[str]) ->
             ("unit_price", "amount" not in seen.fields and PRICES.search(name) is not None),
         )
         of = next((of for of, is_likely in likely if is_likely), None)
-        if of is not None and of in seen.fields:
+        if of is not None:
+            yield place, of
+
+
+def _check_doubtful(seen: _Header, statuses: Sequence[int], notes: list[str]) -> None:
+    """InvalidInput names the columns that look as if they counted; where the field that they may be has a column, they
+    are only told."""
+    doubtful: list[tuple[int, str]] = []
+    for place, of in _list_doubtful(seen, statuses):
+        if of in seen.fields:
             notes.append(f"{seen.header[place].strip()} looks like a {of}, too, and is not used.")
-        elif of is not None:
+        else:
             doubtful.append((place, of))
     if not doubtful:
         return

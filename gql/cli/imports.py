@@ -4,29 +4,33 @@ options leave out is as the business has settled it."""
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.progress import TaskID
+from rich.console import Console
 
 from domain.errors import InvalidInput, name_fields
 from domain.imports.formats import OPTIONS, Key, SourceFormat
-from domain.imports.model import ImportSummary, Progress
+from domain.imports.inspection.inspection import build_command
+from domain.imports.model import ImportSummary
 from domain.imports.quality import describe_replaced
 from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
+from gql.cli.inspection.questions import hold_pipe, inspect_file, plan_inspection, settle_doubts
+from gql.cli.inspection.table import print_inspection, to_toml
 from gql.cli.output import (
     FormatOption,
     Rejects,
     build_quality_document,
-    make_progress_bar,
     name_ignored_columns,
+    print_json,
     print_quality,
     print_summary,
+    show_import_progress,
     to_option_name,
 )
 from gql.cli.recalculate import follow_import
@@ -61,6 +65,7 @@ CollectionOption = Annotated[str | None, typer.Option("--collection", help=f"The
 ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone; makes the business on first import.")]
 CurrencyOption = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code; makes the business, too.")]
 RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows, to mend.")]
+INSPECTION_FORMATS = ("table", "json", "toml")
 import_app = typer.Typer()
 
 
@@ -99,6 +104,41 @@ def read_said(said: Mapping[str, Any]) -> SourceFormat:
     return SourceFormat.read_options(stated, said.get(SAVED))
 
 
+def check_inspection_format(format: str) -> str:
+    """The format of an inspection; InvalidInput where there is no such one."""
+    if format not in INSPECTION_FORMATS:
+        raise InvalidInput(f"--format must be one of: {', '.join(INSPECTION_FORMATS)}")
+    return format
+
+
+@import_app.command(name="inspect")
+@with_format_options
+def inspect_(
+    context: typer.Context,
+    *,
+    file: Annotated[Path, typer.Argument(help=f"{FILES} - is standard input.")],
+    business: BusinessOption = None,
+    options: SourceFormat,
+    time_zone: ZoneOption = None,
+    currency: CurrencyOption = None,
+    format: Annotated[
+        str,
+        typer.Option("--format", help="table, json, or toml: the format alone.", callback=check_inspection_format),
+    ] = "table",
+) -> None:
+    """Look at a file of purchases and propose how to import it. Example: segments inspect orders.csv"""
+    with Session(context.obj) as session, hold_pipe(file) as held:
+        chosen, assumed = plan_inspection(session, business, time_zone, currency)
+        found = inspect_file(session, held, chosen, options, assumed)
+    if format == "json":
+        command = build_command(found, str(file), to_option_name)
+        print_json({**found.to_document(to_option_name), "command": command})
+    elif format == "toml":
+        typer.echo(to_toml(found.form.to_document()), nl=False)
+    else:
+        print_inspection(found, str(file), Console(highlight=False))
+
+
 @import_app.command(name="import")
 @with_format_options
 def import_(
@@ -114,16 +154,25 @@ def import_(
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and count, write nothing.")] = False,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Ask nothing: refuse what is doubtful.")] = False,
     rejects: RejectsOption = None,
     format: FormatOption = "table",
 ) -> None:
     """Import purchases. Example: segments import orders.csv --business shop --time-zone UTC --currency EUR"""
     place = choose_source(file, source, Collection(database, collection, whole))
     rejected = Rejects(rejects)
-    with Session(context.obj) as session:
+    with Session(context.obj) as session, ExitStack() as held:
         businesses = session.services.businesses
         chosen = session.run(businesses.plan_for_import(session.settings.business, business, time_zone, currency))
-        purchases = session.store.open_purchases(place, chosen, options, to_option_name)
+        if isinstance(place, Path):
+            place = held.enter_context(hold_pipe(place))
+        try:
+            purchases = session.store.open_purchases(place, chosen, options, to_option_name)
+        except InvalidInput as error:
+            if not isinstance(place, Path):
+                raise
+            options = settle_doubts(session, place, chosen, options, error, asks=not no_input)
+            purchases = session.store.open_purchases(place, chosen, options, to_option_name)
         for note in purchases.notes:
             typer.echo(name_fields(note, to_option_name), err=True)
         name_ignored_columns(purchases.columns.ignored)
@@ -174,22 +223,6 @@ def choose_source(file: Path | None, source: str | None, collection: Collection)
     if file is None:
         raise InvalidInput(f"A file must be named, or --source {OTHERS} given")
     return file
-
-
-@contextmanager
-def show_import_progress() -> Iterator[Callable[[Progress], None]]:
-    """A bar for each phase of an import."""
-    with make_progress_bar() as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def update(step: Progress) -> None:
-            if step.phase not in tasks:
-                for task in tasks.values():
-                    bar.stop_task(task)
-                tasks[step.phase] = bar.add_task(step.phase, total=step.total)
-            bar.update(tasks[step.phase], completed=step.done, total=step.total)
-
-        yield update
 
 
 def print_import(name: str, summary: ImportSummary, business: Business, format: str) -> None:

@@ -92,6 +92,7 @@ PLACES = {
     "serve": "gql.cli.serve:serve_app",
     "demo": "gql.cli.serve:serve_app",
     "import": "gql.cli.imports:import_app",
+    "inspect": "gql.cli.imports:import_app",
     "import-customers": "gql.cli.customers:customers_app",
     "formats": "gql.cli.formats:formats_app",
     "imports": "gql.cli.import_history:imports_app",
@@ -169,6 +170,8 @@ def main() -> None:
         sentences, code = describe_failure(error)
         for sentence in sentences:
             typer.echo(f"Error: {clean_line(sentence)}", err=True)
+        for note in getattr(error, "__notes__", ()):
+            typer.echo(f"\n{note}", err=True)
     sys.exit(code if isinstance(code, int) else 0)
 
 

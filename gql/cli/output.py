@@ -15,13 +15,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from domain.errors import InvalidInput
 from domain.imports.columns import REJECT_COLUMNS, count_noun
-from domain.imports.model import ImportSummary
+from domain.imports.model import ImportSummary, Progress
 from domain.imports.quality import CHECKS, Quality
 from domain.imports.rejects import build_reject_cells, protect_cell
 from domain.imports.rows import RejectedRow
@@ -65,8 +66,8 @@ def print_table(table: Table, folded: str) -> None:
     console.print(table)
 
 
-def print_json(documents: Sequence[object]) -> None:
-    typer.echo(json.dumps(documents, ensure_ascii=False, indent=2))
+def print_json(document: object) -> None:
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
 
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -174,21 +175,42 @@ class Rejects:
             typer.echo(f"First rejected: {reason}. --rejects FILE lists every one.", err=True)
 
 
+RECEIVING = "receiving"
+
+
 class RateColumn(ProgressColumn):
     """Rows or orders so far, and how many a second."""
 
     def render(self, task: Task) -> Text:
         """Such as `120,000 rows  95,000 rows/s`."""
+        if task.description == RECEIVING:
+            return Text(f"{task.completed / 1e6:,.1f} MB")
         unit = "orders" if task.description == "merging" else "rows"
         speed = task.finished_speed or task.speed or 0
         return Text(f"{task.completed:,.0f} {unit}  {speed:,.0f} {unit}/s")
 
 
-def make_progress_bar() -> Progress:
+def make_progress_bar() -> ProgressBar:
     """A bar on standard error where that is a terminal."""
     console = Console(stderr=True, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), RateColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    return ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+@contextmanager
+def show_import_progress() -> Iterator[Callable[[Progress], None]]:
+    """A bar for each phase of an import."""
+    with make_progress_bar() as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def update(step: Progress) -> None:
+            if step.phase not in tasks:
+                for task in tasks.values():
+                    bar.stop_task(task)
+                tasks[step.phase] = bar.add_task(step.phase, total=step.total)
+            bar.update(tasks[step.phase], completed=step.done, total=step.total)
+
+        yield update
 
 
 def name_ignored_columns(columns: Sequence[str]) -> None:

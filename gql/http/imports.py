@@ -5,7 +5,8 @@ file."""
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +17,7 @@ from starlette.routing import Route
 
 from domain.errors import InvalidInput, TooManyImports, Unavailable, build_unknown_id
 from domain.imports.formats import SourceFormat
+from domain.imports.inspection.inspection import Inspection
 from domain.imports.model import NewImport, PurchaseImport
 from domain.imports.sources import FILE_TYPES
 from domain.model import Business, Permission, Viewer
@@ -28,6 +30,7 @@ from gql.parameters import UploadParameters, read_upload_parameters
 from gql.schema.types.ids import encode, match
 
 PATH = "/imports/purchases"
+INSPECTION_PATH = "/imports/inspect"
 ENDINGS = {media: one.endings[0] for one in FILE_TYPES for media in one.media_types}
 """How the name of a file ends by its Content-Type."""
 ENCODINGS = ("", "identity", "gzip")
@@ -38,6 +41,10 @@ RETRY_SECONDS = 30
 LONGEST_KEY = 200
 CheckFile = Callable[[Path, Business, SourceFormat], object]
 """Looks at the header of a file; InvalidInput says what is wrong with it."""
+
+
+InspectFile = Callable[[Path, Business, SourceFormat], Inspection]
+"""Looks at a whole file; InvalidInput where it cannot be read at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +62,15 @@ class ReceivedFile:
 @dataclass(frozen=True, slots=True)
 class Uploads:
     """Answers /imports/purchases: a file of at most `maximum` bytes is received into `folder`, and its header passes
-    `check` before it waits; `coming` counts the files of a business that are on their way."""
+    `check` before it waits; and /imports/inspect: one is received, looked at by `inspect`, and removed. `coming` counts
+    the files of a business that are on their way, or being looked at."""
 
     services: Services
     authenticate: Authenticate
     folder: Path
     maximum: int
     check: CheckFile
+    inspect: InspectFile
     coming: dict[int, int] = field(default_factory=dict)
 
     def make_routes(self) -> list[Route]:
@@ -70,6 +79,7 @@ class Uploads:
         )
         return [
             Route(PATH, endpoints.make_endpoint(("POST",), Permission.EDIT, self.upload)),
+            Route(INSPECTION_PATH, endpoints.make_endpoint(("POST",), Permission.EDIT, self.answer_inspection)),
             Route(f"{PATH}/{{id}}", endpoints.make_endpoint(("GET",), Permission.VIEW, self.answer_state)),
         ]
 
@@ -78,24 +88,12 @@ class Uploads:
 
     async def upload(self, request: Request, viewer: Viewer, business: Business) -> Response:
         """Receive a file and let it wait."""
-        ending = find_file_ending(request)
-        parameters = read_upload_parameters(request.query_params.multi_items())
-        charset = find_charset(request)
-        if charset is not None and parameters.form.encoding is None:
-            parameters = replace(parameters, form=replace(parameters.form, encoding=charset))
+        parameters = read_parameters(request)
         key = request.headers.get("idempotency-key")
         if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
             raise InvalidInput(f"Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters")
-        self._check_size(int(request.headers.get("content-length") or 0))
-        if self.coming.get(business.id, 0) >= AT_ONCE:
-            raise TooManyImports(f"{AT_ONCE} files of this business are being received already. Try again later.")
-        self.coming[business.id] = self.coming.get(business.id, 0) + 1
-        try:
-            received = await self._receive(request, clean_name(parameters.name or f"upload{ending}"))
-        except OSError as error:
-            raise Unavailable("The file could not be kept: the data folder is full or cannot be written.") from error
-        finally:
-            self.coming[business.id] -= 1
+        with self._count_coming(business):
+            received = await self._receive(request, parameters)
         try:
             queued = await self._queue(request, viewer, business, parameters, received, key)
         except BaseException:
@@ -106,8 +104,39 @@ class Uploads:
         number = encode("PurchaseImport", business.id, queued.id)
         return make_json_response({"id": number}, 202, {"Location": f"{PATH}/{number}"})
 
-    async def _receive(self, request: Request, name: str) -> ReceivedFile:
-        """The body as a file. Where the client goes, or sends too much, nothing stays."""
+    async def answer_inspection(self, request: Request, viewer: Viewer, business: Business) -> Response:
+        """Receive a file, look at it, and keep nothing."""
+        parameters = read_parameters(request)
+        with self._count_coming(business):
+            received = await self._receive(request, parameters)
+            try:
+                found = await asyncio.to_thread(self.inspect, received.path, business, parameters.form)
+            finally:
+                await asyncio.to_thread(received.drop)
+        return make_json_response(found.to_document())
+
+    @contextmanager
+    def _count_coming(self, business: Business) -> Iterator[None]:
+        """While the block lasts one file more of the business is on its way; TooManyImports where there are enough."""
+        if self.coming.get(business.id, 0) >= AT_ONCE:
+            raise TooManyImports(f"{AT_ONCE} files of this business are being received already. Try again later.")
+        self.coming[business.id] = self.coming.get(business.id, 0) + 1
+        try:
+            yield
+        finally:
+            self.coming[business.id] -= 1
+
+    async def _receive(self, request: Request, parameters: UploadParameters) -> ReceivedFile:
+        """The body as a file."""
+        name = clean_name(parameters.name or f"upload{find_file_ending(request)}")
+        self._check_size(int(request.headers.get("content-length") or 0))
+        try:
+            return await self._write(request, name)
+        except OSError as error:
+            raise Unavailable("The file could not be kept: the data folder is full or cannot be written.") from error
+
+    async def _write(self, request: Request, name: str) -> ReceivedFile:
+        """The same. Where the client goes, or sends too much, nothing stays."""
         digest, size = hashlib.sha256(), 0
         path = self.folder / uuid4().hex / name
         await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True)
@@ -169,6 +198,16 @@ class Uploads:
 
 def _answer_wrong_input(message: str) -> Response:
     return make_error_response(400, message)
+
+
+def read_parameters(request: Request) -> UploadParameters:
+    """How the file is to be read, by the query and the type of the body; HttpError where such a body is not read."""
+    find_file_ending(request)
+    parameters = read_upload_parameters(request.query_params.multi_items())
+    charset = find_charset(request)
+    if charset is None or parameters.form.encoding is not None:
+        return parameters
+    return replace(parameters, form=replace(parameters.form, encoding=charset))
 
 
 def find_file_ending(request: Request) -> str:

@@ -88,6 +88,19 @@ COMPARED = 1 << 16
 SHOWN = 20
 
 
+class Candidates(dict[str, str]):
+    """Encodings that a file may be in, the likeliest first, each with a word as it would read then."""
+
+    def __str__(self) -> str:
+        return " or ".join(f"{encoding} ('{word}')" for encoding, word in self.items())
+
+
+def read_candidates(error: InvalidInput) -> Candidates:
+    """Those that the refusal names; none where it is another refusal."""
+    values = error.message.values if isinstance(error.message, Sentence) else ()
+    return next((one for one in values if isinstance(one, Candidates)), Candidates())
+
+
 def find_encoding(told: str | None, samples: Sequence[bytes], name: str) -> tuple[str, list[str]]:
     """The encoding of the file of which these are pieces, its beginning and others of whole lines, and what is to be
     said of it; InvalidInput where it has to be told."""
@@ -161,15 +174,14 @@ def _find_wide(head: bytes) -> str | None:
 
 
 def _build_refusal(lines: Sequence[bytes], name: str) -> InvalidInput:
-    likely = list(islice(_list_likely(b"\n".join(lines)[:COMPARED]), TOLD))
-    may = []
-    for encoding in likely:
+    may = Candidates()
+    for encoding in islice(_list_likely(b"\n".join(lines)[:COMPARED]), TOLD):
         word = WORD.search(lines[0].decode(CODECS[encoding], "replace"))
-        may.append(f"{encoding} ('{word.group()[:SHOWN] if word else ''}')")
-    if not likely:
+        may[encoding] = word.group()[:SHOWN] if word else ""
+    if not may:
         return InvalidInput(Sentence("{} is not UTF-8. Give its {encoding}, or save it as UTF-8.", name), ("encoding",))
     template = "{} is not UTF-8; it may be {}. Give {encoding} {}, or save it as UTF-8."
-    return InvalidInput(Sentence(template, name, " or ".join(may), likely[0]), ("encoding",))
+    return InvalidInput(Sentence(template, name, may, next(iter(may))), ("encoding",))
 
 
 def _list_likely(text: bytes) -> Iterator[str]:

@@ -114,6 +114,8 @@ LONGEST_HEADER = 1 << 16
 def open_file(path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> SourceFile:
     """The file, with its header found and read; InvalidInput says why it cannot be."""
     magic = b""
+    if not path.exists():
+        raise InvalidInput(f"No such file: {path.name}.")
     if path.is_file():
         try:
             with path.open("rb") as file:

@@ -92,9 +92,10 @@ class Segments:
         return json.loads(self.run(*arguments, "--format", "json").out)
 
     def expect_refusal(self, *arguments: str | Path) -> str:
-        """What is said where nothing may come of it: one sentence. Wrong use has an exit code of its own."""
+        """What is said where nothing may come of it: one sentence, after which it may be shown what would help. Wrong
+        use has an exit code of its own."""
         ended = self(*arguments)
-        said = re.fullmatch(r"Error: ([^\n]+)\n", ended.err)
+        said = re.fullmatch(r"Error: ([^\n]+)\n(?:\nThe file could be imported so:\n.+)?", ended.err, re.DOTALL)
         assert said is not None, ended
         assert (ended.code, ended.out) == (2 if said[1].endswith(" --help shows how it is used.") else 1, "")
         return said[1]

@@ -156,7 +156,7 @@ def test_one_run_at_a_time_has_a_folder(shop: Segments, labels: Path) -> None:
         (("--source", "xml"), 1, "Error: --source must be csv or mongodb, not xml.\n"),
         (("--as-of", "soon"), 1, "Error: --as-of must be an ISO 8601 date, such as 2024-03-01.\n"),
         (("--every", "daily"), 1, "Error: --every must be five cron fields such as `15 2 * * *`"),
-        (("--csv-path", "nowhere.csv"), 12, "Error: No data found in nowhere.csv.\n"),
+        (("--csv-path", "nowhere.csv"), 12, "Error: No such file: nowhere.csv.\n"),
         (("--source", "mongodb", "--csv-path", "x.csv"), 1, "Error: --csv-path goes with the source csv.\n"),
         (("--csv-path=x.csv", "--collection=x"), 1, "Error: --database and --collection are for --source mongodb.\n"),
         (("--sheet", "x"), 1, "Error: Options that say how a source is written are for --source csv or mongodb.\n"),

@@ -19,6 +19,7 @@ SOURCE = (
 OPTIONS = {
     "serve": "--host --port --workers --demo",
     "import": f"--business {SOURCE} --source --database --collection --whole --dry-run --rejects --format",
+    "inspect": "--business --map --date-format --time-zone --currency --format",
     "import-customers": "--business --time-zone --currency --map --sheet --source-format --rejects",
     "formats list": "--business --format",
     "formats show": "--business",

@@ -166,7 +166,7 @@ SEEN = "Columns seen: customer_id, order_id, date, amount, category, storefront.
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["none.csv", *MAKE], "No data found in none.csv."),
+        (["none.csv", *MAKE], "No such file: none.csv."),
         (["empty.csv", *MAKE], "No data found in empty.csv."),
         (["header.csv", *MAKE], "No data found in header.csv."),
         ([".", *MAKE], " is not a regular file."),

@@ -1,0 +1,1 @@
+"""Files looked at before they are imported, on the command line."""

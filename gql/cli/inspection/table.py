@@ -1,0 +1,119 @@
+"""An inspection as a person reads it: one table of what is in the file and what is proposed, what is doubtful with its
+choices, and the command, or the format, that imports it so."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from domain.errors import name_fields
+from domain.imports.columns import count_noun
+from domain.imports.formats import SourceFormat
+from domain.imports.inspection.inspection import Inspection, build_command
+from domain.money import find_exponent, to_decimal
+from gql.cli.output import clean_line, make_cell, to_option_name
+
+MOST_STATUSES = 20
+
+
+def print_inspection(one: Inspection, file: str, console: Console) -> None:
+    """All of it as one table, then what is doubtful, and the command."""
+    table = Table("", "as it is", "proposed", title=clean_line(f"{one.facts.name}"), title_justify="left", box=None)
+    for column in table.columns:
+        column.overflow = "fold"
+    for what, found, proposed in list_lines(one):
+        table.add_row(make_cell(what), make_cell(found), make_cell(proposed))
+    console.print(table)
+    for doubt in one.doubts:
+        console.print(make_cell(f"Doubtful: {name_fields(doubt.question, to_option_name)}"))
+        for place, choice in enumerate(doubt.choices):
+            taken = " (proposed)" if place == doubt.default else ""
+            console.print(make_cell(f"  {place + 1} {choice.words}{taken}"))
+    for finding in one.list_findings(to_option_name):
+        console.print(make_cell(f"Note: {finding}"))
+    if one.assumed:
+        shown = ", ".join(map(to_option_name, one.assumed))
+        console.print(make_cell(f"Note: nothing says {shown}; what the command has for it is assumed."))
+    if one.refusal is not None:
+        console.print(make_cell(f"It cannot be imported so: {name_fields(one.refusal, to_option_name)}"))
+        return
+    command = build_command(one, file, to_option_name)
+    if command is not None:
+        console.print(Text("To import it so:"))
+        console.print(Text(f"  {clean_line(command)}"), soft_wrap=True)
+    else:
+        console.print(Text("To import it so, save this as a format:"))
+        console.print(Text(to_toml(one.form.to_document())), soft_wrap=True)
+
+
+def list_lines(one: Inspection) -> Iterator[tuple[str, str, str]]:
+    """What is known of the file, what stands in it and what is proposed."""
+    facts, settled = one.facts, one.settled
+    named = {"\t": "tab", "whitespace": "white space"}
+    cells = f", cells parted by {named.get(facts.delimiter, facts.delimiter)}" if facts.delimiter else ""
+    yield "file", f"{facts.encoding}{cells}", ""
+    yield "header", f"line {facts.header_line:,}", ""
+    if one.preset is not None:
+        match = one.preset
+        missing = f"lacks {', '.join(match.missing)}" if match.missing else "all columns that tell it"
+        taken = "" if not match.fits else "refused" if match.refusal else f"preset {match.name}"
+        yield "preset", f"{match.title}: {match.score:.0%}, {missing}", taken
+    for column in one.columns:
+        sure = "" if column.certainty in (None, "sure") else f" ({column.certainty})"
+        values = " | ".join(column.values) or "empty"
+        yield f"column {column.name}", values, f"{column.field}{sure}" if column.field else "left out"
+    for status in one.statuses[:MOST_STATUSES]:
+        word = f"{status.word or 'empty'}: {count_noun(status.count, 'row')}"
+        sure = "" if status.certainty == "sure" else f" ({status.certainty})"
+        yield "status", word, f"{status.status or 'rejected'}{sure}"
+    if one.dates.get("values"):
+        zone = settled.file_time_zone or one.business.time_zone
+        read = f"{' or '.join(one.dates['forms']) or 'unread'}; without a zone as {zone}"
+        yield "dates", " | ".join(one.dates["values"]), read
+    yield "amounts", one.business.currency, describe_amounts(settled)
+    yield "orders", describe_orders(one), settled.orders or "by their ids"
+    if one.tally is not None:
+        money = to_decimal(one.tally.money, find_exponent(one.business.currency))
+        customers, orders = count_noun(len(one.tally.customers), "customer"), count_noun(len(one.tally.orders), "order")
+        rows = f"{count_noun(one.rows, 'row')}, {one.tally.rejected:,} rejected"
+        yield "result", rows, f"{customers}, {orders}, {money:,} {one.business.currency}"
+
+
+def describe_amounts(form: SourceFormat) -> str:
+    """How amounts are read."""
+    thousands = f", {form.thousands!r} between thousands" if form.thousands else ""
+    sign = f", sign {form.currency_sign}" if form.currency_sign else ""
+    return f"decimals after {form.decimal or '.'}{thousands}{sign}{', rounded' if form.round else ''}"
+
+
+def describe_orders(one: Inspection) -> str:
+    """How orders stand in the rows."""
+    if one.settled.orders is not None:
+        return "no ids"
+    if one.tally is None or not one.tally.orders:
+        return ""
+    several = one.tally.accepted > len(one.tally.orders) + len(one.tally.refunds)
+    whose = {"order": ", each with the amount of its order", "line": ", each with its own amount", None: ""}
+    return f"several rows each{whose[one.settled.amount]}" if several else "one row each"
+
+
+def to_toml(document: Mapping[str, Any]) -> str:
+    """A format as TOML."""
+    plain = [f"{name} = {_to_value(value)}" for name, value in document.items() if not isinstance(value, Mapping)]
+    tables = [line for name, value in document.items() if isinstance(value, Mapping) for line in _to_table(name, value)]
+    return "\n".join([*plain, *tables]) + "\n"
+
+
+def _to_table(name: str, table: Mapping[str, Any]) -> Iterator[str]:
+    yield f"\n[{name}]"
+    yield from (f"{_to_value(key)} = {_to_value(value)}" for key, value in table.items())
+
+
+def _to_value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_to_value(key)} = {_to_value(one)}" for key, one in value.items()) + " }"
+    # JSON escapes what TOML does, but for DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
