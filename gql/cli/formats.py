@@ -88,8 +88,8 @@ def as_toml(one: SavedFormat) -> str:
     """The format as a file of its own."""
     document = tomlkit.document()
     if one.updated_at is None:
-        preset = load_presets()[one.name]
-        document.add(tomlkit.comment(f'{preset.title}. To build on it instead: preset = "{one.name}"'))
+        title = load_presets()[one.name].title
+        document.add(tomlkit.comment(f'{title[0].upper()}{title[1:]}. To build on it instead: preset = "{one.name}"'))
     # Tables come last, as what follows one in a file belongs to it.
     for name, value in sorted(one.document.items(), key=lambda pair: isinstance(pair[1], Mapping)):
         document.add(name, value)
