@@ -2,9 +2,9 @@
 has one implementation: they are Protocols because the domain imports no persistence, and tests use real stores. A
 unit is one service call's transaction on one business: a read unit sees one state, a write unit is the only one that
 writes. The nouns of a business come first, each with its repository: customers, purchases, reports, segments,
-memberships, snapshots, jobs, rules, imports, the audit log, groups; then Unit, Evaluation and Store, which hold them,
-and last what keeps reports. A label is the code of a group; for BEHAVIOR, whose groups come from the data, its name.
-The file is long because all that the domain asks of the store is to be seen in one place."""
+memberships, snapshots, jobs, rules, imports, formats, the audit log, groups; then Unit, Evaluation and Store, which
+hold them, and last what keeps reports. A label is the code of a group; for BEHAVIOR, whose groups come from the data,
+its name. The file is long because all that the domain asks of the store is to be seen in one place."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,7 +19,7 @@ from domain.classification.labels import ClassificationFacts, ClassificationSett
 from domain.classification.rfm import Quintiles, RfmScheme
 from domain.classifiers import ClassifiedBatch, Classifiers
 from domain.errors import FieldProblem, Sentence
-from domain.imports.model import NewImport, PurchaseImport, Reject, RejectKey, RejectReason
+from domain.imports.model import NewImport, PurchaseImport, Reject, RejectKey, RejectReason, SavedFormat
 from domain.jobs.model import Difference, Job, JobKind, Lease, NewJob, Outcome
 from domain.model import (
     Actor,
@@ -272,6 +272,7 @@ class Memberships(Protocol):
         self, segment_id: int, request: PageRequest, as_of: datetime | None = None
     ) -> Page[Member]: ...
     async def load_member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]: ...
+    async def are_ascii(self, segment_id: int, as_of: datetime, columns: Sequence[str]) -> bool: ...
     async def find_last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]: ...
     async def compute_totals(
         self, segments: Sequence[int], today: int, inactive_days: int
@@ -419,6 +420,14 @@ class Imports(Protocol):
     async def add(self, import_id: int, new: NewImport, at: datetime) -> PurchaseImport: ...
 
 
+class Formats(Protocol):
+    """The formats of sources that one business keeps by name."""
+
+    async def load_all(self) -> list[SavedFormat]: ...
+    async def save(self, name: str, document: Mapping[str, object], at: datetime) -> None: ...
+    async def delete(self, name: str) -> None: ...
+
+
 class Audits(Protocol):
     """The audit log of one business."""
 
@@ -540,6 +549,8 @@ class Unit(Protocol):
     def jobs(self) -> Jobs: ...
     @property
     def imports(self) -> Imports: ...
+    @property
+    def formats(self) -> Formats: ...
     @property
     def audits(self) -> Audits: ...
     @property

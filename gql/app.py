@@ -4,6 +4,7 @@ and ends with it: the probe says no, that work is given back, then the cache and
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -12,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
 from domain.calendar import Clock
+from domain.errors import InvalidInput, name_fields
 from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection
 from domain.jobs.progress import ProgressFeed
@@ -28,7 +30,7 @@ from gql.http.middleware import RequestMiddleware
 from gql.http.processes import obey_signals
 from gql.http.websocket import WebSocketEndpoint
 from gql.logs import log_statement
-from gql.parameters import read_form
+from gql.parameters import read_form, to_parameter_name
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
 from gql.segmentation import ScheduledSegmentation
@@ -48,9 +50,27 @@ STOP_SECONDS = 5.0
 """How long what works beside the requests may take to come to an end, or to be released."""
 
 
-def open_upload(path: Path, business: Business, options_document: Mapping[str, object]) -> OpenedPurchases:
-    """An uploaded file, read as its request said."""
-    return open_purchases(path, business, read_form(options_document))
+def open_upload(
+    database: Database, path: Path, business: Business, options_document: Mapping[str, object]
+) -> OpenedPurchases:
+    """An uploaded file, read as its request said; a saved format is as it is saved now."""
+    return check_upload(database, path, business, read_form(options_document))
+
+
+def check_upload(database: Database, path: Path, business: Business, form: SourceFormat) -> OpenedPurchases:
+    """The file with its header looked at; InvalidInput in the words of the request's parameters."""
+    try:
+        return open_purchases(path, business, form, to_parameter_name, database)
+    except InvalidInput as error:
+        raise InvalidInput(name_fields(error.message, to_parameter_name), error.problems[0].field) from error
+
+
+def inspect_upload(database: Database, clock: Clock, path: Path, business: Business, form: SourceFormat) -> Inspection:
+    """What the file looks like; InvalidInput, in the same words, where it cannot be read at all."""
+    try:
+        return inspect_purchases(path, business, form, clock, to_parameter_name, database)
+    except InvalidInput as error:
+        raise InvalidInput(name_fields(error.message, to_parameter_name), error.problems[0].field) from error
 
 
 def create_app(
@@ -73,12 +93,10 @@ def create_app(
         services, authenticator.authenticate, links, make_writers(settings), RenderPool(seconds), seconds
     )
     folder = settings.data / UPLOADS
-
-    def inspect(path: Path, business: Business, form: SourceFormat) -> Inspection:
-        return inspect_purchases(path, business, form, clock, database=opened)
-
-    uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, open_purchases, inspect)
-    uploading = UploadHandler(opened, clock, services.imports, folder, open_upload, make_owner())
+    check, opening = partial(check_upload, opened), partial(open_upload, opened)
+    inspect = partial(inspect_upload, opened, clock)
+    uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, check, inspect)
+    uploading = UploadHandler(opened, clock, services.imports, folder, opening, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
     worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
     health = Health(SqlStore(opened, clock).is_ready)

@@ -27,6 +27,7 @@ from domain.imports.inspection.inspection import Inspection
 from domain.imports.inspection.sample import Sample
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.rows import PurchaseSource, RejectedRow
+from domain.imports.saved_formats import SourceFormats
 from domain.imports.sources import Place
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.worker import Handler, Worker
@@ -83,6 +84,7 @@ class Services:
     member_files: MemberFiles
     transitions: Transitions
     imports: PurchaseImports
+    formats: SourceFormats
 
     async def read(self, business: Business, question: Callable[[Unit], Awaitable[T]]) -> T:
         """The answer of one read unit; while it is open nothing but the unit is awaited."""
@@ -119,6 +121,7 @@ def make_services(
         MemberFiles(store, clock, customers),
         Transitions(store, clock, customers),
         PurchaseImports(store, clock, feed),
+        SourceFormats(store),
     )
 
 

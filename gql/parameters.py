@@ -150,8 +150,14 @@ def read_format(text: str) -> str:
 
 
 FORMAT = "format"
-UPLOAD_PARAMETERS = (*OPTIONS, FORMAT, "source_format", "name")
+SAVED = "source_format"
+UPLOAD_PARAMETERS = (*OPTIONS, FORMAT, SAVED, "name")
 LONGEST = 200
+
+
+def to_parameter_name(field: str) -> str:
+    """What a field is called in the query of an upload."""
+    return FORMAT if field == SAVED else field
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +180,7 @@ def read_upload_parameters(query: Sequence[tuple[str, str]]) -> UploadParameters
             raise InvalidInput(f"There is no parameter {name[:40]!r}. There are: {', '.join(UPLOAD_PARAMETERS)}")
         if len(value) > LONGEST:
             raise InvalidInput(f"{name} must have at most {LONGEST} characters")
-        stated.setdefault(FORMAT if name == "source_format" else name, []).append(value)
+        stated.setdefault(to_parameter_name(name), []).append(value)
     names = {one: stated.pop(one, [None]) for one in (FORMAT, "name")}
     for one, values in names.items():
         if len(set(values)) > 1:

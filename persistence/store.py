@@ -5,6 +5,7 @@ keeps what it finds in a temporary table of its connection, which locks nothing;
 write lock for one short transaction, while heartbeats go over another connection in transactions that change no
 data."""
 
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ from persistence.database.transactions import (
     translate_errors,
 )
 from persistence.erasure import ErasureStore
+from persistence.imports.formats import FormatStore
 from persistence.imports.imports import ImportStore
 from persistence.jobs import JobStore, is_waiting
 from persistence.labels.classifiers import ClassifiedStore
@@ -141,6 +143,7 @@ class Unit:
     erasure: ErasureStore = field(init=False)
     jobs: JobStore = field(init=False)
     imports: ImportStore = field(init=False)
+    formats: FormatStore = field(init=False)
     audits: AuditStore = field(init=False)
     rules: RuleAnalysisStore = field(init=False)
 
@@ -160,6 +163,7 @@ class Unit:
         self.erasure = ErasureStore(self.connection, self.session, self.business.id)
         self.jobs = JobStore(self.session, self.business.id)
         self.imports = ImportStore(self.session, self.business.id)
+        self.formats = FormatStore(self.session, self.business.id)
         self.audits = AuditStore(self.connection, self.session, self.business.id)
 
     async def mark_data_changed(self) -> None:
@@ -348,6 +352,7 @@ class SqlStore:
             time_zone=business.time_zone,
             settings=dict(business.settings.stored),
             created_at=to_micros(now),
+            digest_key=secrets.token_hex(32),
         )
         with translate_errors():
             try:

@@ -4,7 +4,7 @@ declare them: terms, purchases and their lines, memberships and their changes, l
 refused, gave and changed. Every row belongs to a business, which comes first in every key and index; keys of facts hold
 the customer, so that whatever belongs to one customer lies together. Both databases read the column types alike: text
 compares by code point, instants are microseconds since 1970. An instant of a business is unique to one write, so that
-the order of instants is the order of commits."""
+the order of instants is the order of commits. The file is long because every table is to be seen in one place."""
 
 from datetime import datetime
 from typing import Any
@@ -92,8 +92,8 @@ def of_business(*more: Any) -> tuple[Any, ...]:
 
 class BusinessRow(SQLModel, table=True):
     """A tenant. `change_number` rises with every write; `data_version` is the last one that changed data. Dynamic
-    memberships have followed what changed until `followed_at`. `attributes` holds the kind of each by owner and
-    name."""
+    memberships have followed what changed until `followed_at`. `digest_key` keys the digests that ids are made of,
+    `attributes` holds the kind of each by owner and name."""
 
     __tablename__ = "business"
     __table_args__ = (UniqueConstraint("key", name="uq_business_key"),)
@@ -116,6 +116,7 @@ class BusinessRow(SQLModel, table=True):
     followed_at: int = not_null(BigInteger, 0)
     history_from: int | None = nullable(BigInteger)
     created_at: int = not_null(BigInteger)
+    digest_key: str = not_null(CodePointText, "")
     attributes: Any = nullable(NullableJson)
 
 
@@ -544,6 +545,17 @@ class SourceStateRow(SQLModel, table=True):
     at: int = not_null(BigInteger)
 
 
+class SourceFormatRow(SQLModel, table=True):
+    """How a source is written, kept by name: `settings` is what was stated, by the keys of formats."""
+
+    __tablename__ = "source_format"
+    __table_args__ = of_business(primary_key("name"))
+    business_id: int = not_null(BigInteger)
+    name: str = not_null(CodePointText)
+    settings: dict[str, Any] = not_null(JSON)
+    updated_at: int = not_null(BigInteger)
+
+
 metadata = SQLModel.metadata
 business = metadata.tables["business"]
 storefront = metadata.tables["storefront"]
@@ -568,6 +580,7 @@ purchase_line_before = metadata.tables["purchase_line_before"]
 customer_label = metadata.tables["customer_label"]
 label_state = metadata.tables["label_state"]
 source_state = metadata.tables["source_state"]
+source_format = metadata.tables["source_format"]
 
 PRESENT = and_(customer.c.erased == false(), customer.c.merged_into.is_(None))
 """Who was erased or merged into another is in no current list or count; history and reports show who is behind what

@@ -50,6 +50,7 @@ REPOSITORIES = (
     "persistence.labels.labels",
     "persistence.labels.sql",
     "persistence.imports.imports",
+    "persistence.imports.formats",
 )
 TYPES = ("domain", "gql.schema.context", "gql.schema.errors", "gql.schema.types")
 ROOMS: dict[str, tuple[str, ...]] = {

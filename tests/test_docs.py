@@ -3,15 +3,20 @@ they point at is there."""
 
 import json
 import re
+import tomllib
 
 import pytest
 
 from domain.businesses.settings import ALIASES, SETTINGS
 from domain.classifiers import COLUMNS
 from domain.customers.customers import MAXIMUM_ITEMS
+from domain.imports.formats import KEYS, STATED_AS
+from domain.imports.formats import OPTIONS as OPTIONS_OF_FORMATS
 from domain.imports.presets import load_presets
+from domain.imports.saved_formats import read_document
 from domain.imports.sources import FILE_TYPES
 from domain.pages import MAXIMUM_FIRST
+from gql.cli.output import to_option_name
 from gql.cli.verify import CUSTOMERS
 from gql.http.json_body import MAXIMUM_BODY
 from gql.http.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
@@ -62,6 +67,25 @@ def test_every_preset_is_listed_with_its_source() -> None:
     assert sorted(table("docs/sources.md", "Presets")) == sorted(presets)
     section = (ROOT / "docs/sources.md").read_text(encoding="utf-8").split("\n## Presets\n")[1]
     assert [one.name for one in presets.values() if f"]({one.source.split()[0]}) |" not in section] == []
+
+
+def test_every_key_of_formats_is_listed_as_it_is() -> None:
+    section = (ROOT / "docs/sources.md").read_text(encoding="utf-8").split("\n## Formats\n")[1].split("\n## ")[0]
+
+    told = re.findall(r"^\| `(\w+)` \| (.+) \| (\w+) \| (?:`(\S+)`)? ?\|$", section, re.MULTILINE)
+
+    options = {name: STATED_AS.get(name, name) for name in KEYS}
+    known = [
+        (name, key.words, key.kind, to_option_name(options[name]) if options[name] in OPTIONS_OF_FORMATS else "")
+        for name, key in KEYS.items()
+    ]
+    assert told == known
+
+
+def test_the_example_of_a_format_can_be_saved() -> None:
+    (example,) = (block for block in blocks("docs/sources.md", "toml") if block.name == "till.toml")
+
+    assert read_document(tomllib.loads(example.text)).file_time_zone == "Europe/Berlin"
 
 
 def _default(value: object) -> str:

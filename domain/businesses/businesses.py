@@ -9,6 +9,7 @@ from domain.businesses.settings import SettingsPlan, plan_changes
 from domain.calendar import Clock, load_zone
 from domain.customers.purchases import count_due
 from domain.errors import InvalidInput, NotFound, Sentence
+from domain.imports.saved_formats import describe_unknown
 from domain.jobs.queue import queue_following
 from domain.model import Actor, Business, BusinessSettings
 from domain.money import find_exponent
@@ -16,7 +17,7 @@ from domain.rules.context import collect_variable_names
 from domain.rules.variables import RANKED
 from domain.segments.dependencies import read_definitions
 from domain.segments.model import Segment
-from domain.store import Store
+from domain.store import Store, Unit
 
 FREQUENCY = frozenset({"purchase_frequency_label"})
 SPENDING = frozenset({"spending_label"})
@@ -52,6 +53,7 @@ def find_affected_segments(names: Iterable[str], segments: Iterable[Segment]) ->
     ]
 
 
+FORMAT = "import.format"
 KEY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
@@ -60,6 +62,14 @@ def check_key(key: str) -> str:
     if KEY.fullmatch(key) is None:
         raise InvalidInput("key must be 1 to 64 lower-case letters, digits or hyphens, such as my-shop", ("key",))
     return key
+
+
+async def _check_format(unit: Unit, plan: SettingsPlan) -> None:
+    """InvalidInput where files were to be read by a format that the business has not saved."""
+    for wanted in (one.new for one in plan.changes if one.name == FORMAT and one.new is not None):
+        names = [one.name for one in await unit.formats.load_all()]
+        if wanted not in names:
+            raise InvalidInput(describe_unknown(FORMAT, str(wanted), names), ("settings", FORMAT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +138,10 @@ class Businesses:
     async def plan_settings(self, key: str, stated: Mapping[str, object], *, here: bool = False) -> SettingsPlan:
         """What the statement would change; InvalidInput carries every fault."""
         business = await self.open(key)
-        return plan_changes(business.settings.stored, stated, find_exponent(business.currency), here=here)
+        plan = plan_changes(business.settings.stored, stated, find_exponent(business.currency), here=here)
+        async with self.store.read(business) as unit:
+            await _check_format(unit, plan)
+        return plan
 
     async def set_settings(
         self,
@@ -151,6 +164,7 @@ class Businesses:
                 message = Sentence(template, expected_version, version)
                 raise InvalidInput(message, ("expected_version",), "CONFLICT")
             plan = plan_changes(business.settings.stored, stated, find_exponent(business.currency), here=here)
+            await _check_format(unit, plan)
             changed: dict[str, object] = {one.name: {"old": one.old, "new": one.new} for one in plan.changes}
             if plan.changes:
                 await unit.save_settings({"settings": plan.kept, "settings_version": version + 1})

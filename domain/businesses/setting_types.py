@@ -12,6 +12,7 @@ from domain.classification.labels import LABELS
 from domain.classification.pipeline import RESERVED
 from domain.errors import InvalidInput
 from domain.imports.formats import Key, check_format_name
+from domain.imports.presets import find_preset
 from domain.money import to_decimal, to_minor
 
 LONGEST = 1_000
@@ -106,12 +107,14 @@ def cron() -> Kind:
     return Kind("five cron fields, in the business's time zone", read)
 
 
-def format_key(key: Key) -> Kind:
+def format_key(name: str, key: Key) -> Kind:
     """What a format of sources says under one of its keys."""
 
     def read(value: object, decimals: int) -> object:
         try:
             kept = key.read(value)
+            if name == "preset":
+                find_preset(str(kept))
         except InvalidInput as error:
             raise ValueError(error.message.partition(" ")[2]) from error
         return dict(kept) if isinstance(kept, Mapping) else value

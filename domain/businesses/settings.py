@@ -72,7 +72,7 @@ SETTINGS: tuple[Setting, ...] = (
     _make_own_setting("inactive_days", whole(1, 9999), "days without an order after which a member counts as inactive"),
     _make_own_setting("follow_purchases", switch(), "whether dynamic segments follow as soon as purchases are written"),
     Setting("import.format", saved_format(), None, "saved format that files are read by"),
-    *(Setting(f"import.{name}", format_key(key), None, key.words) for name, key in KEYS.items()),
+    *(Setting(f"import.{name}", format_key(name, key), None, key.words) for name, key in KEYS.items()),
     _make_own_setting(
         "output_dir",
         folder(),

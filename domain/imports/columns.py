@@ -136,7 +136,7 @@ ATTRIBUTE_FIELD = re.compile(rf"{ATTRIBUTE}([\w-]{{1,64}})(?::({'|'.join(ATTRIBU
 REJECT_COLUMNS = ("reject_line", "reject_reason", "reject_order")
 """What a file of rejects has beside the columns of its source: the row's line there, why it was rejected (empty for a
 row that was not, of an order of which another was) and the order's id where it is known."""
-TEXT_FIELDS = ("category", "product", "sku", "storefront", "channel")
+REJECT_LINE, _, REJECT_ORDER = REJECT_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ SCOPES = ("customer", "storefront", "year")
 """Within what an order id is unique, where it is not in the business."""
 NEGATIVES = ("minus", "brackets", "trailing")
 EACH = "each"
+LEFT_OUT = "-"
 ANY_TEXT = "*"
 """Stands for every text that says something in a table of words."""
 SECTION = "import"
@@ -62,6 +63,15 @@ def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")
     return value
+
+
+def _positions(value: Any) -> tuple[str, ...]:
+    names = [name for one in _list(value) for name in one.split(",")]
+    found = [name if name == LEFT_OUT else find_field(name) for name in names]
+    if None in found:
+        wrong = names[found.index(None)][:40]
+        raise ValueError(f"must name fields or {LEFT_OUT}, not {wrong!r}: the fields are {', '.join(FIELDS)}")
+    return tuple(name for name in found if name is not None)
 
 
 def _number(value: Any) -> int:
@@ -173,6 +183,7 @@ KEYS: Mapping[str, Key] = {
     "skip_lines": Key("number", "Lines before the header.", _number),
     "delimiter": Key("text", "What separates cells: a character, tab or whitespace.", _delimiter),
     "quote": Key("text", "What encloses cells, or none.", _quote),
+    "columns_by_position": Key("list", "Fields of a file without a header, - for a column to leave out.", _positions),
     "fill_down": Key("flag", "Empty cells say what the row above says, as merged cells do.", _flag),
     "negative": Key("text", "How amounts below zero are written: minus, brackets or trailing.", _text(*NEGATIVES)),
     "round": Key("flag", "Round decimals beyond the currency's, half-even.", _flag),
@@ -219,6 +230,7 @@ class SourceFormat:
     delimiter: str | None = None
     quote: str | None = None
     sheet: str | None = None
+    columns_by_position: tuple[str, ...] = ()
     fill_down: bool | None = None
     decimal: str | None = None
     thousands: str | None = None
@@ -245,26 +257,24 @@ class SourceFormat:
     kept_columns: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(
-        cls, document: Mapping[str, Any], place: tuple[str, ...] = (), called: Mapping[str, str] = MappingProxyType({})
-    ) -> "SourceFormat":
-        """The format that a document states, checked as a whole; InvalidInput carries every fault, its fields beneath
-        `place`, keys by what they are `called`."""
+    def read(cls, document: Mapping[str, Any], called: Mapping[str, str] = MappingProxyType({})) -> "SourceFormat":
+        """The format that a document states, checked as a whole; InvalidInput carries every fault, keys by what they
+        are `called`."""
         problems: list[FieldProblem] = []
         values: dict[str, Any] = {}
         for name, value in document.items():
             key = KEYS.get(name)
             if key is None:
                 message = f"A format has no {name[:40]!r}. There are: {', '.join(KEYS)}"
-                problems.append(FieldProblem((*place, name[:40]), message))
+                problems.append(FieldProblem((name[:40],), message))
                 continue
             try:
                 values[name] = key.read(value)
             except ValueError as error:
                 shown = called.get(name, name)
-                problems.append(FieldProblem((*place, shown), Sentence(f"{{{shown}}} {{}}", error)))
+                problems.append(FieldProblem((shown,), Sentence(f"{{{shown}}} {{}}", error)))
             except InvalidInput as error:
-                problems += [FieldProblem((*place, name), one.message) for one in error.problems]
+                problems += [FieldProblem((name,), one.message) for one in error.problems]
         if problems:
             raise InvalidInput.of(problems)
         made = cls(**values)
@@ -328,6 +338,7 @@ class SourceFormat:
             sheet=self.sheet,
             decimal=self.amount_form.decimal,
             fill_merged=bool(self.fill_down),
+            header=self.columns_by_position,
         )
 
     def build_on_settings(self, settings: BusinessSettings) -> "SourceFormat":
@@ -430,9 +441,7 @@ def check_forms_agree(one: DateForm, other: DateForm) -> None:
 def check_format_name(name: str) -> str:
     """The name of a saved format; InvalidInput where it cannot be one."""
     if not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-        message = Sentence(
-            "{name} must be 1 to {} lower-case letters, digits, - and _, and not {!r}", LONGEST_NAME, name[:60]
-        )
+        message = f"name must be 1 to {LONGEST_NAME} lower-case letters, digits, - and _, and not {name[:60]!r}"
         raise InvalidInput(message, ("name",))
     return name
 

@@ -11,13 +11,15 @@ from domain.imports.columns import (
     ALIASES,
     CUSTOMER_ALIASES,
     REJECT_COLUMNS,
+    REJECT_LINE,
+    REJECT_ORDER,
     Columns,
     describe_columns,
     find_field,
     format_row,
     normalise_header,
 )
-from domain.imports.formats import MADE_ORDERS, SourceFormat, Term, clean_word, parse_formula
+from domain.imports.formats import MADE_ORDERS, ROW, SourceFormat, Term, clean_word, parse_formula
 from domain.imports.reader import STATUS_WORDS
 from domain.money import is_currency
 
@@ -171,6 +173,10 @@ def resolve_purchases(
         (place, words) for column, words in form.status_columns.items() if (place := seen.find(column)) is not None
     )
     seen.taken |= {place for place, _ in status_columns}
+    if form.orders == ROW:
+        for name in (REJECT_LINE, REJECT_ORDER):
+            if name in header:
+                seen.take(name, list(header).index(name))
     seen.take_known({of: known for of, known in ALIASES.items() if of != "status"})
     statuses = [place for place in seen.list_free() if _is_status(seen.names[place], place, sample, form)]
     if "status" not in seen.fields and len(statuses) > 1 and of_file:

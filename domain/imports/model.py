@@ -1,8 +1,10 @@
-"""Imports of purchases as values: what was asked for, how far it came, and which rows it refused."""
+"""Imports of purchases as values: what was asked for, how far it came, and which rows it refused; and how sources are
+written, kept by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from domain.errors import AllRejected
 from domain.imports.quality import Quality
@@ -53,6 +55,20 @@ class PurchaseImport:
     def fraction(self) -> float:
         """How much is done, 0 to 1."""
         return compute_fraction_done(self.status, self.done, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFormat:
+    """How a source is written, under a name: `document` is what it states, by the keys of formats. A preset, which
+    comes with the program, was written at no instant."""
+
+    name: str
+    document: Mapping[str, Any]
+    updated_at: datetime | None = None
+
+    @property
+    def is_preset(self) -> bool:
+        return self.updated_at is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,12 @@ from decimal import Decimal
 from typing import Protocol
 
 from domain.errors import Names, name_fields
-from domain.identifiers import IdFault, are_plain_ids, normalise_id
+from domain.identifiers import PLACEHOLDERS, IdFault, are_plain_ids, normalise_id
 from domain.imports.amounts import make_amount_reader, make_number_reader, round_minor
-from domain.imports.attribute_columns import AttributeCells, AttributeColumn, PurchaseAttributes
+from domain.imports.attribute_columns import AttributeCells, AttributeColumn, PurchaseAttributes, clean_cell
 from domain.imports.columns import (
+    REJECT_LINE,
+    REJECT_ORDER,
     Columns,
     RowFault,
     check_encoding,
@@ -21,7 +23,6 @@ from domain.imports.columns import (
     count_noun,
     describe_wrong_width,
     format_row,
-    unquote_text,
 )
 from domain.imports.dates import DateFault, DateReader, find_zone
 from domain.imports.formats import CUSTOMER_DAY, ROW, SourceFormat, Term, clean_word
@@ -113,8 +114,8 @@ class _TextCache(dict[str, str | None]):
         self.what = what
 
     def __missing__(self, cell: str) -> str | None:
-        text = cell.strip()
-        value = check_text(unquote_text(text), self.what) if text else None
+        text = clean_cell(cell)
+        value = check_text(text, self.what) if text else None
         if len(self) >= REMEMBERED:
             self.clear()
         if len(cell) <= LONGEST_REMEMBERED:
@@ -181,6 +182,7 @@ class RowReader:
         self.secret = secret.encode()
         self.places = places or CountedPlaces()
         self.decimals = find_exponent(currency)
+        self.made: str | None = None
         self.differing = 0
         self.foreign: dict[str, list[int]] = {}
         amounts = self.form.amount_form.allow_own_signs(currency)
@@ -211,6 +213,7 @@ class RowReader:
         places = self.columns.places
         if len(cells) != self.columns.width:
             raise RowFault(describe_wrong_width(len(cells), self.columns.width))
+        self.made = None
         check_encoding(cells)
         columns = {of: (cells[place],) for of, place in places.items()}
         customers = self._read_customers(columns)
@@ -221,7 +224,8 @@ class RowReader:
             raise RowFault(str(fault)) from fault
         texts = self._read_texts(columns, 1)
         orders = [order] if order is not None else None
-        (stored,) = self._build_order_ids(orders, customers, [at], [day], texts["storefront"])
+        (stored,) = self._build_order_ids(columns, orders, customers, [at], [day], texts["storefront"])
+        self.made = stored if self.form.orders == ROW else None
         statuses = [self.statuses[columns["status"][0]]] if "status" in columns else [0]
         (amount,) = self._read_amounts(columns, statuses)
         self._check_currencies(columns, [amount])
@@ -247,7 +251,8 @@ class RowReader:
         """The order of a row that is refused, whose other rows are refused with it; None where nobody can tell."""
         columns = {of: (cells[place],) for of, place in self.columns.places.items() if place < len(cells)}
         if self.form.orders == ROW:
-            return None
+            # It was given when the row was read, if customer and date could be.
+            return self.made
         try:
             check_encoding([cell for (cell,) in columns.values()])
             orders = [self.orders[columns["order_id"][0]]] if "order_id" in columns else None
@@ -255,7 +260,7 @@ class RowReader:
                 return f"{self.form.order_id_prefix or ''}{orders[0]}"
             at, day = self._read_dates(columns)[0]
             customers, texts = self._read_customers(columns), self._read_texts(columns, 1)
-            return self._build_order_ids(orders, customers, [at], [day], texts["storefront"])[0]
+            return self._build_order_ids(columns, orders, customers, [at], [day], texts["storefront"])[0]
         except (KeyError, ValueError):
             return None
 
@@ -285,7 +290,7 @@ class RowReader:
                 quantities = [None if one == NO_QUANTITY else one for one in read]
             attributes = self.attributes.read(columns, size)
             # Last of all: what is counted for them is counted once, and then for rows that are accepted.
-            ids = self._build_order_ids(orders, customers, at, day, texts["storefront"])
+            ids = self._build_order_ids(columns, orders, customers, at, day, texts["storefront"])
             return StagedColumns(
                 batch.lines,
                 ids,
@@ -426,14 +431,14 @@ class RowReader:
             raise RowFault("the amount is too large") from error
 
     def _read_exactly(self, cell: str, what: str) -> Decimal:
-        text = cell.strip()
+        text = clean_number(cell)
         try:
             return self.read_number(text)
         except ValueError as error:
             raise RowFault(f"{what} {text[:40]!r} {error}" if text else f"{what} is absent") from error
 
     def _read_quantity(self, cell: str) -> int:
-        if not cell.strip():
+        if not clean_number(cell):
             return NO_QUANTITY
         number = self._read_exactly(cell, "the quantity")
         try:
@@ -442,7 +447,7 @@ class RowReader:
             raise RowFault(f"the quantity {cell.strip()[:40]!r} {error}") from error
 
     def _read_amount(self, cell: str) -> int:
-        text = cell.strip()
+        text = clean_number(cell)
         if not text and self.form.absent_amount == "zero":
             return 0
         try:
@@ -451,7 +456,7 @@ class RowReader:
             raise RowFault(f"the amount {text[:40]!r} {error}" if text else "the amount is absent") from error
 
     def _read_refund(self, cell: str) -> int:
-        text = cell.strip()
+        text = clean_number(cell)
         try:
             # Some write what was paid back as an amount below zero.
             return abs(self.read_amount(text)) if text else 0
@@ -463,7 +468,7 @@ class RowReader:
         taken off all the same."""
 
         def read(cell: str) -> int:
-            text = cell.strip()
+            text = clean_number(cell)
             try:
                 value = self.read_amount(text) if text else 0
             except ValueError as error:
@@ -508,6 +513,7 @@ class RowReader:
 
     def _build_order_ids(
         self,
+        columns: Mapping[str, Sequence[str]],
         orders: Sequence[str] | None,
         customers: Sequence[str],
         at: Sequence[int],
@@ -516,7 +522,7 @@ class RowReader:
     ) -> Sequence[str]:
         """The ids as they are stored: those of the source, within what they are unique, or made ones."""
         if orders is None:
-            return self._make_order_ids(customers, at, day)
+            return self._make_order_ids(columns, customers, at, day)
         scope, prefix = self.form.order_id_scope, self.form.order_id_prefix or ""
         if scope is None:
             return [f"{prefix}{order}" for order in orders] if prefix else orders
@@ -528,13 +534,20 @@ class RowReader:
             within = (date.fromordinal(number).year for number in day)
         return [f"{prefix}{one}/{order}" for one, order in zip(within, orders, strict=True)]
 
-    def _make_order_ids(self, customers: Sequence[str], at: Sequence[int], day: Sequence[int]) -> list[str]:
+    def _make_order_ids(
+        self, columns: Mapping[str, Sequence[str]], customers: Sequence[str], at: Sequence[int], day: Sequence[int]
+    ) -> list[str]:
         if self.form.orders == CUSTOMER_DAY:
-            keys = [f"{customer}\0{number}" for customer, number in zip(customers, day, strict=True)]
+            keys = [f"{customer}\x1f{number}" for customer, number in zip(customers, day, strict=True)]
         else:
-            keys = [f"{customer}\0{micros}" for customer, micros in zip(customers, at, strict=True)]
+            keys = [f"{customer}\x1f{micros}" for customer, micros in zip(customers, at, strict=True)]
+        if REJECT_ORDER in columns:
+            # Mended rows keep the ids that they had; one that had none must not take that of an accepted row.
+            keys = [f"{key}\x1fline {line}" for key, line in zip(keys, columns[REJECT_LINE], strict=True)]
+            made = zip(keys, columns[REJECT_ORDER], strict=True)
+            return [order or f"{MADE}{self._digest(key)}" for key, order in made]
         if self.form.orders == ROW:
-            keys = [f"{key}\0{place}" for key, place in zip(keys, self.places.count(keys), strict=True)]
+            keys = [f"{key}\x1f{place}" for key, place in zip(keys, self.places.count(keys), strict=True)]
         return [f"{MADE}{self._digest(key)}" for key in keys]
 
     def _digest(self, text: str) -> str:
@@ -562,6 +575,12 @@ def read_rows(
                 continue
             staged = StagedColumns(*zip(*accepted, strict=True))
         yield staged
+
+
+def clean_number(cell: str) -> str:
+    """The text of a number, empty where a word or a dash stands for none."""
+    text = cell.strip()
+    return "" if text.casefold() in PLACEHOLDERS else text
 
 
 def subtract_refund(amount: int, refunded: int, status: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from domain.errors import Sentence
-from domain.imports.columns import REJECT_COLUMNS, is_formula
+from domain.imports.columns import REJECT_COLUMNS, REJECT_LINE, REJECT_ORDER, is_formula
 from domain.imports.rows import Batch, PurchaseSource, RejectedRow
 
 QUOTED = re.compile(r"(?<!\w)(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")(?!\w)")
@@ -84,15 +84,19 @@ def is_rejects_header(header: Sequence[str]) -> bool:
 
 class RejectsSource:
     """A file of rejects as its source was. `read_orders` tells of which orders it holds every row; rows that were
-    accepted are left out where those are not to be stated again."""
+    accepted are left out where those are not to be stated again. `of_rows`: every row is an order, whose id its line
+    and the id that it had make."""
 
-    def __init__(self, source: PurchaseSource, *, rejected_only: bool = False) -> None:
+    def __init__(self, source: PurchaseSource, *, rejected_only: bool = False, of_rows: bool = False) -> None:
         self.source = source
         self.name = source.name
         self.typed = source.typed
         self.rejected_only = rejected_only
         self.header = list(map(unprotect_cell, source.header[: -len(REJECT_COLUMNS)]))
         self.width = len(self.header)
+        self.of_rows = of_rows
+        if of_rows:
+            self.header += [REJECT_LINE, REJECT_ORDER]
 
     def read_batches(self) -> Generator[Batch, None, None]:
         """The rows with the cells of their source."""
@@ -114,6 +118,8 @@ class RejectsSource:
 
     def _cut(self, cells: list[str]) -> list[str]:
         own = [*cells[: self.width], *cells[self.width + len(REJECT_COLUMNS) :]]
+        if self.of_rows and len(cells) == self.width + len(REJECT_COLUMNS):
+            own += [cells[self.width], cells[-1]]
         if self.rejected_only and len(cells) > self.width + 1 and not cells[self.width + 1]:
             return []
         return list(map(unprotect_cell, own))

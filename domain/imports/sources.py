@@ -15,7 +15,8 @@ class FileForm:
     """How a file is written, as far as it is told; None is found out from the file itself. `encoding` is a name such as
     windows-1252, `skip_lines` the number of lines before the header, `delimiter` one character, `tab` or `whitespace`
     (runs of blanks), `quote` one character or `none`, `decimal` the sign that numbers of a workbook get, `fill_merged`
-    whether the value of merged cells stands in each of them."""
+    whether the value of merged cells stands in each of them; `header` the names of its columns where it has no
+    header."""
 
     encoding: str | None = None
     skip_lines: int | None = None
@@ -24,6 +25,7 @@ class FileForm:
     sheet: str | None = None
     decimal: str = "."
     fill_merged: bool = False
+    header: tuple[str, ...] = ()
 
 
 PLAIN = FileForm()

@@ -41,12 +41,14 @@ MemberMaker = Callable[[CustomerRecord, Membership], MemberCell]
 
 @dataclass(frozen=True, slots=True)
 class MemberExport:
-    """Which members: those of the segment at the instant, with the columns in the order they were asked for."""
+    """Which members: those of the segment at the instant, with the columns in the order they were asked for; `ascii`
+    where all that they say is."""
 
     business: Business
     segment: Segment
     as_of: datetime
     columns: tuple[str, ...]
+    ascii: bool = True
 
 
 class MemberWriter(Protocol):
@@ -73,7 +75,9 @@ class MemberFiles:
             if segment is None:
                 raise build_unknown_id("segment")
             changes = await unit.memberships.find_last_changes([segment.id])
-        return MemberExport(business, segment, changes.get(segment.id, self.clock()), checked)
+            as_of = changes.get(segment.id, self.clock())
+            ascii = await unit.memberships.are_ascii(segment.id, as_of, checked)
+        return MemberExport(business, segment, as_of, checked, ascii and segment.name.isascii())
 
     async def load_pages(self, export: MemberExport) -> AsyncGenerator[MemberPage, None]:
         """Rows by customer, each page one short unit of the store."""

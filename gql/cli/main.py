@@ -94,6 +94,7 @@ PLACES = {
     "import": "gql.cli.imports:import_app",
     "inspect": "gql.cli.imports:import_app",
     "import-customers": "gql.cli.customers:customers_app",
+    "formats": "gql.cli.formats:formats_app",
     "imports": "gql.cli.import_history:imports_app",
     "watch": "gql.cli.watch:watch_app",
     "classify": "gql.cli.classify:classify_app",

@@ -39,7 +39,7 @@ class Statement:
 
 def read_statement(file: Path) -> Statement:
     """The statement of a file; InvalidInput where it is no TOML or JSON."""
-    stated = _read(file)
+    stated = read_file(file)
     problems: list[FieldProblem] = []
 
     def fault(name: str, message: str) -> None:
@@ -120,7 +120,8 @@ def _to_item(value: object) -> Item:
     return tomlkit.item(value)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_file(file: Path) -> dict[str, Any]:
+    """What a file of TOML or JSON states; InvalidInput where it is none, or holds something else."""
     if file.suffix not in (".json", ".toml"):
         raise InvalidInput(f"{file} must be a .toml or a .json file")
     with file.open("rb") as opened:

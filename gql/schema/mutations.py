@@ -22,7 +22,7 @@ from domain.reports.document import ReportRequest
 from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, ReportParameters
 from gql.schema.context import CanView, Info
 from gql.schema.segment_mutations import SegmentMutations
-from gql.schema.types.business import Business, find_storefront
+from gql.schema.types.business import Business, SourceFormat, find_storefront
 from gql.schema.types.customer import Customer
 from gql.schema.types.enums import Method, PurchaseStatus, RfmScheme, describe_enum
 from gql.schema.types.ids import encode, expect, match
@@ -97,6 +97,16 @@ class ExportPayload(Payload):
 @payload("The business with its settings as they are now.")
 class UpdateBusinessSettingsPayload(Payload):
     business: Business | None = strawberry.field(default=None, description="The business.")
+
+
+@payload("The format as it is saved now.")
+class SaveSourceFormatPayload(Payload):
+    source_format: SourceFormat | None = strawberry.field(default=None, description="The format.")
+
+
+@payload("What deleting a format did.")
+class DeleteSourceFormatPayload(Payload):
+    deleted_name: str | None = strawberry.field(default=None, description="Name of the format that is gone.")
 
 
 @strawberry.input(description="A line of an order.")
@@ -284,6 +294,31 @@ class Mutation(SegmentMutations):
         key, businesses = info.context.viewer.business, info.context.services.businesses
         changed, _ = await businesses.set_settings(key, settings, info.context.actor, expected_version=expected_version)
         return UpdateBusinessSettingsPayload(business=Business.of(changed))
+
+    @mutation("Save how a source is written under a name, in place of what was saved under it.")
+    async def save_source_format(
+        self,
+        info: Info,
+        name: Annotated[str, strawberry.argument(description="Lower-case letters, digits, - and _; no preset's name.")],
+        settings: Annotated[
+            JSON,
+            strawberry.argument(
+                description="Object of what the format says. Its keys, such as `date_format`, are those of files of "
+                "formats, as docs/sources.md has them, also in the paths of user errors."
+            ),
+        ],
+    ) -> SaveSourceFormatPayload:
+        context, business = info.context, await info.context.load_business()
+        saved = await context.services.formats.save(business, name, settings, context.actor)
+        return SaveSourceFormatPayload(source_format=SourceFormat.of(saved))
+
+    @mutation("Delete a format that was saved and that no setting names.")
+    async def delete_source_format(
+        self, info: Info, name: Annotated[str, strawberry.argument(description="Name of the format.")]
+    ) -> DeleteSourceFormatPayload:
+        context, business = info.context, await info.context.load_business()
+        await context.services.formats.delete(business, name, context.actor)
+        return DeleteSourceFormatPayload(deleted_name=name)
 
     @mutation("Record up to 1,000 purchases, all or none. The same purchase again changes nothing.")
     async def record_purchases(

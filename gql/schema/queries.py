@@ -24,7 +24,15 @@ from gql.schema.context import CanEdit, CanView, Context, Info
 from gql.schema.inputs import CustomerFilter, SegmentDefinitionInput
 from gql.schema.loaders import Loaders
 from gql.schema.types.analysis import RuleVariable, SegmentExplanation, SegmentOverlap, SegmentPreview
-from gql.schema.types.business import AuditEvent, Business, Storefront, StorefrontId, Viewer, find_storefront
+from gql.schema.types.business import (
+    AuditEvent,
+    Business,
+    SourceFormat,
+    Storefront,
+    StorefrontId,
+    Viewer,
+    find_storefront,
+)
 from gql.schema.types.customer import Customer, Purchase
 from gql.schema.types.enums import CustomerSort, Method, RfmScheme, SegmentKind, SegmentSort, SeriesInterval
 from gql.schema.types.ids import GlobalId, Node, decode_own, expect, match
@@ -379,6 +387,14 @@ class Query:
         business = await info.context.load_business()
         entities = await info.context.read(lambda unit: unit.purchases.load_storefronts())
         return [Storefront.of(business, entity) for entity in entities]
+
+    @strawberry.field(
+        permission_classes=[CanView],
+        description="The formats of sources that the business has saved, by name, then the presets.",
+    )
+    async def source_formats(self, info: Info) -> list[SourceFormat]:
+        business = await info.context.load_business()
+        return [SourceFormat.of(one) for one in await info.context.services.formats.load_all(business)]
 
     @strawberry.field(
         permission_classes=[CanView], description="How the customers of a window divide into named groups."

@@ -136,6 +136,11 @@ ContainsText = make_construct(
     lambda text, needle: f"(strpos({text}, {needle}) > 0)", lambda text, needle: f"(instr({text}, {needle}) > 0)"
 )
 """(text, needle): the text holds the needle, exactly; LIKE would not be exact."""
+IsAscii = make_construct(
+    lambda text: f"({text} !~ '[^[:ascii:]]')",
+    lambda text: f"({text} NOT GLOB '*[^' || char(1) || '-' || char(127) || ']*')",
+)
+"""Whether a text holds nothing but ASCII."""
 Tail = make_construct(lambda text, count: f"right({text}, {count})", lambda text, count: f"substr({text}, -{count})")
 """(text, n): its last n code points, the whole of it where it has fewer."""
 Shortened = make_construct(

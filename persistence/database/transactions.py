@@ -130,6 +130,7 @@ def to_business(row: BusinessRow | Row[Any]) -> Business:
         row.change_number,
         to_optional_instant(row.history_from),
         from_micros(row.last_instant),
+        secret=row.digest_key,
         attributes=AttributeKinds.of(row.attributes or {}),
     )
 

@@ -1,7 +1,7 @@
 """CSV that spreadsheets and programs both take: every row has as many cells as the next, lines end as RFC 4180 has it.
 Whatever a spreadsheet would take for a formula is neutralised, so that no name of a customer or of a segment ever runs
-in somebody's sheet; numbers stay numbers. A report begins with a byte order mark where it holds more than ASCII, as
-spreadsheets need it; a list of members never does, as programs read it."""
+in somebody's sheet; numbers stay numbers. A file begins with a byte order mark where it holds more than ASCII, as
+spreadsheets need it."""
 
 import csv
 import re
@@ -124,7 +124,7 @@ def _build_row(group: DocumentGroup) -> list[Cell]:
 
 async def write_members_csv(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
     """A header and one row a member, page by page."""
-    yield _format_rows([export.columns]).encode()
+    yield f"{'' if export.ascii else MARK}{_format_rows([export.columns])}".encode()
     async for page in pages:
         if page:
             yield _format_rows(page).encode()

@@ -13,13 +13,16 @@ from sqlalchemy.sql.elements import TextClause
 
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import Difference
+from domain.model import PROFILE_TEXTS
 from domain.pages import Page, PageRequest, build_page
+from domain.rules.variables import ATTRIBUTE
 from domain.segments.model import SOURCE_ORDER, Membership, MembershipSource, MemberTotals
 from domain.store import Member, MemberKey
 from persistence.customers import COLUMNS, JOINED, to_record
-from persistence.database.dialects import Selective, analyze, fetch_lists, write_selective
+from persistence.database.dialects import IsAscii, Negation, Selective, analyze, fetch_lists, write_selective
 from persistence.tables import (
     customer,
+    customer_attribute,
     customer_metrics,
     membership,
     membership_change,
@@ -100,6 +103,10 @@ LOG_ALL = LOG.format(
 )
 CLOSE_ALL = """UPDATE membership SET left_at = :at, left_by = :by
     WHERE business_id = :business AND {mine} AND left_at IS NULL"""
+
+
+TEXT_COLUMNS = {"customer_id": "external_id", **{name: name for name in PROFILE_TEXTS}}
+"""Columns of exports that are texts of customers, and where they stand."""
 
 
 def is_of_segment(business_id: int, segment_id: int) -> ColumnElement[bool]:
@@ -191,6 +198,31 @@ class MembershipStore:
         own, its = customer.c.business_id == part.c.business_id, customer.c.id == part.c.customer_id
         columns = (part.c[column.name] for column in MEMBERSHIP)
         return select(*columns, *COLUMNS).select_from(part.join(JOINED, and_(own, its)))
+
+    async def are_ascii(self, segment_id: int, as_of: datetime, columns: Sequence[str]) -> bool:
+        """Whether what these columns say of the members, by their names in exports, holds nothing but ASCII."""
+        named = [customer.c[TEXT_COLUMNS[name]] for name in columns if name in TEXT_COLUMNS]
+        own = [name.removeprefix(ATTRIBUTE) for name in columns if name.startswith(ATTRIBUTE)]
+        held = customer_attribute.c
+        of_attribute = (
+            select(1)
+            .where(held.business_id == self.business_id, held.customer_id == customer.c.id, held.name.in_(own))
+            .where(Negation(IsAscii(func.coalesce(held.text, ""))))
+            .exists()
+        )
+        others = [Negation(IsAscii(func.coalesce(column, ""))) for column in named] + ([of_attribute] if own else [])
+        if not others:
+            return True
+        joined = membership.join(
+            customer, and_(customer.c.business_id == self.business_id, customer.c.id == membership.c.customer_id)
+        )
+        statement = (
+            select(1)
+            .select_from(joined)
+            .where(is_of_segment(self.business_id, segment_id), covers(as_of), or_(*others))
+            .limit(1)
+        )
+        return (await self.connection.execute(statement)).first() is None
 
     async def find_last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]:
         """When the members of each segment last changed, where they ever did."""

@@ -79,7 +79,11 @@ class CsvSource:
         if first[0].lstrip().lower().startswith(MARKUP):
             what = "is a web page or XML, whatever it is called. Open it in a spreadsheet and save it as CSV"
             raise InvalidInput(f"{self.name} {what}.")
-        if form.skip_lines is None:
+        self.given = list(form.header)
+        if self.given:
+            # There is no header: what is read begins with the names that are told.
+            found, before = delimiter or find_layout(first, delimiter, self.quote, rate_header)[0], -1
+        elif form.skip_lines is None:
             found, before, _ = find_layout(first, delimiter, self.quote, rate_header)
         else:
             # Exactly so many lines: the next one is the header, whatever it looks like.
@@ -87,7 +91,7 @@ class CsvSource:
         self.delimiter = found
         self.separator = " " if found == WHITESPACE else found
         self.header_line = passed + blank + before + 1
-        self.notes += describe_skipped(self.header_line) if form.skip_lines is None else []
+        self.notes += describe_skipped(self.header_line) if form.skip_lines is None and not self.given else []
         with self._open() as text:
             self.header: list[str] = self._read(self._make_reader(text), text, 1)[0]
         names = "".join(self.header)
@@ -139,7 +143,9 @@ class CsvSource:
     def _make_reader(self, text: "_Text") -> Any:
         """The rows from the header on."""
         csv.field_size_limit(MAXIMUM_LINE)
-        lines = islice(text.read_lines(), self.header_line - 1, None)
+        lines: Iterator[str] = islice(text.read_lines(), max(0, self.header_line - (not self.given)), None)
+        if self.given:
+            lines = chain((f"{self.separator.join(self.given)}\n",), lines)
         return make_reader(chain(lines, (self.separator.join(ENDED),)), self.delimiter, self.quote)
 
     def _read_samples(self) -> list[bytes]:

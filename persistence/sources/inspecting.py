@@ -13,14 +13,13 @@ from domain.imports.inspection.inspection import FileFacts, Inspection, inspect_
 from domain.imports.inspection.proposals import Choice, Doubt, add_said, guess_currency
 from domain.imports.inspection.sample import Sample, Tally, take_sample
 from domain.imports.model import Progress
-from domain.imports.presets import PURCHASES, match_preset
+from domain.imports.presets import PURCHASES, add_preset, match_preset
 from domain.imports.rows import Batch
 from domain.model import Business
 from persistence.database.engines import Database
 from persistence.sources.encodings import read_candidates
 from persistence.sources.headers import SourceFile
 from persistence.sources.opening import (
-    add_preset,
     make_header_rater,
     open_encoded,
     open_file,

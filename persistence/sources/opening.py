@@ -29,15 +29,17 @@ from domain.imports.dates import DateFault, DateReader, find_readings
 from domain.imports.formats import ROW, SourceFormat, Term
 from domain.imports.header import make_rater, resolve_customers, resolve_purchases
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
-from domain.imports.presets import CUSTOMERS, PURCHASES, Preset, find_preset, load_presets, match_preset
+from domain.imports.presets import CUSTOMERS, PURCHASES, add_preset, find_preset, load_presets, match_preset
 from domain.imports.reader import AMOUNT_TERMS, RowPlaces, RowReader, read_rows
 from domain.imports.rejects import RejectsSource, is_rejects_header
 from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
+from domain.imports.saved_formats import read_saved
 from domain.imports.sources import PLAIN, Collection, FileForm, Place
 from domain.model import AttributeKind, Business, NewCustomer
 from domain.money import find_exponent
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomerBatch, CustomersFile
+from persistence.imports.formats import load_documents
 from persistence.sources.appended import forget_state, read_data_version, read_state, write_state
 from persistence.sources.calamine import open_workbook
 from persistence.sources.csv import CsvSource
@@ -274,34 +276,33 @@ class OpenedPurchases:
 def settle_format(form: SourceFormat, business: Business, database: Database | None, about: str) -> SourceFormat:
     """What is said of a source, and where nothing is, what a saved format, a preset and the business's settings say;
     InvalidInput where there is no such format or preset, or they contradict each other."""
-    settled = form.build_on_settings(business.settings)
-    if settled.name is not None:
-        settled = settled.build_on(load_format(database, business, settled.name))
-    if settled.preset is not None:
-        settled = add_preset(settled, find_preset(settled.preset, about))
+    settings = SourceFormat().build_on_settings(business.settings)
+    named = form if form.name is None else form.build_on(load_format(database, business, form.name))
+    if named.name is not None or named.preset is not None:
+        # What is named for this source comes before what the business has settled for all, and its sign for decimals
+        # is not one between thousands that is settled.
+        if named.preset is not None:
+            named = add_preset(named, find_preset(named.preset, about))
+        signs = (named.decimal, named.thousands)
+        decimal = None if settings.decimal in signs else settings.decimal
+        thousands = None if settings.thousands in signs else settings.thousands
+        settled = named.build_on(replace(settings, name=None, preset=None, decimal=decimal, thousands=thousands))
+    else:
+        settled = form.build_on(settings)
+        if settled.name is not None:
+            saved = load_format(database, business, settled.name, "The setting import.format")
+            settled = settled.build_on(saved)
+        if settled.preset is not None:
+            settled = add_preset(settled, find_preset(settled.preset, about))
     settled.check_agreement()
     return settled
 
 
-def add_preset(form: SourceFormat, preset: Preset) -> SourceFormat:
-    """The format on top of a preset, whose columns hold where the source has them, and its encoding where the source
-    does not say one. A decimal sign that is told is not the preset's sign between thousands."""
-    if form.amount is not None and preset.format.amount not in (None, form.amount):
-        template = "{amount} {} does not go with {preset} {}, whose amounts are of orders"
-        raise InvalidInput(Sentence(template, form.amount, preset.name), ("amount",))
-    of_preset = replace(
-        preset.format, preset=preset.name, encoding=None, columns={}, kept_columns=preset.format.columns
-    )
-    if form.decimal is not None and form.decimal == of_preset.thousands:
-        of_preset = replace(of_preset, thousands=None)
-    return form.build_on(of_preset)
-
-
-def load_format(database: Database | None, business: Business, name: str) -> SourceFormat:
+def load_format(
+    database: Database | None, business: Business, name: str, called: str = "{source_format}"
+) -> SourceFormat:
     """The format that the business has saved under the name; InvalidInput lists those there are."""
-    raise InvalidInput(
-        Sentence("{source_format} must be the name of a saved format, not {}", name[:60]), ("source_format",)
-    )
+    return read_saved({} if database is None else load_documents(database, business), name, called)
 
 
 def open_rejects(path: Path) -> PurchaseSource | None:
@@ -339,7 +340,9 @@ def open_purchases(
     stated: Callable[[], Iterable[str]] | None = tuple if settled.append_lines else None
     mixed = is_rejects_header(opened.header)
     if mixed:
-        opened = rejects = RejectsSource(opened, rejected_only=bool(settled.append_lines))
+        opened = rejects = RejectsSource(
+            opened, rejected_only=bool(settled.append_lines), of_rows=settled.orders == ROW
+        )
         stated = stated or rejects.read_orders
     is_file = not hasattr(opened, "unseen")
     if settled.preset is None and settled.name is None and is_file:
@@ -499,9 +502,9 @@ class SourceOpener:
         place = replace(
             reached, database=wanted.database or reached.database, collection=wanted.name or reached.collection
         )
-        if form.build_on_settings(business.settings).preset is not None:
-            raise InvalidInput(Sentence("{preset} is for files, not for MongoDB"), ("preset",))
         settled = settle_format(form, business, self.database, PURCHASES)
+        if settled.preset is not None:
+            raise InvalidInput(Sentence("{preset} is for files, not for MongoDB"), ("preset",))
         if settled.append_lines:
             raise InvalidInput(Sentence("{append_lines} is for files, not for MongoDB"), ("append_lines",))
         # Read whole where anything says so, or where it is read otherwise than the last time.
@@ -509,7 +512,7 @@ class SourceOpener:
         position = None if wanted.whole else load_position(self.database, business, build_state_name(place), reading)
         mapping = {**settled.kept_columns, **settled.columns}
         source = MongoSource(place, mapping, now=self.clock(), decimal=settled.amount_form.decimal, after=position)
-        told = replace(settled, name=None, columns=source.mapping)
+        told = replace(settled, columns=source.mapping)
         opened = open_purchases(source, business, told, names, self.database)
         opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
         source.keep_columns(opened.columns.places.values())

@@ -12,12 +12,19 @@ from typer.main import get_command
 from gql.cli.main import app
 from tests.cli.conftest import Segments
 
-SOURCE = "--map --date-format --preset --amount --decimal --thousands --currency-sign --sheet --time-zone --currency"
+SOURCE = (
+    "--map --date-format --preset --amount --decimal --thousands --currency-sign --sheet --source-format --time-zone "
+    "--currency"
+)
 OPTIONS = {
     "serve": "--host --port --workers --demo",
     "import": f"--business {SOURCE} --source --database --collection --whole --dry-run --rejects --format",
     "inspect": "--business --map --date-format --time-zone --currency --format",
-    "import-customers": "--business --time-zone --currency --map --sheet --rejects",
+    "import-customers": "--business --time-zone --currency --map --sheet --source-format --rejects",
+    "formats list": "--business --format",
+    "formats show": "--business",
+    "formats save": "--business --map --date-format --preset --decimal --orders --append-lines",
+    "formats delete": "--business",
     "imports list": "--business --first --format",
     "imports show": "--business --format",
     "imports undo": "--business --format",

@@ -530,7 +530,21 @@ def test_a_file_of_a_preset_s_encoding_is_classified(segments: Segments, tmp_pat
 def test_every_preset_has_a_sample() -> None:
     readable = {name for name, one in load_presets().items() if one.refusal is None}
 
-    assert readable == {*SAMPLES, "shopify-customers"}
+    assert readable == {*SAMPLES, "shopify-customers", "cdnow"}
+
+
+def test_a_file_without_a_header_is_read_by_its_preset_or_by_fields_in_their_order(
+    segments: Segments, tmp_path: Path
+) -> None:
+    lines = (" 00001 19970101  1   11.77", " 00002 19970112  1   12.00", " 00002 19970112  5   77.00")
+    file = write_lines(tmp_path / "CDNOW_master.txt", *lines)
+
+    segments.run("import", file, *MAKE, "--preset", "cdnow")
+    fields = ("--columns-by-position", "customer_id,purchase_date,quantity,amount", "--date-format", "%Y%m%d")
+    again = segments.run("import", file, *fields, "--orders", "row")
+
+    assert segments.run("customers").lines[2].split() == ["00002", "2", "89.00", "1997-01-12"]
+    assert again.lines[0] == "CDNOW_master.txt: 3 rows read: 0 created, 0 updated, 3 unchanged, 0 rejected."
 
 
 @pytest.mark.parametrize("name", SAMPLES)

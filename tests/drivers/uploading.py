@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,5 +59,5 @@ async def placing(database: Database, clock: SetClock, folder: Path) -> AsyncIte
     settings = Settings(jwt_secret=SECRET, data=folder, upload_bytes=20_000)
     async with facing(database, clock, settings) as face:
         imports = face.services.imports
-        handler = UploadHandler(database, clock, imports, folder / "imports", open_upload, "worker")
+        handler = UploadHandler(database, clock, imports, folder / "imports", partial(open_upload, database), "worker")
         yield Place(face, handler, Worker(imports.store, clock, imports.feed, (handler,)), folder / "imports")

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from domain.jobs.model import ATTEMPTS
+from domain.model import Actor
 from domain.pages import PageRequest
 from domain.store import Agenda
-from gql.app import open_upload
 from persistence.database.engines import Database
 from persistence.imports import uploads
 from persistence.sources.opening import OpenedPurchases
@@ -241,7 +241,7 @@ async def test_an_import_that_does_not_come_to_the_end_of_a_write_in_time_is_lef
     def slow(*given: Any) -> OpenedPurchases:
         begun.set()
         assert reading.wait(20)
-        return open_upload(*given)
+        return place.handler.open(*given)
 
     monkeypatch.setattr(uploads, "END_SECONDS", 0.1)
     before = asyncio.all_tasks()
@@ -323,7 +323,7 @@ async def test_two_files_of_a_business_are_imported_at_once_and_a_third_waits(pl
     def slow(*given: Any) -> OpenedPurchases:
         begun.release()
         assert reading.wait(20)
-        return open_upload(*given)
+        return place.handler.open(*given)
 
     handler = replace(place.handler, open=slow, _running=set())
     server = asyncio.create_task(replace(place.worker, handlers=(handler,)).run_forever())
@@ -376,3 +376,38 @@ async def test_what_broke_off_goes_with_time_and_what_waits_stays(place: Place, 
 
     assert sorted(path.name for path in place.folder.iterdir() if len(path.name) < 10) == ["coming"]
     assert place.files == ["orders.csv", "upload.csv"]
+
+
+async def test_a_file_is_read_by_a_saved_format_as_it_is_when_it_is_read(place: Place) -> None:
+    formats, actor = place.face.services.formats, Actor("ada")
+    shop = await place.face.services.businesses.open("shop")
+    columns = {"Kunde": "customer_id", "Beleg": "order_id", "Datum": "date", "Betrag": "amount"}
+    body = "Kunde,Beleg,Datum,Betrag\nAda,1,03/04/2024,5\n"
+    await formats.save(shop, "till", {"columns": columns, "date_format": "%d/%m/%Y"}, actor)
+
+    unknown = await place.send(body, query="?format=pos")
+    first, older = await place.send(body, query="?format=till"), await place.send(body, query="?source_format=till")
+    await place.import_waiting()
+    day = '{ customer(externalId: "Ada") { purchases { nodes { purchasedAt } } } }'
+    before = (await place.face.data(day))["customer"]["purchases"]["nodes"]
+    later = await place.send(body, query="?format=till")
+    await formats.save(shop, "till", {"columns": columns, "date_format": "%m/%d/%Y"}, actor)
+    await place.import_waiting()
+    after = (await place.face.data(day))["customer"]["purchases"]["nodes"]
+    lost = await place.send(body, query="?format=till")
+    await formats.delete(shop, "till", actor)
+    await place.import_waiting()
+
+    assert (unknown.status_code, unknown.json()) == (
+        400,
+        {"detail": "format must be the name of a saved format, not pos. There are: till."},
+    )
+    assert {one.status_code for one in (first, older, later, lost)} == {202}
+    assert before == [{"purchasedAt": "2024-04-03T00:00:00Z"}]
+    assert after == [{"purchasedAt": "2024-03-04T00:00:00Z"}]
+    failed = await place.told(lost.json()["id"])
+    assert (failed["status"], failed["error"]["message"]) == (
+        "FAILED",
+        "format must be the name of a saved format, not till. There are: none yet.",
+    )
+    assert place.files == []

@@ -22,6 +22,8 @@ RULES = {
     **{f"mutation {name}": EDIT for name in ("recalculateSegment", "recalculateSegments", "recalculateCustomer")},
     **{f"mutation {name}": EDIT for name in ("createStandardSegments", "cancelJob", "mergeCustomers")},
     "mutation updateBusinessSettings": EDIT,
+    "query sourceFormats": VIEW,
+    **{f"mutation {name}": EDIT for name in ("saveSourceFormat", "deleteSourceFormat")},
     **{f"mutation {name}": VIEW for name in ("exportSegmentationReport", "exportSegmentMembers")},
     **{f"subscription {name}": VIEW for name in ("recalculationProgress", "jobProgress", "membershipChanges")},
 }

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from domain.businesses.settings import read_effective
+from domain.imports.presets import PURCHASES, load_presets
 from tests.drivers.face import Face
 from tests.drivers.segment_client import events
 
@@ -118,10 +119,12 @@ async def test_settings_that_are_as_they_were_change_nothing(both: Face) -> None
 @pytest.mark.read_only
 async def test_every_fault_is_named_and_nothing_is_changed(both: Face) -> None:
     settings = {"high_lifetime": "much", "lapsed_days": 0, "family_percent": 90, "lapsed_day": 3, "loyal_orders": 9}
-    settings |= {"import": {"preset": "magento", "decimal": ";"}, "classify_every": "daily"}
+    settings |= {"import": {"preset": "magneto", "decimal": ";"}, "classify_every": "daily"}
 
     faults = await wrong(both, settings)
 
+    known = load_presets().values()
+    presets = [one.name for one in known if one.about == PURCHASES and one.refusal is None]
     cron = "must be five cron fields such as `15 2 * * *`: minute, hour, day, month, weekday"
     assert faults == [
         (["settings", name], "INVALID", f"{name} {fault}")
@@ -129,8 +132,8 @@ async def test_every_fault_is_named_and_nothing_is_changed(both: Face) -> None:
             ("high_lifetime", "must be an amount such as 15000"),
             ("lapsed_days", "must be between 1 and 9999"),
             ("lapsed_day", "is no setting. Is lapsed_days meant?"),
-            ("import.preset", "must be one of: shopify, woocommerce"),
-            ("import.decimal", "must be one of the characters: . ,"),
+            ("import.preset", f"must be one of: {', '.join(presets)}, not magneto"),
+            ("import.decimal", "must be one of: ., ,, not ;"),
             ("classify_every", cron),
             ("family_percent", "must be at most dominant_percent"),
         )

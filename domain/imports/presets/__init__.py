@@ -4,7 +4,7 @@ with the name of the report that has one."""
 
 import tomllib
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -68,6 +68,20 @@ def find_preset(name: str, about: str = PURCHASES) -> Preset:
     if name not in known:
         raise InvalidInput(Sentence("{preset} must be one of: {}, not {}", ", ".join(known), name[:40]), ("preset",))
     return known[name]
+
+
+def add_preset(form: SourceFormat, preset: Preset) -> SourceFormat:
+    """The format on top of a preset, whose columns hold where the source has them, and its encoding where the source
+    does not say one. A decimal sign that is told is not the preset's sign between thousands."""
+    if form.amount is not None and preset.format.amount not in (None, form.amount):
+        template = "{amount} {} does not go with {preset} {}, whose amounts are of orders"
+        raise InvalidInput(Sentence(template, form.amount, preset.name), ("amount",))
+    of_preset = replace(
+        preset.format, preset=preset.name, encoding=None, columns={}, kept_columns=preset.format.columns
+    )
+    if form.decimal is not None and form.decimal == of_preset.thousands:
+        of_preset = replace(of_preset, thousands=None)
+    return form.build_on(of_preset)
 
 
 def match_preset(header: Sequence[str], about: str = PURCHASES, told: Container[str] = ()) -> Preset | None:

@@ -7,6 +7,7 @@ import strawberry
 
 from domain.businesses.settings import read_effective
 from domain.errors import build_unknown_id
+from domain.imports.model import SavedFormat
 from domain.model import AuditRecord
 from domain.model import Business as BusinessEntity
 from domain.model import Storefront as StorefrontEntity
@@ -36,6 +37,28 @@ class Business(Node):
             time_zone=entity.time_zone,
             settings=JSON(read_effective(entity.settings.stored)),
             settings_version=entity.settings_version,
+        )
+
+
+@strawberry.type(description="How a source of purchases or customers is written, under a name that it can be read by.")
+class SourceFormat:
+    name: str = strawberry.field(description="Name of the format, as imports name it.")
+    settings: JSON = strawberry.field(
+        description="What the format says: an object whose keys, such as `date_format`, are those of files of formats; "
+        "docs/sources.md has them."
+    )
+    preset: bool = strawberry.field(
+        description="Whether it comes with the program, as the preset of that name, and cannot be changed."
+    )
+    updated_at: datetime | None = strawberry.field(description="Timestamp of the last saving; null for a preset.")
+
+    @classmethod
+    def of(cls, entity: SavedFormat) -> "SourceFormat":
+        return cls(
+            name=entity.name,
+            settings=JSON(dict(entity.document)),
+            preset=entity.is_preset,
+            updated_at=entity.updated_at,
         )
 
 

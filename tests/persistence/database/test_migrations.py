@@ -237,3 +237,20 @@ async def test_imports_that_become_jobs_keep_every_value_and_their_ids(empty: Da
         taken = await unit.imports.acquire(8, "next", NOW)
     assert taken is not None and taken.attempts == 3
     await empty.close()
+
+
+def test_every_business_there_is_gets_a_key_of_its_own_for_made_ids(empty: Database) -> None:
+    with empty.bulk.begin() as connection:
+        command.upgrade(build_configuration(connection), "0012")
+    with empty.bulk.begin() as connection:
+        metadata = MetaData()
+        metadata.reflect(connection)
+        for id in (1, 2):
+            connection.execute(metadata.tables["business"].insert().values(**{**BUSINESS, "id": id, "key": f"b{id}"}))
+
+    upgrade(empty.bulk)
+
+    with empty.bulk.connect() as connection:
+        keys = connection.execute(text("SELECT digest_key FROM business")).scalars().all()
+    assert [len(bytes.fromhex(key)) for key in keys] == [32, 32]
+    assert len(set(keys)) == 2

@@ -82,3 +82,22 @@ async def test_a_segment_of_another_business_is_as_absent_as_one_that_nobody_mad
     for business, number in ((other, vip.id), (shop, 999), (shop, None)):
         with pytest.raises(NotFound, match="There is no segment with this id"):
             await services.member_files.open(business, number)
+
+
+async def test_what_members_say_beyond_ascii_is_known_before_the_first_page(
+    services: Services, shop: Business, vip: Segment
+) -> None:
+    async def is_ascii(*columns: str) -> bool:
+        known = await services.businesses.choose(shop.key, "")
+        return (await services.member_files.open(known, vip.id, columns)).ascii
+
+    plain = await is_ascii()
+    stranger = NewCustomer("C7", name="Élan", attributes={"note": "é"})
+    await services.customers.upsert(shop, [stranger], ACTOR)
+    others = await is_ascii("customer_id", "name", "attributes.note")
+    await services.memberships.assign(shop, vip.id, [7], ACTOR)
+
+    assert (plain, others) == (True, True)
+    assert not await is_ascii()
+    assert not await is_ascii("attributes.note")
+    assert await is_ascii("customer_id", "order_count")
