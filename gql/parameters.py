@@ -190,6 +190,8 @@ def read_upload_parameters(query: Sequence[tuple[str, str]]) -> UploadParameters
 
 def read_form(document: Mapping[str, object]) -> SourceFormat:
     """The format that `UploadParameters.to_document` wrote down."""
-    said = {name: value for name, value in document.items() if name in KEYS}
+    # A file that waited through an upgrade says its columns in the older way.
+    older = {"columns": document["map"]} if document.get("map") else {}
+    said = older | {name: value for name, value in document.items() if name in KEYS}
     saved = document.get(FORMAT)
     return replace(SourceFormat.read(said), name=None if saved is None else str(saved))

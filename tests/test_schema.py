@@ -11,19 +11,13 @@ from tests.conftest import find_shared
 
 NOT_BUILT_YET = """
 TYPE_REMOVED: MemberSort was removed.
-TYPE_REMOVED: RejectReason was removed.
 TYPE_REMOVED: ReportTotals was removed.
 TYPE_REMOVED: RfmCell was removed.
 TYPE_REMOVED: RuleProblemCode was removed.
 TYPE_REMOVED: RuleVariableType was removed.
 TYPE_REMOVED: SetSegmentMembersPayload was removed.
-TYPE_REMOVED: MergeCustomersPayload was removed.
-TYPE_REMOVED: SourceFormat was removed.
-TYPE_REMOVED: SaveSourceFormatPayload was removed.
-TYPE_REMOVED: DeleteSourceFormatPayload was removed.
 TYPE_REMOVED: RevokeTokensPayload was removed.
 TYPE_REMOVED: UpdateStorefrontPayload was removed.
-FIELD_REMOVED: Field Query.sourceFormats was removed.
 ARG_REMOVED: Argument Query.segment(key:) was removed.
 ARG_CHANGED_KIND: Argument Query.segment(id:) has changed type from ID to ID!.
 ARG_REMOVED: Argument Query.classificationStatistics(settings:) was removed.
@@ -31,15 +25,8 @@ FIELD_REMOVED: Field Mutation.duplicateSegment was removed.
 FIELD_REMOVED: Field Mutation.freezeSegment was removed.
 FIELD_REMOVED: Field Mutation.setSegmentMembers was removed.
 FIELD_REMOVED: Field Mutation.updateStorefront was removed.
-FIELD_REMOVED: Field Mutation.mergeCustomers was removed.
-FIELD_REMOVED: Field Mutation.saveSourceFormat was removed.
-FIELD_REMOVED: Field Mutation.deleteSourceFormat was removed.
 FIELD_REMOVED: Field Mutation.revokeTokens was removed.
 ARG_REMOVED: Argument Mutation.exportSegmentMembers(columns:) was removed.
-FIELD_REMOVED: Field Customer.phone was removed.
-FIELD_REMOVED: Field Customer.country was removed.
-FIELD_REMOVED: Field Customer.city was removed.
-FIELD_REMOVED: Field Customer.attributes was removed.
 ARG_REMOVED: Argument Segment.members(sort:) was removed.
 ARG_REMOVED: Argument Segment.members(reverse:) was removed.
 ARG_REMOVED: Argument Segment.members(search:) was removed.
@@ -55,10 +42,6 @@ FIELD_CHANGED_KIND: Field RuleProblem.code changed type from RuleProblemCode! to
 FIELD_REMOVED: Field RuleVariable.operators was removed.
 FIELD_REMOVED: Field RuleVariable.values was removed.
 FIELD_CHANGED_KIND: Field RuleVariable.type changed type from RuleVariableType! to String!.
-FIELD_REMOVED: Field CustomerInput.phone was removed.
-FIELD_REMOVED: Field CustomerInput.country was removed.
-FIELD_REMOVED: Field CustomerInput.city was removed.
-FIELD_REMOVED: Field CustomerInput.attributes was removed.
 ARG_TYPE: Query.segment(id:) is ID!, not ID
 """
 """How the schema differs from what clients were promised; what is built goes from the list."""
