@@ -65,6 +65,14 @@ def check_upload(database: Database, path: Path, business: Business, form: Sourc
         raise InvalidInput(name_fields(error.message, to_parameter_name), error.problems[0].field) from error
 
 
+def inspect_upload(database: Database, clock: Clock, path: Path, business: Business, form: SourceFormat) -> Inspection:
+    """What the file looks like; InvalidInput, in the same words, where it cannot be read at all."""
+    try:
+        return inspect_purchases(path, business, form, clock, to_parameter_name, database)
+    except InvalidInput as error:
+        raise InvalidInput(name_fields(error.message, to_parameter_name), error.problems[0].field) from error
+
+
 def create_app(
     settings: Settings,
     clock: Clock = read_system_clock,
@@ -86,10 +94,7 @@ def create_app(
     )
     folder = settings.data / UPLOADS
     check, opening = partial(check_upload, opened), partial(open_upload, opened)
-
-    def inspect(path: Path, business: Business, form: SourceFormat) -> Inspection:
-        return inspect_purchases(path, business, form, clock, database=opened)
-
+    inspect = partial(inspect_upload, opened, clock)
     uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, check, inspect)
     uploading = UploadHandler(opened, clock, services.imports, folder, opening, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)

@@ -26,7 +26,7 @@ from gql.composition import Services
 from gql.http.endpoint import Endpoints, HttpError, make_error_response, make_json_response
 from gql.http.exports import clean_name
 from gql.http.graphql import Authenticate
-from gql.parameters import UploadParameters, read_upload_parameters
+from gql.parameters import UploadParameters, read_upload_parameters, to_parameter_name
 from gql.schema.types.ids import encode, match
 
 PATH = "/imports/purchases"
@@ -113,7 +113,7 @@ class Uploads:
                 found = await asyncio.to_thread(self.inspect, received.path, business, parameters.form)
             finally:
                 await asyncio.to_thread(received.drop)
-        return make_json_response(found.to_document())
+        return make_json_response(found.to_document(to_parameter_name))
 
     @contextmanager
     def _count_coming(self, business: Business) -> Iterator[None]:
