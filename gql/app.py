@@ -14,8 +14,6 @@ from starlette.routing import Route, WebSocketRoute
 
 from domain.calendar import Clock
 from domain.errors import InvalidInput, name_fields
-from domain.imports.formats import SourceFormat
-from domain.imports.inspection.inspection import Inspection
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
@@ -82,10 +80,7 @@ def create_app(
     )
     folder = settings.data / UPLOADS
     check, opening = partial(open_purchases, database=opened), partial(open_upload, opened)
-
-    def inspect(path: Path, business: Business, form: SourceFormat) -> Inspection:
-        return inspect_purchases(path, business, form, clock, database=opened)
-
+    inspect = partial(inspect_purchases, clock=clock, names=to_parameter_name, database=opened)
     uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, check, inspect)
     uploading = UploadHandler(opened, clock, services.imports, folder, opening, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)

@@ -44,9 +44,7 @@ class SourceFormats:
     async def save(self, business: Business, name: str, document: object, actor: Actor) -> SavedFormat:
         """Keep what the document states, in place of the format of that name where there is one. InvalidInput carries
         every fault, its fields beneath `settings`."""
-        check_format_name(name)
-        if name in load_presets():
-            raise InvalidInput(f"name must not be that of a preset, as {name} is", ("name",), "TAKEN")
+        check_new_name(name)
         stated = read_document(document).to_document()
         async with self.store.write(business) as unit:
             before = {one.name for one in await unit.formats.load_all()}
@@ -121,3 +119,10 @@ def describe_unknown(called: str, name: str, names: Collection[str]) -> Sentence
     if name in load_presets():
         template += " A preset is given by {preset}."
     return Sentence(template, name[:60], ", ".join(names) or "none yet")
+
+
+def check_new_name(name: str) -> str:
+    """A name for a format; InvalidInput where it cannot be one."""
+    if check_format_name(name) in load_presets():
+        raise InvalidInput(f"name must not be that of a preset, as {name} is", ("name",), "TAKEN")
+    return name

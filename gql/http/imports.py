@@ -113,7 +113,7 @@ class Uploads:
                 found = await asyncio.to_thread(self.inspect, received.path, business, parameters.form)
             finally:
                 await asyncio.to_thread(received.drop)
-        return make_json_response(found.to_document())
+        return make_json_response(found.to_document(to_parameter_name))
 
     @contextmanager
     def _count_coming(self, business: Business) -> Iterator[None]:

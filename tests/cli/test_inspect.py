@@ -352,14 +352,14 @@ def talk(segments: Segments, arguments: Sequence[str], answers: Sequence[tuple[s
 
 def test_a_terminal_is_asked_what_is_doubtful_and_the_answers_count(segments: Segments, tmp_path: Path) -> None:
     file = write_lines(tmp_path / "orders.csv", "customer,order_id,Sale Date,amount", "Ada,1,03/04/2024,5.00")
-    kept = tmp_path / "kept.toml"
-    answers = [("Choice", "2"), ("Import it so?", "y"), ("Keep this", str(kept))]
+    answers = [("Choice", "2"), ("Import it so?", "y"), ("Keep this", "shopify"), ("Keep this", "till")]
 
     code, said = talk(segments, ["import", str(file), *MAKE], answers)
 
     assert code == 0, said
     assert "'03/04/2024' is 3 April 2024" in said
-    assert tomllib.loads(kept.read_text()) == {
+    assert "name must not be that of a preset" in said
+    assert tomllib.loads(segments.run("formats", "show", "till").out) == {
         "columns": {"Sale Date": "purchase_date"},
         "date_format": ["%m/%d/%Y"],
     }

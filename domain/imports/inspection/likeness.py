@@ -21,7 +21,7 @@ NAMES: Mapping[str, str] = {
         referencecommande commande numerofacture facture numerodepedido numeropedido npedido nodepedido idpedido
         pedido numerodeorden orden factura numerodopedido encomenda numerodaencomenda numeroordine numerodordine
         idordine nordine ordine fattura bestelnummer bestelling factuurnummer bonnummer 订单号 订单编号 订单
-        单号 交易号 رقمالطلب رقمالطلبية الطلب رقمالفاتورة ඇණවුම්අංකය ඇණවුම බිල්පත්අංකය 注文番号 номерзаказа
+        单号 交易号 رقمالطلب رقمالطلبية الطلب رقمالفاتورة ඇණවුම්අංකය ඇණවුම බිල්පත්අංකය 注文番号 id номерзаказа
         заказ""",
     "purchase_date": """
         purchasedat saledate orderdate orderedat createdat datecreated created dateofpurchase dateofsale
@@ -33,7 +33,8 @@ NAMES: Mapping[str, str] = {
         订单时间 日期 时间 تاريخالطلب تاريخالشراء التاريخ تاريخ ඇණවුම්දිනය දිනය 注文日 日付 датазаказа дата""",
     "amount": """
         grandtotal ordertotal totalamount totalpaid totalprice total amountpaid amount ordervalue ordersum
-        linetotal netamount grossamount grosssales netsales sales revenue turnover paid sum value subtotal
+        linetotal netamount nettotal totalcollected grossamount grosssales netsales sales revenue turnover paid sum
+        value subtotal
         gesamtbetrag gesamtsumme gesamtpreis endsumme rechnungsbetrag bruttobetrag betrag summe umsatz gesamt
         totalttc montanttotal montantttc montant prixtotal importetotal importe montototal monto preciototal
         valortotal valordopedido valor precototal importototale importo totale prezzototale totaalbedrag totaal
@@ -143,6 +144,12 @@ CLOCK = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp][Mm])?")
 UTC = ZoneInfo("UTC")
 MOSTLY = 0.6
 """The share of values from which on a column holds such."""
+MONEY_NAME = re.compile("total|amount|paid|sales|revenue|gross|net|betrag|summe|montant|importe|valor|importo|bedrag")
+"""What names of columns hold that may be an amount beside the likeliest."""
+BEFORE_PARTS = re.compile("gross|sub|brutto|before")
+"""What names of amounts hold from which discounts are still to be taken."""
+LESS_LIKELY = re.compile("fulfil|ship|deliver|versand|liefer|envio|entrega|spedizione|livraison|verzend|item|line")
+"""What names of statuses hold that are not those of the payment."""
 TOTALS = frozenset(
     {"total", "totals", "grandtotal", "sum", "summe", "gesamt", "gesamtsumme", "totale", "totaal", "somme", "suma"}
 )
