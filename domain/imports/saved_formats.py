@@ -69,8 +69,10 @@ class SourceFormats:
 
 
 def list_presets() -> list[SavedFormat]:
-    """The presets by name, as formats that nobody wrote."""
-    return [SavedFormat(one.name, one.format.to_document()) for one in load_presets().values() if one.refusal is None]
+    """The presets by name, as formats that nobody wrote. Their encodings are left out: a preset's is for a source that
+    does not say its own, a format's would be read by even then."""
+    usable = [one for one in load_presets().values() if one.refusal is None]
+    return [SavedFormat(one.name, replace(one.format, encoding=None).to_document()) for one in usable]
 
 
 def read_document(document: object) -> SourceFormat:

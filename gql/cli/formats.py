@@ -89,7 +89,8 @@ def as_toml(one: SavedFormat) -> str:
     if one.updated_at is not None:
         return to_toml(one.document)
     title = load_presets()[one.name].title
-    return f'# {title}. To build on it instead: preset = "{one.name}"\n{to_toml(one.document)}'
+    built = f'# {title[0].upper()}{title[1:]}. To build on it instead: preset = "{one.name}"'
+    return f"{built}\n{to_toml(one.document)}"
 
 
 def build_format_document(one: SavedFormat) -> dict[str, Any]:
