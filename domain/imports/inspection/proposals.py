@@ -5,7 +5,7 @@ is told from then on. It is long because each decision stands on those before, a
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -20,6 +20,7 @@ from domain.imports.formats import (
     CUSTOMER_DAY,
     CUSTOMER_INSTANT,
     EACH,
+    LEFT_OUT,
     ROW,
     SourceFormat,
     clean_word,
@@ -57,6 +58,7 @@ AMOUNT_FORMS: tuple[Mapping[str, Any], ...] = (
 )
 """How amounts are usually written, the plainest first."""
 SIGN_ENDS = "0123456789.,'()+-\u2212\u2013 \u00a0\u202f\u2009"
+POSITIONS = "columns_by_position"
 LAST, SMALLEST = 10_000, 0.005
 REPEATED = 0.8
 """The share of orders with several rows from which on something holds of them."""
@@ -159,6 +161,34 @@ def guess_currency(sample: Sample) -> str | None:
     return next((code for code in first if sign.upper() == code or sign in SIGNS[code]), None)
 
 
+def ask_positions(sample: Sample) -> Doubt | None:
+    """The doubt about a file whose header looks like its first row, by what its columns hold; None of any other."""
+    header = [text.strip() for text in sample.header]
+    named = any(likeness.rank_name(text, of) is not None for text in header for of in likeness.SIMPLE)
+    if named or not any(likeness.holds_dates([text]) for text in header):
+        return None
+    columns = [[text, *sample.get_values(place)] for place, text in enumerate(header)]
+    positions = [LEFT_OUT] * len(columns)
+    tests: tuple[tuple[str, Callable[[Sequence[str]], bool]], ...] = (
+        ("purchase_date", likeness.holds_dates),
+        ("amount", likeness.holds_decimals),
+        ("customer_id", likeness.holds_emails),
+        ("order_id", lambda values: likeness.holds_quantities(values) and len(set(values)) > 1),
+        ("customer_id", any),
+        ("order_id", any),
+    )
+    for of, test in tests:
+        places = [place for place, values in enumerate(columns) if positions[place] == LEFT_OUT and test(values)]
+        if places and of not in positions:
+            # Totals stand after what they are made of.
+            positions[places[-1] if of == "amount" else places[0]] = of
+    choices = (
+        Choice(f"no: its columns are {', '.join(positions)}", {POSITIONS: positions}),
+        Choice("yes", {}),
+    )
+    return Doubt(POSITIONS, f"Is the row {', '.join(header)[:80]} a header?", choices)
+
+
 def find_sign(text: str) -> str:
     """What stands beside the digits of an amount, empty where nothing does."""
     bare = text.strip(SIGN_ENDS)
@@ -167,16 +197,22 @@ def find_sign(text: str) -> str:
 
 class Proposer:
     """Makes proposals for one sample. `told` is what is said so far, `settle` gives it with what stands behind it:
-    a preset, a saved format, the settings."""
+    a preset, a saved format, the settings. Doubts of the keys that were `declined` were answered by saying nothing."""
 
     def __init__(
-        self, sample: Sample, told: SourceFormat, settle: Callable[[SourceFormat], SourceFormat], currency: str
+        self,
+        sample: Sample,
+        told: SourceFormat,
+        settle: Callable[[SourceFormat], SourceFormat],
+        currency: str,
+        declined: Collection[str] = (),
     ) -> None:
         self.sample = sample
         self.told = told
         self.settle = settle
         self.form = settle(told)
         self.currency = currency
+        self.declined = declined
         self.doubts: list[Doubt] = []
         self.findings: list[str] = []
         self.guessed: dict[int, str] = {}
@@ -218,6 +254,8 @@ class Proposer:
 
     def _ask(self, key: str, question: str, choices: Iterable[Choice], default: int = 0) -> None:
         """A doubt, answered by its default until somebody answers it."""
+        if key in self.declined:
+            return
         doubt = Doubt(key, question, tuple(choices), default)
         self.doubts.append(doubt)
         self._add(doubt.choices[default].says)

@@ -111,16 +111,19 @@ def ask_doubts(
 ) -> Inspection:
     """The inspection after all its doubts were answered; another answer than the proposed one may raise others."""
     answered: set[str] = set()
+    declined: set[str] = set()
     changed = False
     while (doubt := next((one for one in found.doubts if one.key not in answered), None)) is not None:
         answered.add(doubt.key)
         answer = ask(doubt, console)
         options = add_said(options, doubt.choices[answer].says)
+        if not doubt.choices[answer].says:
+            declined.add(doubt.key)
         if answer != doubt.default:
             changed = True
-            found = look(options, known=found.sample, count=False)
+            found = look(options, known=found.sample, declined=declined, count=False)
     if changed:
-        found = look(options)
+        found = look(options, declined=declined)
         print_inspection(found, found.facts.name, console)
     return found
 
