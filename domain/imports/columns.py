@@ -128,6 +128,8 @@ CUSTOMER_ALIASES: Mapping[str, tuple[str, ...]] = {
     "registered_at": ("registeredat",),
 }
 """The same of a customer."""
+LINES = ("lines", "items", "lineitems")
+"""What documents call the list of an order's lines, as headers are compared."""
 FIELDS = tuple(dict.fromkeys((*ALIASES, *CUSTOMER_ALIASES)))
 ATTRIBUTE = "attribute:"
 """Before the name of an attribute, as which a column is kept that is no field."""

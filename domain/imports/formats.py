@@ -257,9 +257,16 @@ class SourceFormat:
     kept_columns: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, document: Mapping[str, Any], called: Mapping[str, str] = MappingProxyType({})) -> "SourceFormat":
-        """The format that a document states, checked as a whole; InvalidInput carries every fault, keys by what they
-        are `called`."""
+    def read(cls, document: Mapping[str, Any]) -> "SourceFormat":
+        """The format that a document states, checked as a whole; InvalidInput carries every fault."""
+        made = cls.read_keys(document)
+        made.check_agreement()
+        return made
+
+    @classmethod
+    def read_keys(cls, document: Mapping[str, Any], called: Mapping[str, str] = MappingProxyType({})) -> "SourceFormat":
+        """What each key says, faults naming keys by what they are `called`. Whether all agree shows when what else is
+        said of the source is there, too."""
         problems: list[FieldProblem] = []
         values: dict[str, Any] = {}
         for name, value in document.items():
@@ -277,13 +284,12 @@ class SourceFormat:
                 problems += [FieldProblem((name,), one.message) for one in error.problems]
         if problems:
             raise InvalidInput.of(problems)
-        made = cls(**values)
-        made.check_agreement()
-        return made
+        return cls(**values)
 
     @classmethod
     def read_options(cls, stated: Mapping[str, Sequence[str]], name: str | None = None) -> "SourceFormat":
-        """The format that options state, each by the texts that were given for it; `name` is that of a saved one."""
+        """The format that options state, each by the texts that were given for it; `name` is that of a saved one,
+        with which, and with the settings, they have to agree."""
         document: dict[str, Any] = {}
         for option, texts in stated.items():
             key = OPTIONS[option]
@@ -295,7 +301,7 @@ class SourceFormat:
                 raise InvalidInput(Sentence(f"{{{option}}} must be given once"), (option,))
             else:
                 document[option] = _read_text_of(key.kind, texts[0])
-        return replace(cls.read(document, called=STATED_AS), name=name)
+        return replace(cls.read_keys(document, STATED_AS), name=name)
 
     def to_document(self) -> dict[str, Any]:
         """What is said, as plain values for files and JSON."""
@@ -349,7 +355,7 @@ class SourceFormat:
         said = {name: value for name, value in section.items() if name in KEYS and name != "columns"}
         columns = section.get("columns")
         kept = {str(column): str(of) for column, of in columns.items()} if isinstance(columns, Mapping) else {}
-        settled = replace(SourceFormat.read(said), name=section.get("format"), kept_columns=kept)
+        settled = replace(SourceFormat.read_keys(said), name=section.get("format"), kept_columns=kept)
         return self.build_on(settled)
 
     @property

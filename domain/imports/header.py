@@ -10,6 +10,7 @@ from domain.errors import InvalidInput, Sentence
 from domain.imports.columns import (
     ALIASES,
     CUSTOMER_ALIASES,
+    LINES,
     REJECT_COLUMNS,
     REJECT_LINE,
     REJECT_ORDER,
@@ -138,6 +139,16 @@ class _Header:
                 if places:
                     self.take(of, places[0])
                     break
+            else:
+                self._take_of_line(of, known)
+
+    def _take_of_line(self, of: str, known: Sequence[str]) -> None:
+        """Give a column of a list of lines to a field that lines have."""
+        if of in (*CARRIED, "amount"):
+            wanted = {f"{listed}.{alias}" for listed in LINES for alias in known}
+            places = [place for place, name in enumerate(self.names) if name in wanted and place not in self.taken]
+            if places:
+                self.take(of, places[0])
 
     def list_free(self) -> list[int]:
         """The places that are no field."""

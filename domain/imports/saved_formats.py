@@ -44,9 +44,7 @@ class SourceFormats:
     async def save(self, business: Business, name: str, document: object, actor: Actor) -> SavedFormat:
         """Keep what the document states, in place of the format of that name where there is one. InvalidInput carries
         every fault, its fields beneath `settings`."""
-        check_format_name(name)
-        if name in load_presets():
-            raise InvalidInput(f"name must not be that of a preset, as {name} is", ("name",), "TAKEN")
+        check_new_name(name)
         stated = read_document(document).to_document()
         async with self.store.write(business) as unit:
             before = {one.name for one in await unit.formats.load_all()}
@@ -71,8 +69,10 @@ class SourceFormats:
 
 
 def list_presets() -> list[SavedFormat]:
-    """The presets by name, as formats that nobody wrote."""
-    return [SavedFormat(one.name, one.format.to_document()) for one in load_presets().values() if one.refusal is None]
+    """The presets by name, as formats that nobody wrote. Their encodings are left out: a preset's is for a source that
+    does not say its own, a format's would be read by even then."""
+    usable = [one for one in load_presets().values() if one.refusal is None]
+    return [SavedFormat(one.name, replace(one.format, encoding=None).to_document()) for one in usable]
 
 
 def read_document(document: object) -> SourceFormat:
@@ -119,3 +119,10 @@ def describe_unknown(called: str, name: str, names: Collection[str]) -> Sentence
     if name in load_presets():
         template += " A preset is given by {preset}."
     return Sentence(template, name[:60], ", ".join(names) or "none yet")
+
+
+def check_new_name(name: str) -> str:
+    """A name for a format; InvalidInput where it cannot be one."""
+    if check_format_name(name) in load_presets():
+        raise InvalidInput(f"name must not be that of a preset, as {name} is", ("name",), "TAKEN")
+    return name

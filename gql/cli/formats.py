@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import tomlkit
 import typer
 from rich.table import Table
 
@@ -14,6 +13,7 @@ from domain.imports.formats import SourceFormat
 from domain.imports.model import SavedFormat
 from domain.imports.presets import load_presets
 from gql.cli.imports import with_format_options
+from gql.cli.inspection.table import to_toml
 from gql.cli.output import FormatOption, format_minute, format_second, print_json, print_table
 from gql.cli.session import ACTOR, BusinessOption, Session, command
 from gql.cli.settings import read_file
@@ -86,14 +86,11 @@ def read_document(file: Path | None, options: SourceFormat) -> Mapping[str, Any]
 
 def as_toml(one: SavedFormat) -> str:
     """The format as a file of its own."""
-    document = tomlkit.document()
-    if one.updated_at is None:
-        preset = load_presets()[one.name]
-        document.add(tomlkit.comment(f'{preset.title}. To build on it instead: preset = "{one.name}"'))
-    # Tables come last, as what follows one in a file belongs to it.
-    for name, value in sorted(one.document.items(), key=lambda pair: isinstance(pair[1], Mapping)):
-        document.add(name, value)
-    return tomlkit.dumps(document)
+    if one.updated_at is not None:
+        return to_toml(one.document)
+    title = load_presets()[one.name].title
+    built = f'# {title[0].upper()}{title[1:]}. To build on it instead: preset = "{one.name}"'
+    return f"{built}\n{to_toml(one.document)}"
 
 
 def build_format_document(one: SavedFormat) -> dict[str, Any]:

@@ -166,12 +166,13 @@ def import_(
         chosen = session.run(businesses.plan_for_import(session.settings.business, business, time_zone, currency))
         if isinstance(place, Path):
             place = held.enter_context(hold_pipe(place))
+        name: str | None = None
         try:
             purchases = session.store.open_purchases(place, chosen, options, to_option_name)
         except InvalidInput as error:
             if not isinstance(place, Path):
                 raise
-            options = settle_doubts(session, place, chosen, options, error, asks=not no_input)
+            options, name = settle_doubts(session, place, chosen, options, error, asks=not no_input)
             purchases = session.store.open_purchases(place, chosen, options, to_option_name)
         for note in purchases.notes:
             typer.echo(name_fields(note, to_option_name), err=True)
@@ -179,6 +180,9 @@ def import_(
         rejected.check(purchases.path)
         if not (chosen.id or dry_run):
             chosen = session.run(businesses.create_planned(chosen))
+        if name is not None and not dry_run:
+            session.run(session.services.formats.save(chosen, name, options.to_document(), ACTOR))
+            typer.echo(f"Saved {name}. Use it: segments import FILE --source-format {name}", err=True)
         purchases = replace(purchases, business=chosen)
         with (
             rejected.open_writer(purchases.header, purchases.read_source_rows) as reject,

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from domain.errors import InvalidInput, TooManyImports, Unavailable, build_unknown_id
+from domain.errors import InvalidInput, TooManyImports, Unavailable, build_unknown_id, name_fields
 from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection
 from domain.imports.model import NewImport, PurchaseImport
@@ -26,7 +26,7 @@ from gql.composition import Services
 from gql.http.endpoint import Endpoints, HttpError, make_error_response, make_json_response
 from gql.http.exports import clean_name
 from gql.http.graphql import Authenticate
-from gql.parameters import UploadParameters, read_upload_parameters
+from gql.parameters import UploadParameters, read_upload_parameters, to_parameter_name
 from gql.schema.types.ids import encode, match
 
 PATH = "/imports/purchases"
@@ -113,7 +113,7 @@ class Uploads:
                 found = await asyncio.to_thread(self.inspect, received.path, business, parameters.form)
             finally:
                 await asyncio.to_thread(received.drop)
-        return make_json_response(found.to_document())
+        return make_json_response(found.to_document(to_parameter_name))
 
     @contextmanager
     def _count_coming(self, business: Business) -> Iterator[None]:
@@ -197,7 +197,7 @@ class Uploads:
 
 
 def _answer_wrong_input(message: str) -> Response:
-    return make_error_response(400, message)
+    return make_error_response(400, name_fields(message, to_parameter_name))
 
 
 def read_parameters(request: Request) -> UploadParameters:

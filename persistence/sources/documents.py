@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, cast
 
 from domain.errors import InvalidInput
-from domain.imports.columns import MAXIMUM_CELLS, normalise_header
+from domain.imports.columns import LINES, MAXIMUM_CELLS, normalise_header
 from domain.imports.rows import Batch
 from domain.imports.sources import PLAIN, FileForm
 from persistence.sources.encodings import UTF8, RecodedStream, find_encoding, read_samples
@@ -24,8 +24,6 @@ LONGEST = 4 << 20
 """Characters of one object."""
 DEEPEST = 8
 """Objects within objects of which each value is a column of its own; what lies deeper is one text."""
-LINES = {"lines", "items", "lineitems"}
-"""What orders call the list of their lines, letter case, `_` and `-` ignored."""
 LISTS = r"orders|purchases|transactions|data|results|records"
 """What an object calls the list of all orders that it holds."""
 BEGINNING = re.compile(r'\s*(?:\[|\{\s*"(?P<name>' + LISTS + r')"\s*:\s*\[\s*(?=[\]{]))')
@@ -75,6 +73,7 @@ class DocumentSource:
             raise InvalidInput(f"No data found in {self.name}.")
         self.paths = list(paths)
         self.header = [".".join(one) for one in self.paths]
+        self.lists_lines = any(len(one) > 1 and is_list_of_lines(one[0]) for one in self.paths)
 
     def read_batches(self) -> Generator[Batch, None, None]:
         """The lines of the orders, in the order of the file."""
@@ -205,13 +204,18 @@ class _ObjectReader:
         raise InvalidInput(f"{self.name}, line {self.line}: {why}.")
 
 
+def is_list_of_lines(name: str) -> bool:
+    """Whether an order's lines stand under the name."""
+    return normalise_header(name) in LINES
+
+
 def _split_lines(document: Mapping[str, Any]) -> Iterator[dict[Names, Any]]:
     """A row for each line that the order lists, else the order alone."""
     listed = next(
         (
             name
             for name, value in document.items()
-            if normalise_header(name).replace("-", "") in LINES
+            if is_list_of_lines(name)
             and isinstance(value, list)
             and value
             and all(isinstance(one, dict) for one in value)

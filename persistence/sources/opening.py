@@ -25,8 +25,8 @@ from domain.errors import InvalidInput, Names, Sentence
 from domain.imports.arranged import ArrangedSource
 from domain.imports.attribute_columns import AttributeColumn, describe_found
 from domain.imports.columns import ATTRIBUTE, REJECT_COLUMNS, Columns, format_row
-from domain.imports.dates import DateFault, DateReader, find_readings
-from domain.imports.formats import ROW, SourceFormat, Term
+from domain.imports.dates import NUMBERED, DateFault, DateReader, find_readings
+from domain.imports.formats import ORDER, ROW, SourceFormat, Term
 from domain.imports.header import make_rater, resolve_customers, resolve_purchases
 from domain.imports.orders import RepeatedAmounts, place_order_amounts
 from domain.imports.presets import CUSTOMERS, PURCHASES, add_preset, find_preset, load_presets, match_preset
@@ -364,6 +364,10 @@ def open_purchases(
         raise InvalidInput(Sentence(template, opened.name, title, *values), error.problems[0].field) from error
     notes.extend(layout.notes)
     header = opened.header
+    amounts = [header[place] for place in layout.fields.get("amount", ())]
+    if settled.amount is None and getattr(opened, "lists_lines", False) and amounts and "." not in amounts[0]:
+        settled = replace(settled, amount=ORDER)
+        notes.append(f"{amounts[0]} is the amount of an order, whose lines stand in a list.")
     columns = layout.columns if layout.is_plain(settled) else None
     if columns is None:
         arranged = ArrangedSource(opened, layout, settled, business.currency)
@@ -466,6 +470,11 @@ def refuse_guesses(
         may = " or ".join(format_day(readings[form]) for form in fitting)
         template = f"The dates of {{}} can be read in more than one way: {{!r}} may be {{}}. Give {give}."
         raise InvalidInput(Sentence(template, name, ambiguous, may, *fitting))
+    for numbered, what in NUMBERED.items():
+        if numbered in fitting:
+            template = "The dates of {}, such as {!r}, look like {}: {}. Give {date_format} {}."
+            values = (name, ambiguous, what, format_day(readings[numbered]), numbered)
+            raise InvalidInput(Sentence(template, *values))
     template = f"The dates of {{}}, such as {{!r}}, are not ISO 8601. Give {give}."
     raise InvalidInput(Sentence(template, name, ambiguous, *fitting))
 

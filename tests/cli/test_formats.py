@@ -250,3 +250,14 @@ def test_json_is_read_too(shop: Segments, tmp_path: Path) -> None:
     shop.run("formats", "save", "till", write_lines(tmp_path / "till.json", json.dumps(STATED)))
 
     assert shop.json("formats", "list")[0]["settings"] == STATED
+
+
+def test_an_option_agrees_with_what_the_format_says_beside_it(till: Segments, tmp_path: Path) -> None:
+    dear = write_lines(tmp_path / "dear.csv", ROWS[0], "Ada;1;03.04.2024;1.234,50;bezahlt")
+
+    till.run("import", dear, "--source-format", "till", "--thousands", ".")
+
+    assert orders(till) == [("1", "COMPLETED", 123450)]
+    assert till.expect_refusal("import", dear, "--thousands", ".") == (
+        "--thousands . needs another sign for the decimals: give --decimal ,."
+    )

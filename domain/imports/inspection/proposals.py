@@ -2,10 +2,12 @@
 choices, one of them the default; two readings are two choices. A proposal is part of a format, so that what is answered
 is told from then on. It is long because each decision stands on those before, and the class that makes them is one."""
 
+import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from domain.calendar import format_day
@@ -18,6 +20,7 @@ from domain.imports.formats import (
     CUSTOMER_DAY,
     CUSTOMER_INSTANT,
     EACH,
+    LEFT_OUT,
     ROW,
     SourceFormat,
     clean_word,
@@ -55,6 +58,8 @@ AMOUNT_FORMS: tuple[Mapping[str, Any], ...] = (
 )
 """How amounts are usually written, the plainest first."""
 SIGN_ENDS = "0123456789.,'()+-\u2212\u2013 \u00a0\u202f\u2009"
+POSITIONS = "columns_by_position"
+LAST, SMALLEST = 10_000, 0.005
 REPEATED = 0.8
 """The share of orders with several rows from which on something holds of them."""
 PRICE_DECIMALS = 6
@@ -132,7 +137,7 @@ def add_said(form: SourceFormat, says: Mapping[str, Any]) -> SourceFormat:
             document[name] = [*document.get(name, []), *value]
         else:
             document[name] = value
-    return replace(SourceFormat.read(document), name=form.name)
+    return replace(SourceFormat.read_keys(document), name=form.name)
 
 
 def guess_currency(sample: Sample) -> str | None:
@@ -156,6 +161,34 @@ def guess_currency(sample: Sample) -> str | None:
     return next((code for code in first if sign.upper() == code or sign in SIGNS[code]), None)
 
 
+def ask_positions(sample: Sample) -> Doubt | None:
+    """The doubt about a file whose header looks like its first row, by what its columns hold; None of any other."""
+    header = [text.strip() for text in sample.header]
+    named = any(likeness.rank_name(text, of) is not None for text in header for of in likeness.SIMPLE)
+    if named or not any(likeness.holds_dates([text]) for text in header):
+        return None
+    columns = [[text, *sample.get_values(place)] for place, text in enumerate(header)]
+    positions = [LEFT_OUT] * len(columns)
+    tests: tuple[tuple[str, Callable[[Sequence[str]], bool]], ...] = (
+        ("purchase_date", likeness.holds_dates),
+        ("amount", likeness.holds_decimals),
+        ("customer_id", likeness.holds_emails),
+        ("order_id", lambda values: likeness.holds_quantities(values) and len(set(values)) > 1),
+        ("customer_id", any),
+        ("order_id", any),
+    )
+    for of, test in tests:
+        places = [place for place, values in enumerate(columns) if positions[place] == LEFT_OUT and test(values)]
+        if places and of not in positions:
+            # Totals stand after what they are made of.
+            positions[places[-1] if of == "amount" else places[0]] = of
+    choices = (
+        Choice(f"no: its columns are {', '.join(positions)}", {POSITIONS: positions}),
+        Choice("yes", {}),
+    )
+    return Doubt(POSITIONS, f"Is the row {', '.join(header)[:80]} a header?", choices)
+
+
 def find_sign(text: str) -> str:
     """What stands beside the digits of an amount, empty where nothing does."""
     bare = text.strip(SIGN_ENDS)
@@ -164,16 +197,22 @@ def find_sign(text: str) -> str:
 
 class Proposer:
     """Makes proposals for one sample. `told` is what is said so far, `settle` gives it with what stands behind it:
-    a preset, a saved format, the settings."""
+    a preset, a saved format, the settings. Doubts of the keys that were `declined` were answered by saying nothing."""
 
     def __init__(
-        self, sample: Sample, told: SourceFormat, settle: Callable[[SourceFormat], SourceFormat], currency: str
+        self,
+        sample: Sample,
+        told: SourceFormat,
+        settle: Callable[[SourceFormat], SourceFormat],
+        currency: str,
+        declined: Collection[str] = (),
     ) -> None:
         self.sample = sample
         self.told = told
         self.settle = settle
         self.form = settle(told)
         self.currency = currency
+        self.declined = declined
         self.doubts: list[Doubt] = []
         self.findings: list[str] = []
         self.guessed: dict[int, str] = {}
@@ -215,6 +254,8 @@ class Proposer:
 
     def _ask(self, key: str, question: str, choices: Iterable[Choice], default: int = 0) -> None:
         """A doubt, answered by its default until somebody answers it."""
+        if key in self.declined:
+            return
         doubt = Doubt(key, question, tuple(choices), default)
         self.doubts.append(doubt)
         self._add(doubt.choices[default].says)
@@ -261,9 +302,20 @@ class Proposer:
             rank = likeness.rank_name(name, of)
             if rank is not None and self._fits(of, fits, values):
                 named.append((rank, place))
-            elif rank is None and of in BY_VALUES and BY_VALUES[of](values) and not self._is_other(name, of):
+            elif rank is None and self._is_by_values(of, name, values):
                 valued.append(place)
+        if of == "amount" and named:
+            likely = (
+                place for place in valued if likeness.MONEY_NAME.search(likeness.simplify(self.sample.header[place]))
+            )
+            named += [(LAST, place) for place in likely]
         return [(place, True) for _, place in sorted(named)] or [(place, False) for place in valued]
+
+    def _is_by_values(self, of: str, name: str, values: Sequence[str]) -> bool:
+        if of not in BY_VALUES or not BY_VALUES[of](values):
+            return False
+        # Dates are known whatever their name says.
+        return of == "purchase_date" or not self._is_other(name, of)
 
     def _is_other(self, name: str, of: str) -> bool:
         """Whether the name is that of another field."""
@@ -310,7 +362,7 @@ class Proposer:
         if self._has("status") or self.form.status_columns:
             return
         places = [*self.found.statuses, *self._list_worded()]
-        places.sort(key=lambda place: likeness.rank_name(self.sample.header[place], "status") or 0)
+        places.sort(key=self._rank_status)
         if not places:
             return
         self.guessed[places[0]] = PROPOSED if len(places) == 1 else DOUBTFUL
@@ -318,6 +370,11 @@ class Proposer:
             self._add(self._map(places[0], "status").says)
             return
         self._ask("columns.status", "Which column is the status?", [self._map(place, "status") for place in places])
+
+    def _rank_status(self, place: int) -> tuple[bool, int]:
+        name = self.sample.header[place]
+        rank = likeness.rank_name(name, "status")
+        return likeness.LESS_LIKELY.search(likeness.simplify(name)) is not None, LAST if rank is None else rank
 
     def _list_worded(self) -> Iterator[int]:
         """Columns that are named like a status, and mostly hold words of one."""
@@ -339,6 +396,9 @@ class Proposer:
                 self._propose_field("amount")
         if self._has("amount"):
             self._propose_field("quantity")
+            place = self.found.fields["amount"][0]
+            if place in self.guessed and likeness.BEFORE_PARTS.search(likeness.simplify(self.sample.header[place])):
+                self._propose_formula("amount")
             return
         self._propose_field("unit_price")
         self._propose_field("quantity")
@@ -349,10 +409,10 @@ class Proposer:
             self.guessed[prices[0]] = DOUBTFUL
             self._ask("columns.amount", question, [Choice("yes", del_says), Choice("no", {})])
         elif prices is not None:
-            self._propose_formula()
+            self._propose_formula("quantity * unit_price")
 
-    def _propose_formula(self) -> None:
-        """What is added to and taken off quantity × unit_price."""
+    def _propose_formula(self, begins: str) -> None:
+        """What is added to and taken off what a formula begins with."""
         parts: dict[str, int] = {}
         for of in PARTS:
             candidates = [place for place, by_name in self._list_candidates(of) if by_name]
@@ -360,22 +420,18 @@ class Proposer:
                 parts[of] = candidates[0]
         if not parts:
             return
-        product = "quantity * unit_price"
-        formula = product + "".join(f" {PARTS[of]} {of}" for of in parts)
+        formula = begins + "".join(f" {PARTS[of]} {of}" for of in parts)
         columns = {self._name(place): of for of, place in parts.items()}
         shares = "discount" in parts and all(abs(one) < 1 for one in self._read_numbers(parts["discount"]))
         choices = [
             Choice(formula, {"amount_formula": formula, "columns": columns}),
-            Choice(f"{product} alone", {"amount_formula": product}),
+            Choice(f"{begins} alone", {"amount_formula": begins}),
         ]
         self.guessed |= dict.fromkeys(parts.values(), DOUBTFUL)
         self._ask("amount_formula", "What did the buyer pay in a row?", choices, int(shares))
 
     def _read_numbers(self, place: int) -> Iterator[float]:
-        for text in self.sample.get_values(place)[:MOST_TEXTS]:
-            digits = re.sub(r"[^\d,.-]", "", text).replace(",", ".")
-            if digits.count(".") < 2 and re.search(r"[1-9]", digits):
-                yield float(re.sub(r"(?<!^)-", "", digits))
+        return filter(None, map(_read_number, self.sample.get_values(place)[:MOST_TEXTS]))
 
     def _propose_doubtful(self) -> None:
         """Columns that would refuse the file until something is said of them."""
@@ -668,13 +724,29 @@ class Proposer:
         if same + blank < REPEATED * len(amounts) or (same == 0 and blank == 0):
             return
         name = likeness.simplify(self.sample.header[places[0]])
-        of_order = blank > 0 or "order" in name or "grand" in name or (len(several) > 2 and "total" in name)
+        named = "order" in name or "grand" in name
+        of_order = blank > 0 or named or len(several) > 2 or self._is_sum(several, places[0])
         choices = [
             Choice("each row carries the amount of its whole order, which counts once", {"amount": "order"}),
             Choice("each row carries its own amount, and they add up", {"amount": "line"}),
         ]
-        question = f"{count_noun(len(several), 'order')} of the sample have several rows, mostly of one amount."
-        self._ask("amount_of", question, choices, 0 if of_order or len(several) > 2 else 1)
+        many = count_noun(len(several), "order")
+        question = f"Of {many} with several rows most have one amount on each. Whose is it?"
+        self._ask("amount_of", question, choices, int(not of_order))
+
+    def _is_sum(self, several: Sequence[Sequence[Sequence[str]]], amount: int) -> bool:
+        """Whether the amounts of orders with several rows are sums of another column, or of quantity times price."""
+        others = [place for place in range(len(self.sample.header)) if place != amount]
+        names = self.sample.header
+        parts = [place for place in others if likeness.holds_decimals(self.sample.get_values(place))]
+        counts = [place for place in others if likeness.rank_name(names[place], "quantity") is not None]
+        for pair in (*((part,) for part in parts), *product(parts, counts)):
+            sums = [sum(math.prod(_read_number(cells[one]) for one in pair) for cells in rows) for rows in several]
+            right = [_read_number(rows[0][amount]) for rows in several]
+            equal = sum(1 for one, other in zip(sums, right, strict=True) if other and abs(one - other) < SMALLEST)
+            if equal >= REPEATED * len(several):
+                return True
+        return False
 
     def _propose_scope(self, orders: Mapping[str, Sequence[Sequence[str]]]) -> None:
         places = self.found.fields.get("customer_id")
@@ -714,6 +786,14 @@ class Proposer:
                 Choice("each is a customer of its own", {"guests": EACH}),
             ]
             self._ask("guests", f"{count_noun(absent, 'row')} of the sample name no customer.", choices)
+
+
+def _read_number(text: str) -> float:
+    """About what an amount of any form is, 0 where nobody can tell; it only weighs what is proposed."""
+    digits = re.sub(r"[^\d,.]", "", text)
+    part = re.search(r"[.,](\d{1,2})$", digits)
+    whole = re.sub(r"\D", "", digits[: part.start()] if part else digits)
+    return float(f"{whole or 0}.{part[1] if part else 0}")
 
 
 def _read_amount(text: str, read: Callable[[str], int]) -> int | None:

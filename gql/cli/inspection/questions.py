@@ -19,9 +19,10 @@ from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection
 from domain.imports.inspection.proposals import Doubt, add_said
 from domain.imports.model import ImportSummary
+from domain.imports.saved_formats import check_new_name
 from domain.model import Business, BusinessSettings
 from domain.money import find_exponent
-from gql.cli.inspection.table import print_inspection, to_toml
+from gql.cli.inspection.table import print_inspection
 from gql.cli.output import RECEIVING, make_cell, make_progress_bar, show_import_progress, to_option_name
 from gql.cli.session import Session
 
@@ -76,9 +77,9 @@ def inspect_file(
 
 def settle_doubts(
     session: Session, file: Path, business: Business, options: SourceFormat, error: InvalidInput, asks: bool
-) -> SourceFormat:
-    """What is said of a file that was refused, once its doubts are answered. Where nobody is there to ask, the refusal
-    stands, with the table after it."""
+) -> tuple[SourceFormat, str | None]:
+    """What is said of a file that was refused, once its doubts are answered, and the name under which that is to be
+    kept. Where nobody is there to ask, the refusal stands, with the table after it."""
     try:
         found = inspect_file(session, file, business, options)
     except InvalidInput:
@@ -99,10 +100,9 @@ def settle_doubts(
         found = ask_doubts(found, options, look, console)
         if found.refusal is not None or not Confirm.ask("Import it so?", console=console, default=True):
             raise error
-        offer_format(found.form, console)
+        return found.form, ask_name(console) if found.form.name is None else None
     except EOFError:
         raise error from None
-    return found.form
 
 
 def check_summary(
@@ -134,16 +134,19 @@ def ask_doubts(
 ) -> Inspection:
     """The inspection after all its doubts were answered; another answer than the proposed one may raise others."""
     answered: set[str] = set()
+    declined: set[str] = set()
     changed = False
     while (doubt := next((one for one in found.doubts if one.key not in answered), None)) is not None:
         answered.add(doubt.key)
         answer = ask(doubt, console)
         options = add_said(options, doubt.choices[answer].says)
+        if not doubt.choices[answer].says:
+            declined.add(doubt.key)
         if answer != doubt.default:
             changed = True
-            found = look(options, known=found.sample, count=False)
+            found = look(options, known=found.sample, declined=declined, count=False)
     if changed:
-        found = look(options)
+        found = look(options, declined=declined)
         print_inspection(found, found.facts.name, console)
     return found
 
@@ -157,8 +160,11 @@ def ask(doubt: Doubt, console: Console) -> int:
     return IntPrompt.ask("Choice", console=console, choices=numbers, default=doubt.default + 1) - 1
 
 
-def offer_format(form: SourceFormat, console: Console) -> None:
-    """Keep what was said in a file, where that is wanted."""
-    name = Prompt.ask("Keep this as a format in a file (such as shop.toml; empty for no)", console=console, default="")
-    if name.strip():
-        Path(name.strip()).write_text(to_toml(form.to_document()), encoding="utf-8")
+def ask_name(console: Console) -> str | None:
+    """The name under which the format is to be kept; None where it is not."""
+    while name := Prompt.ask("Keep this as a format of the name (empty for no)", console=console, default="").strip():
+        try:
+            return check_new_name(name)
+        except InvalidInput as error:
+            console.print(make_cell(name_fields(error.message, str)))
+    return None

@@ -1,10 +1,10 @@
 """An inspection as a person reads it: one table of what is in the file and what is proposed, what is doubtful with its
 choices, and the command, or the format, that imports it so."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import tomlkit
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -55,7 +55,7 @@ def list_lines(one: Inspection) -> Iterator[tuple[str, str, str]]:
     named = {"\t": "tab", "whitespace": "white space"}
     cells = f", cells parted by {named.get(facts.delimiter, facts.delimiter)}" if facts.delimiter else ""
     yield "file", f"{facts.encoding}{cells}", ""
-    yield "header", f"line {facts.header_line:,}", ""
+    yield "header", f"line {facts.header_line:,}" if facts.header_line else "none", ""
     if one.preset is not None:
         match = one.preset
         missing = f"lacks {', '.join(match.missing)}" if match.missing else "all columns that tell it"
@@ -101,19 +101,5 @@ def describe_orders(one: Inspection) -> str:
 
 
 def to_toml(document: Mapping[str, Any]) -> str:
-    """A format as TOML."""
-    plain = [f"{name} = {_to_value(value)}" for name, value in document.items() if not isinstance(value, Mapping)]
-    tables = [line for name, value in document.items() if isinstance(value, Mapping) for line in _to_table(name, value)]
-    return "\n".join([*plain, *tables]) + "\n"
-
-
-def _to_table(name: str, table: Mapping[str, Any]) -> Iterator[str]:
-    yield f"\n[{name}]"
-    yield from (f"{_to_value(key)} = {_to_value(value)}" for key, value in table.items())
-
-
-def _to_value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_to_value(key)} = {_to_value(one)}" for key, one in value.items()) + " }"
-    # JSON escapes what TOML does, but for DEL.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """A format as TOML; tables come last, as what follows one in a file belongs to it."""
+    return tomlkit.dumps(dict(sorted(document.items(), key=lambda pair: isinstance(pair[1], Mapping))))

@@ -77,6 +77,9 @@ def test_every_preset_is_a_format_that_can_be_kept_under_another_name() -> None:
     listed = list_presets()
 
     assert [one.name for one in listed] == [one.name for one in load_presets().values() if one.refusal is None]
+    # Said in a format, an encoding would hold for a file that is UTF-8, too.
+    assert load_presets()["superstore"].format.encoding is not None
+    assert [one.name for one in listed if "encoding" in one.document] == []
     assert all(one.is_preset and read_document(one.document).to_document() == one.document for one in listed)
 
 

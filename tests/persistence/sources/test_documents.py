@@ -160,3 +160,30 @@ def test_memory_does_not_grow_with_a_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize("header", ["[Order ID],[Customer]", "{id},name", '"{""a""}",b'])
 def test_brackets_alone_do_not_make_a_file_json(header: str, tmp_path: Path) -> None:
     assert open_file(written(tmp_path, f"{header}\n1,2\n")).delimiter == ","
+
+
+ORDER_OF_LINES = (
+    '[{"customer": "C1", "order_id": 1, "date": "2024-03-01", %s'
+    '"line_items": [{"sku": "A", "quantity": 2%s}, {"sku": "B", "quantity": 1%s}]}]'
+)
+
+
+@pytest.mark.parametrize(
+    ("own", "first", "second", "amounts"),
+    [
+        ('"amount": 4.10, ', "", "", [410, 0]),
+        ("", ', "amount": 3', ', "amount": 1.1', [300, 110]),
+        ("", ', "unit_price": 1.5', ', "unit_price": 1.1', [300, 110]),
+    ],
+)
+def test_an_order_s_amount_counts_once_and_its_lines_say_what_they_say(
+    own: str, first: str, second: str, amounts: list[int], tmp_path: Path
+) -> None:
+    file = tmp_path / "orders.json"
+    file.write_text(ORDER_OF_LINES % (own, first, second))
+
+    opened = open_purchases(file, shop(), SourceFormat())
+
+    (portion,) = opened.read_rows(lambda row: None)
+    assert list(portion.amount) == amounts
+    assert (list(portion.sku), list(portion.quantity)) == (["A", "B"], [2_000_000, 1_000_000])
