@@ -139,7 +139,7 @@ def add_said(form: SourceFormat, says: Mapping[str, Any]) -> SourceFormat:
             document[name] = [*document.get(name, []), *value]
         else:
             document[name] = value
-    return replace(SourceFormat.read(document), name=form.name)
+    return replace(SourceFormat.read_keys(document), name=form.name)
 
 
 def guess_currency(sample: Sample) -> str | None:
