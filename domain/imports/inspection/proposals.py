@@ -57,6 +57,8 @@ AMOUNT_FORMS: tuple[Mapping[str, Any], ...] = (
     {"decimal": ",", "thousands": " "},
 )
 """How amounts are usually written, the plainest first."""
+SIGN = re.compile(r"[^\W\d_]{0,4} ?[^\w\s/:=%#\"'@&;,|\\]?[^\W\d_]{0,4}(?<=.)")
+"""What may be the sign or code of a currency: letters, or one sign among them."""
 SIGN_ENDS = "0123456789.,'()+-\u2212\u2013 \u00a0\u202f\u2009"
 POSITIONS = "columns_by_position"
 LAST, SMALLEST = 10_000, 0.005
@@ -192,6 +194,8 @@ def ask_positions(sample: Sample) -> Doubt | None:
 def find_sign(text: str) -> str:
     """What stands beside the digits of an amount, empty where nothing does."""
     bare = text.strip(SIGN_ENDS)
+    if SIGN.fullmatch(bare) is None:
+        return ""
     return f"{bare}." if bare and f"{bare}." in text and bare.isalpha() else bare
 
 
