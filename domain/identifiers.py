@@ -19,7 +19,7 @@ SHORTEST = re.compile(r"([1-9])(?:\.([0-9]{1,14}))?e\+([0-9]{2})")
 """A whole number as statistics programs write it, with every digit that it has; spreadsheets write E and round."""
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 UNUSUAL = re.compile(r"[^0-9A-Za-z_:/#\n-]")
-DOUBTFUL = re.compile(r"^(?:[nN][uUaAoO/]|[gG][uU]|#[nN]/|-|[0-9]+[eE][0-9-]|$)", re.MULTILINE)
+DOUBTFUL = re.compile(r"^(?:n[uao/]|gu|#n/|-|[0-9]+e[0-9-]|$)", re.MULTILINE | re.IGNORECASE)
 """What ids that are one to a line must not hold to be taken as they are."""
 
 

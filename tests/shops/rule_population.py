@@ -143,6 +143,8 @@ def _customer(random: Random, number: int) -> NewCustomer:
 
 
 def _purchases(random: Random, customer: str, count: int) -> Iterator[NewPurchase]:
+    # Drawn apart, so that who bought what and when is what it was.
+    goods = Random(customer)
     taste, reach = random.choice(CATEGORIES), random.choice((40, 200, 700, 1500))
     channel, generous = random.choice(CHANNELS), random.choice((500, 20_000, 120_000))
     for place in range(count):
@@ -158,9 +160,9 @@ def _purchases(random: Random, customer: str, count: int) -> Iterator[NewPurchas
                 taste if random.random() < 0.7 else random.choice(CATEGORIES),
                 amount if customer == "rich" else random.randrange(-2_000, 30_000),
                 random.choices(STATUSES, (80, 8, 4, 4, 4))[0],
-                random.choice(PRODUCTS),
-                random.choice(SKUS),
-                random.choice(QUANTITIES),
+                goods.choice(PRODUCTS),
+                goods.choice(SKUS),
+                goods.choice(QUANTITIES),
             )
             for _ in range(random.choice((0, 1, 1, 2, 3)))
         )
