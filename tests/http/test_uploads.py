@@ -37,6 +37,22 @@ async def place(database: Database, clock: SetClock, tmp_path: Path) -> AsyncIte
         yield made
 
 
+async def test_customers_get_what_an_uploaded_file_says_of_them(place: Place) -> None:
+    rows = (
+        "customer_id,order_id,date,amount,who,land\nA,1,2024-03-01,5,Ada,DE\nB,2,2024-03-01,5,,\n,3,2024-03-01,5,C,\n"
+    )
+    sent = await place.send(rows, "?map=who=name&map=land=country")
+
+    await place.import_waiting()
+
+    assert (await place.told(sent.json()["id"]))["status"] == "SUCCEEDED"
+    data = await place.face.data("{ customers { nodes { externalId name country } } }")
+    assert data["customers"]["nodes"] == [
+        {"externalId": "A", "name": "Ada", "country": "DE"},
+        {"externalId": "B", "name": None, "country": None},
+    ]
+
+
 async def test_a_file_waits_is_imported_and_goes(place: Place) -> None:
     sent = await place.send(query="?name=march.csv")
     number = sent.json()["id"]
