@@ -14,8 +14,6 @@ from starlette.routing import Route, WebSocketRoute
 
 from domain.calendar import Clock
 from domain.errors import InvalidInput, name_fields
-from domain.imports.formats import SourceFormat
-from domain.imports.inspection.inspection import Inspection
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
 from gql.auth import Authenticator
@@ -53,22 +51,10 @@ STOP_SECONDS = 5.0
 def open_upload(
     database: Database, path: Path, business: Business, options_document: Mapping[str, object]
 ) -> OpenedPurchases:
-    """An uploaded file, read as its request said; a saved format is as it is saved now."""
-    return check_upload(database, path, business, read_form(options_document))
-
-
-def check_upload(database: Database, path: Path, business: Business, form: SourceFormat) -> OpenedPurchases:
-    """The file with its header looked at; InvalidInput in the words of the request's parameters."""
+    """An uploaded file, read as its request said; a saved format is as it is saved now. InvalidInput is in the words
+    of the request's parameters."""
     try:
-        return open_purchases(path, business, form, to_parameter_name, database)
-    except InvalidInput as error:
-        raise InvalidInput(name_fields(error.message, to_parameter_name), error.problems[0].field) from error
-
-
-def inspect_upload(database: Database, clock: Clock, path: Path, business: Business, form: SourceFormat) -> Inspection:
-    """What the file looks like; InvalidInput, in the same words, where it cannot be read at all."""
-    try:
-        return inspect_purchases(path, business, form, clock, to_parameter_name, database)
+        return open_purchases(path, business, read_form(options_document), to_parameter_name, database)
     except InvalidInput as error:
         raise InvalidInput(name_fields(error.message, to_parameter_name), error.problems[0].field) from error
 
@@ -93,8 +79,8 @@ def create_app(
         services, authenticator.authenticate, links, make_writers(settings), RenderPool(seconds), seconds
     )
     folder = settings.data / UPLOADS
-    check, opening = partial(check_upload, opened), partial(open_upload, opened)
-    inspect = partial(inspect_upload, opened, clock)
+    check, opening = partial(open_purchases, database=opened), partial(open_upload, opened)
+    inspect = partial(inspect_purchases, clock=clock, names=to_parameter_name, database=opened)
     uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, check, inspect)
     uploading = UploadHandler(opened, clock, services.imports, services.customers, folder, opening, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)

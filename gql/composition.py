@@ -5,7 +5,7 @@ the function that needs it, and what only the server needs stands in app.py."""
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -225,6 +225,7 @@ class OpenStore:
         assumed: tuple[str, ...] = (),
         progress: Callable[[Progress], None] = ignore_progress,
         known: Sample | None = None,
+        declined: Collection[str] = (),
         count: bool = True,
     ) -> Inspection:
         """What a file looks like and what is proposed for it; InvalidInput where it cannot be read at all."""
@@ -238,6 +239,7 @@ class OpenStore:
             assumed=assumed,
             progress=progress,
             known=known,
+            declined=declined,
             count=count,
         )
 

@@ -194,4 +194,4 @@ def read_form(document: Mapping[str, object]) -> SourceFormat:
     older = {"columns": document["map"]} if document.get("map") else {}
     said = older | {name: value for name, value in document.items() if name in KEYS}
     saved = document.get(FORMAT)
-    return replace(SourceFormat.read(said), name=None if saved is None else str(saved))
+    return replace(SourceFormat.read_keys(said), name=None if saved is None else str(saved))

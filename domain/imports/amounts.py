@@ -207,6 +207,8 @@ def _make_simplifier(form: AmountForm, names: Names) -> Callable[[str], str]:
             if form.plain and bare and LIKELY.fullmatch(bare) and len(bare) < LONGEST_NUMBER:
                 options = ", ".join(map(names, ("thousands", "decimal", "currency_sign")))
                 hint = f" (or say with {options} how)"
+            elif bare[-1:] == "-" and bare[:1] not in "+-" and pattern.fullmatch(bare[:-1].strip()):
+                hint = f" (give {names('negative')} trailing if it is below zero)"
             raise ValueError(f"must be a number such as {example}{hint}")
         digits = "".join(letter for letter in bare if letter not in form.thousands and letter not in SPACES)
         return digits.replace(form.decimal, ".") if form.decimal != "." else digits

@@ -259,14 +259,12 @@ class SourceFormat:
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> "SourceFormat":
         """The format that a document states, checked as a whole; InvalidInput carries every fault."""
-        made = cls._read_keys(document)
+        made = cls.read_keys(document)
         made.check_agreement()
         return made
 
     @classmethod
-    def _read_keys(
-        cls, document: Mapping[str, Any], called: Mapping[str, str] = MappingProxyType({})
-    ) -> "SourceFormat":
+    def read_keys(cls, document: Mapping[str, Any], called: Mapping[str, str] = MappingProxyType({})) -> "SourceFormat":
         """What each key says, faults naming keys by what they are `called`. Whether all agree shows when what else is
         said of the source is there, too."""
         problems: list[FieldProblem] = []
@@ -303,7 +301,7 @@ class SourceFormat:
                 raise InvalidInput(Sentence(f"{{{option}}} must be given once"), (option,))
             else:
                 document[option] = _read_text_of(key.kind, texts[0])
-        return replace(cls._read_keys(document, STATED_AS), name=name)
+        return replace(cls.read_keys(document, STATED_AS), name=name)
 
     def to_document(self) -> dict[str, Any]:
         """What is said, as plain values for files and JSON."""
@@ -357,7 +355,7 @@ class SourceFormat:
         said = {name: value for name, value in section.items() if name in KEYS and name != "columns"}
         columns = section.get("columns")
         kept = {str(column): str(of) for column, of in columns.items()} if isinstance(columns, Mapping) else {}
-        settled = replace(SourceFormat._read_keys(said), name=section.get("format"), kept_columns=kept)
+        settled = replace(SourceFormat.read_keys(said), name=section.get("format"), kept_columns=kept)
         return self.build_on(settled)
 
     @property

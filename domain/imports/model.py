@@ -118,13 +118,17 @@ class ImportSummary:
         return self
 
 
+ANOTHER_ROW = "another row of this order is rejected"
+"""The reason of rows that are right themselves."""
+
+
 def describe_failure(rows_read: int, kinds: Mapping[str, int]) -> str | None:
     """Why an import failed whose every row was rejected: how often which kinds of reasons, the most frequent of which
-    is named; None for any other import."""
+    is named, but for that of rows that are right themselves; None for any other import."""
     rejected = sum(kinds.values())
     if rejected == 0 or rejected < rows_read:
         return None
-    count, kind = min((-count, kind) for kind, count in kinds.items())
+    count, kind = min((-count, kind) for kind, count in kinds.items() if kind != ANOTHER_ROW or len(kinds) == 1)
     if rejected == 1:
         return f"The only row was rejected: {kind}."
     every = "for one reason" if -count == rejected else f"{-count:,} of them for this reason"

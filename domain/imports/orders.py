@@ -195,7 +195,7 @@ def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[
 
 LOOKED_AT = 20_000
 """Rows that are looked at for a repeated amount."""
-MANY = 10
+MANY = 2
 """Orders of several lines from which on their amounts mean something."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from domain.errors import Sentence
 from domain.imports.columns import REJECT_COLUMNS, REJECT_LINE, REJECT_ORDER, is_formula
+from domain.imports.model import ANOTHER_ROW
 from domain.imports.rows import Batch, PurchaseSource, RejectedRow
 
 QUOTED = re.compile(r"(?<!\w)(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")(?!\w)")
@@ -28,7 +29,7 @@ REMEDIES = (
     ),
     ("the refunded amount", Sentence("Write it as 12.50, or say its signs by {decimal} and {thousands}.")),
     ("a negative amount without", "Give the refund the id of the order that it is of."),
-    ("another row of this order", "Mend the other row; this one needs nothing."),
+    (ANOTHER_ROW, "Mend the other row; this one needs nothing."),
     ("the order id belongs to another", "Mend the order id or the customer of the row."),
     ("the row has", "Quote cells that hold the delimiter, and give every row as many cells as the header has."),
     ("the row is not UTF-8", "Save the file as UTF-8."),

@@ -20,7 +20,7 @@ from domain.imports.model import ImportSummary
 from domain.imports.quality import describe_replaced
 from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
-from gql.cli.inspection.questions import hold_pipe, inspect_file, plan_inspection, settle_doubts
+from gql.cli.inspection.questions import check_summary, hold_pipe, inspect_file, plan_inspection, settle_doubts
 from gql.cli.inspection.table import print_inspection, to_toml
 from gql.cli.output import (
     FormatOption,
@@ -210,7 +210,7 @@ def import_(
             typer.echo("Dry run: nothing was written.", err=format == "json")
         else:
             session.run(follow_import(session, chosen, aside=format == "json"))
-        summary.check()
+        check_summary(session, place if isinstance(place, Path) else None, chosen, options, summary)
 
 
 def choose_source(file: Path | None, source: str | None, collection: Collection) -> Place:

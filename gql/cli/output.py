@@ -22,7 +22,7 @@ from rich.text import Text
 
 from domain.errors import InvalidInput
 from domain.imports.columns import REJECT_COLUMNS, count_noun
-from domain.imports.model import ImportSummary, Progress
+from domain.imports.model import ANOTHER_ROW, ImportSummary, Progress
 from domain.imports.quality import CHECKS, Quality
 from domain.imports.rejects import build_reject_cells, protect_cell
 from domain.imports.rows import RejectedRow
@@ -166,7 +166,8 @@ class Rejects:
             yield write
 
     def _remember(self, row: RejectedRow) -> None:
-        self.first = self.first or row
+        if self.first is None or self.first.reason == ANOTHER_ROW:
+            self.first = row
 
     def name_first(self) -> None:
         """Say what was wrong with one of the rows, where none are listed."""

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from domain.errors import InvalidInput, TooManyImports, Unavailable, build_unknown_id
+from domain.errors import InvalidInput, TooManyImports, Unavailable, build_unknown_id, name_fields
 from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection
 from domain.imports.model import NewImport, PurchaseImport
@@ -197,7 +197,7 @@ class Uploads:
 
 
 def _answer_wrong_input(message: str) -> Response:
-    return make_error_response(400, message)
+    return make_error_response(400, name_fields(message, to_parameter_name))
 
 
 def read_parameters(request: Request) -> UploadParameters:

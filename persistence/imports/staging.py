@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, text
 
+from domain.imports.model import ANOTHER_ROW
 from domain.imports.orders import Fragment, FragmentLine, Fragments
 from domain.imports.rejects import describe_kind
 from domain.imports.rows import RejectedRow
@@ -17,7 +18,6 @@ PORTION = 10_000
 """Fragments written at a time."""
 OTHER_CUSTOMER = "the order id belongs to another customer"
 ONLY_NEGATIVE = "a negative amount without a positive row in its order"
-ANOTHER_ROW = "another row of this order is rejected"
 
 FRAGMENT = """line BIGINT PRIMARY KEY, last BIGINT, order_id {text} NOT NULL, customer {text} NOT NULL,
     at BIGINT NOT NULL, day BIGINT NOT NULL, status SMALLINT NOT NULL, amount BIGINT NOT NULL,

@@ -42,6 +42,7 @@ PIECES_OF_A_ROW = 4
 BATCH = 500
 """Rows handed on at a time: few enough that what is made of them stays in the processor's cache. Fewer where a piece of
 the file ends before."""
+MEND = ". Mend it, or give {quote} none"
 WARNED = 5
 """Cells that seem to hold rows of which a file is told."""
 LINE_BREAK = re.compile("\r\n|\r|\n")
@@ -220,19 +221,21 @@ class CsvSource:
         except csv.Error as error:
             # Lines are shorter than the longest cell, so only a quoted one over several lines comes here.
             raise self._build_error(
-                rows, begins, f"a quote is opened and not closed within {MAXIMUM_LINE} characters"
+                rows,
+                begins,
+                f"a quote is opened and not closed within {MAXIMUM_LINE} characters{MEND}",
             ) from error
         except DAMAGE as error:
             line = self.find_line(reader.line_num + self.header_line - 1)
             raise InvalidInput(f"{self.name} is damaged after line {line}.") from error
         if rows and rows[-1] and rows[-1][-1].endswith(END) and rows[-1] != ENDED:
-            raise self._build_error(rows[:-1], begins, "a quote is opened and never closed")
+            raise self._build_error(rows[:-1], begins, f"a quote is opened and never closed{MEND}")
         return rows
 
     def _build_error(self, rows: list[list[str]], begins: int, what: str) -> InvalidInput:
         """What is said of the row that follows these rows, the first of which begins on the line."""
         line = self.find_line(_find_beginnings([*rows, []], begins)[-1])
-        return InvalidInput(f"{self.name}, line {line}: {what}.")
+        return InvalidInput(Sentence(f"{{}}, line {{}}: {what}.", self.name, line))
 
     @contextmanager
     def _open(self) -> Iterator["_Text"]:

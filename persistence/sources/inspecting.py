@@ -1,7 +1,7 @@
 """A file looked at before it is imported: opened as an import opens it, read twice (to see what is in it, and to count
 what would come in as proposed), and nothing kept. The import itself decides what can be read; here it is only asked."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from domain.calendar import Clock, to_micros
 from domain.errors import InvalidInput, Names
 from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import FileFacts, Inspection, inspect_sample
-from domain.imports.inspection.proposals import Choice, Doubt, add_said, guess_currency
+from domain.imports.inspection.proposals import POSITIONS, Choice, Doubt, add_said, ask_positions, guess_currency
 from domain.imports.inspection.sample import Sample, Tally, take_sample
 from domain.imports.model import Progress
 from domain.imports.presets import PURCHASES, add_preset, match_preset
@@ -45,11 +45,13 @@ def inspect_purchases(
     assumed: tuple[str, ...] = (),
     progress: Callable[[Progress], None] = ignore_progress,
     known: Sample | None = None,
+    declined: Collection[str] = (),
     count: bool = True,
 ) -> Inspection:
     """What the file looks like, and, where it is to `count`, what an import as proposed would make of it. Where the
     business's currency is `assumed`, the file may say another. The sample that is `known` from an earlier look is used
-    while the file is read in the same way. InvalidInput where it cannot be read at all."""
+    while the file is read in the same way; doubts of keys that were `declined` were answered by saying nothing.
+    InvalidInput where it cannot be read at all."""
     settled = settle_format(form, business, database, PURCHASES)
     doubts: list[Doubt] = []
     try:
@@ -78,14 +80,21 @@ def inspect_purchases(
         refusal, again = error.message, settled
         settle = _settle_nothing
     # What is proposed may change how the file is read, which may change what is proposed.
+    asked = POSITIONS in declined or known is not None
     for _ in range(MOST_READINGS):
         if again.file_form != settled.file_form:
             opened, known = open_file(path, again.file_form, make_header_rater(again)), None
         sample = known or _look(opened, progress)
+        if not again.columns_by_position and not asked and (doubt := ask_positions(sample)) is not None:
+            asked = True
+            doubts.append(doubt)
+            form = add_said(form, doubt.choices[doubt.default].says)
+            again = settle(form)
+            continue
         if "currency" in assumed and (currency := guess_currency(sample)) is not None:
             business = replace(business, currency=currency)
         facts = FileFacts(opened.name, opened.encoding, opened.delimiter, opened.header_line, tuple(opened.notes))
-        found = inspect_sample(facts, sample, form, settle, business, PURCHASES, doubts, assumed)
+        found = inspect_sample(facts, sample, form, settle, business, PURCHASES, doubts, assumed, declined)
         settled, again, known = again, found.settled, sample
         if again.file_form == settled.file_form:
             break

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -112,6 +113,34 @@ def test_an_order_over_two_files_is_told_and_its_rows_can_be_added(segments: Seg
     )
     sentence = "Error: --append-lines is for imports: what is classified or watched states orders completely."
     assert (refused.code, refused.err.splitlines()[-1]) == (12, sentence)
+
+
+def test_a_file_of_which_no_row_was_read_is_shown_with_the_command_that_reads_it(
+    segments: Segments, tmp_path: Path
+) -> None:
+    orders = write_lines(tmp_path / "orders.csv", HEADER, 'Ada,1,2024-03-01,"1.234,50"', 'Ben,2,2024-03-02,"99,00"')
+
+    ended = segments("import", orders, *MAKE)
+    told = segments("import", orders, "--business", "shop", "--decimal", ",")
+    _, *words = shlex.split(ended.err.splitlines()[-1])
+
+    assert (ended.code, ended.err.splitlines()[3]) == (1, "The file could be imported so:")
+    assert "To import it so:" in ended.err
+    assert words == ["import", str(orders), "--business", "shop", "--decimal", ",", "--thousands", "."]
+    assert told.code == 0
+    assert segments.run(*words).lines[0].split(": ")[2] == "1 created, 0 updated, 1 unchanged, 0 rejected."
+
+
+def test_the_reject_that_is_named_is_one_that_is_wrong_itself(segments: Segments, tmp_path: Path) -> None:
+    lines = ("Ada,1,2024-03-01,10", "Ada,1,2024-03-01,11", "Ada,1,2024-03-01,12.50-")
+    orders = write_lines(tmp_path / "orders.csv", HEADER, *lines, "Ben,2,2024-03-02,5")
+    alone = write_lines(tmp_path / "alone.csv", HEADER, *lines)
+
+    some, every = segments.run("import", orders, *MAKE), segments("import", alone, *MAKE)
+
+    number = "must be a number such as 12.50 (give --negative trailing if it is below zero)"
+    assert some.err == f"First rejected: line 4: the amount '12.50-' {number}. --rejects FILE lists every one.\n"
+    assert f"All 3 rows were rejected, 1 of them for this reason: the amount '…' {number}.\n" in every.err
 
 
 def test_an_import_whose_every_row_is_rejected_fails_with_its_summary(segments: Segments, tmp_path: Path) -> None:

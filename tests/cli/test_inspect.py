@@ -144,6 +144,11 @@ DOUBTFUL: dict[str, tuple[Sequence[str], str, list[Any]]] = {
         "fill_down",
         [{"fill_down": True}, {"fill_down": False}],
     ),
+    "no header": (
+        ("Ada,1,2024-03-01,5.00", "Ben,2,2024-03-02,7.00"),
+        "columns_by_position",
+        [{"columns_by_position": ["customer_id", "order_id", "purchase_date", "amount"]}, {}],
+    ),
     "a refund": (
         ("customer_id,order_id,date,amount,Refund", "Ada,1,2024-03-01,9.00,4.00"),
         "columns.refunded",
@@ -366,6 +371,17 @@ def test_a_terminal_is_asked_what_is_doubtful_and_the_answers_count(segments: Se
     with closing(sqlite3.connect(segments.data / "segments.sqlite")) as store:
         ((at,),) = store.execute("SELECT purchased_at FROM purchase").fetchall()
     assert at == 1_709_510_400_000_000
+
+
+def test_a_terminal_may_leave_a_word_without_a_meaning(segments: Segments, tmp_path: Path) -> None:
+    rows = ("Ada,1,2024-03-01,5.00,closed", "Ben,2,2024-03-01,7.00,paid")
+    file = write_lines(tmp_path / "orders.csv", "customer,order_id,Sale Date,amount,status", *rows)
+    answers = [("Choice", "6"), ("Import it so?", "y"), ("Keep this", "")]
+
+    code, said = talk(segments, ["import", str(file), *MAKE], answers)
+
+    assert (code, read_orders(segments)) == (0, [("2", 700)]), said
+    assert "unknown status 'closed'" in said
 
 
 def test_a_terminal_may_say_no_or_be_asked_nothing(segments: Segments, tmp_path: Path) -> None:

@@ -32,6 +32,13 @@ def blocks(document: str, language: str) -> list[Block]:
     return [Block(*map(str, found)) for found in FENCE.findall(text) if found[0] == language]
 
 
+def table_rows(document: str, heading: str) -> list[list[str]]:
+    """The cells of the rows of the table under the heading, without its head."""
+    section = (ROOT / document).read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in re.findall(r"^\|.*\|$", section, re.M)]
+    return rows[2:]
+
+
 def table(document: str, heading: str) -> list[str]:
     """The first cells of the rows of the table under the heading."""
     section = (ROOT / document).read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]

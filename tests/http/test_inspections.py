@@ -103,3 +103,12 @@ async def test_what_cannot_be_looked_at_is_said_and_leaves_no_file(
     assert (answer.status_code, list(answer.json())) == (status, ["detail"])
     assert answer.json()["detail"].startswith(detail)
     assert place.files == []
+
+
+async def test_a_format_that_is_not_there_is_named_as_the_query_has_it(place: Place) -> None:
+    answer = await send(place, query="?format=till")
+
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"detail": "format must be the name of a saved format, not till. There are: none yet."},
+    )

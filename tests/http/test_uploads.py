@@ -401,7 +401,7 @@ async def test_a_file_is_read_by_a_saved_format_as_it_is_when_it_is_read(place: 
     body = "Kunde,Beleg,Datum,Betrag\nAda,1,03/04/2024,5\n"
     await formats.save(shop, "till", {"columns": columns, "date_format": "%d/%m/%Y"}, actor)
 
-    unknown = await place.send(body, query="?format=pos")
+    unknown = await place.send(body, query="?format=cash")
     first, older = await place.send(body, query="?format=till"), await place.send(body, query="?source_format=till")
     await place.import_waiting()
     day = '{ customer(externalId: "Ada") { purchases { nodes { purchasedAt } } } }'
@@ -410,20 +410,26 @@ async def test_a_file_is_read_by_a_saved_format_as_it_is_when_it_is_read(place: 
     await formats.save(shop, "till", {"columns": columns, "date_format": "%m/%d/%Y"}, actor)
     await place.import_waiting()
     after = (await place.face.data(day))["customer"]["purchases"]["nodes"]
+    dear = body.replace(",5\n", ',"1.234,50"\n')
+    await formats.save(shop, "pos", {"columns": columns, "date_format": "%m/%d/%Y", "decimal": ","}, actor)
+    more = await place.send(dear, query="?format=pos&thousands=.")
+    await place.import_waiting()
     lost = await place.send(body, query="?format=till")
     await formats.delete(shop, "till", actor)
     await place.import_waiting()
 
     assert (unknown.status_code, unknown.json()) == (
         400,
-        {"detail": "format must be the name of a saved format, not pos. There are: till."},
+        {"detail": "format must be the name of a saved format, not cash. There are: till."},
     )
     assert {one.status_code for one in (first, older, later, lost)} == {202}
     assert before == [{"purchasedAt": "2024-04-03T00:00:00Z"}]
     assert after == [{"purchasedAt": "2024-03-04T00:00:00Z"}]
+    told = await place.told(more.json()["id"])
+    assert (told["status"], told["updated"]) == ("SUCCEEDED", 1)
     failed = await place.told(lost.json()["id"])
     assert (failed["status"], failed["error"]["message"]) == (
         "FAILED",
-        "format must be the name of a saved format, not till. There are: none yet.",
+        "format must be the name of a saved format, not till. There are: pos.",
     )
     assert place.files == []

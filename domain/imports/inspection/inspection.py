@@ -3,7 +3,7 @@ and the command, or the format, that imports it so. The same for the command lin
 refused."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -163,9 +163,11 @@ def inspect_sample(
     about: str,
     doubts: Sequence[Doubt] = (),
     assumed: Sequence[str] = (),
+    declined: Collection[str] = (),
 ) -> Inspection:
-    """All that can be said without reading the file again; `doubts` are those that came before."""
-    proposer = Proposer(sample, told, settle, business.currency)
+    """All that can be said without reading the file again; `doubts` are those that came before, and those of keys that
+    were `declined` are none."""
+    proposer = Proposer(sample, told, settle, business.currency, declined)
     proposer.propose()
     findings = list(proposer.findings)
     if not proposer.found.fields.keys() & {"amount", "unit_price"} and is_of_customers(sample.header, proposer.found):

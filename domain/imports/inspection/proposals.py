@@ -5,7 +5,7 @@ is told from then on. It is long because each decision stands on those before, a
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -20,6 +20,7 @@ from domain.imports.formats import (
     CUSTOMER_DAY,
     CUSTOMER_INSTANT,
     EACH,
+    LEFT_OUT,
     ROW,
     SourceFormat,
     clean_word,
@@ -56,7 +57,10 @@ AMOUNT_FORMS: tuple[Mapping[str, Any], ...] = (
     {"decimal": ",", "thousands": " "},
 )
 """How amounts are usually written, the plainest first."""
+SIGN = re.compile(r"[^\W\d_]{0,4} ?[^\w\s/:=%#\"'@&;,|\\]?[^\W\d_]{0,4}(?<=.)")
+"""What may be the sign or code of a currency: letters, or one sign among them."""
 SIGN_ENDS = "0123456789.,'()+-\u2212\u2013 \u00a0\u202f\u2009"
+POSITIONS = "columns_by_position"
 LAST, SMALLEST = 10_000, 0.005
 REPEATED = 0.8
 """The share of orders with several rows from which on something holds of them."""
@@ -135,7 +139,7 @@ def add_said(form: SourceFormat, says: Mapping[str, Any]) -> SourceFormat:
             document[name] = [*document.get(name, []), *value]
         else:
             document[name] = value
-    return replace(SourceFormat.read(document), name=form.name)
+    return replace(SourceFormat.read_keys(document), name=form.name)
 
 
 def guess_currency(sample: Sample) -> str | None:
@@ -159,24 +163,60 @@ def guess_currency(sample: Sample) -> str | None:
     return next((code for code in first if sign.upper() == code or sign in SIGNS[code]), None)
 
 
+def ask_positions(sample: Sample) -> Doubt | None:
+    """The doubt about a file whose header looks like its first row, by what its columns hold; None of any other."""
+    header = [text.strip() for text in sample.header]
+    named = any(likeness.rank_name(text, of) is not None for text in header for of in likeness.SIMPLE)
+    if named or not any(likeness.holds_dates([text]) for text in header):
+        return None
+    columns = [[text, *sample.get_values(place)] for place, text in enumerate(header)]
+    positions = [LEFT_OUT] * len(columns)
+    tests: tuple[tuple[str, Callable[[Sequence[str]], bool]], ...] = (
+        ("purchase_date", likeness.holds_dates),
+        ("amount", likeness.holds_decimals),
+        ("customer_id", likeness.holds_emails),
+        ("order_id", lambda values: likeness.holds_quantities(values) and len(set(values)) > 1),
+        ("customer_id", any),
+        ("order_id", any),
+    )
+    for of, test in tests:
+        places = [place for place, values in enumerate(columns) if positions[place] == LEFT_OUT and test(values)]
+        if places and of not in positions:
+            # Totals stand after what they are made of.
+            positions[places[-1] if of == "amount" else places[0]] = of
+    choices = (
+        Choice(f"no: its columns are {', '.join(positions)}", {POSITIONS: positions}),
+        Choice("yes", {}),
+    )
+    return Doubt(POSITIONS, f"Is the row {', '.join(header)[:80]} a header?", choices)
+
+
 def find_sign(text: str) -> str:
     """What stands beside the digits of an amount, empty where nothing does."""
     bare = text.strip(SIGN_ENDS)
+    if SIGN.fullmatch(bare) is None:
+        return ""
     return f"{bare}." if bare and f"{bare}." in text and bare.isalpha() else bare
 
 
 class Proposer:
     """Makes proposals for one sample. `told` is what is said so far, `settle` gives it with what stands behind it:
-    a preset, a saved format, the settings."""
+    a preset, a saved format, the settings. Doubts of the keys that were `declined` were answered by saying nothing."""
 
     def __init__(
-        self, sample: Sample, told: SourceFormat, settle: Callable[[SourceFormat], SourceFormat], currency: str
+        self,
+        sample: Sample,
+        told: SourceFormat,
+        settle: Callable[[SourceFormat], SourceFormat],
+        currency: str,
+        declined: Collection[str] = (),
     ) -> None:
         self.sample = sample
         self.told = told
         self.settle = settle
         self.form = settle(told)
         self.currency = currency
+        self.declined = declined
         self.doubts: list[Doubt] = []
         self.findings: list[str] = []
         self.guessed: dict[int, str] = {}
@@ -218,6 +258,8 @@ class Proposer:
 
     def _ask(self, key: str, question: str, choices: Iterable[Choice], default: int = 0) -> None:
         """A doubt, answered by its default until somebody answers it."""
+        if key in self.declined:
+            return
         doubt = Doubt(key, question, tuple(choices), default)
         self.doubts.append(doubt)
         self._add(doubt.choices[default].says)

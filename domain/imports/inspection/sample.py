@@ -22,7 +22,6 @@ MERGED = "merged cells"
 MOST_WORDS = 200
 MOST_IDS = 1_000_000
 MOST_REASONS = 50
-LONGEST_TOTAL = 20
 SHOWN_VALUES, LONGEST_VALUE = 3, 40
 
 
@@ -64,7 +63,7 @@ def take_sample(header: Sequence[str], batches: Iterable[Batch]) -> Sample:
             if not cells:
                 continue
             count += 1
-            if len(cells[0]) <= LONGEST_TOTAL and len(totals) < SHOWN_VALUES and is_totals_row(cells):
+            if len(totals) < SHOWN_VALUES and is_totals_row(cells):
                 totals.append(line)
             if len(cells) != width:
                 continue

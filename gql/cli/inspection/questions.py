@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.prompt import Confirm, IntPrompt, Prompt
 
 from domain.calendar import load_zone
-from domain.errors import InvalidInput, name_fields
+from domain.errors import AllRejected, DomainError, InvalidInput, name_fields
 from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection
 from domain.imports.inspection.proposals import Doubt, add_said
+from domain.imports.model import ImportSummary
 from domain.imports.saved_formats import check_new_name
 from domain.model import Business, BusinessSettings
 from domain.money import find_exponent
@@ -87,9 +88,7 @@ def settle_doubts(
         # There is no way yet, and the first sentence says what to do.
         raise error
     if not (asks and sys.stdin.isatty() and sys.stdout.isatty()):
-        text = StringIO()
-        print_inspection(found, str(file), Console(file=text, width=shutil.get_terminal_size().columns))
-        error.add_note(f"The file could be imported so:\n{text.getvalue().rstrip()}")
+        _add_table(error, found, file)
         raise error
     console = Console(highlight=False)
     print_inspection(found, str(file), console)
@@ -106,21 +105,48 @@ def settle_doubts(
         raise error from None
 
 
+def check_summary(
+    session: Session, file: Path | None, business: Business, options: SourceFormat, summary: ImportSummary
+) -> None:
+    """AllRejected where every row of the file was, with the table after it where something more is to be said."""
+    try:
+        summary.check()
+    except AllRejected as error:
+        if file is None:
+            raise
+        try:
+            found = inspect_file(session, file, business, options)
+        except InvalidInput:
+            raise error from None
+        if found.form != options and found.refusal is None and found.tally is not None and found.tally.accepted:
+            _add_table(error, found, file)
+        raise
+
+
+def _add_table(error: DomainError, found: Inspection, file: Path) -> None:
+    text = StringIO()
+    print_inspection(found, str(file), Console(file=text, width=shutil.get_terminal_size().columns))
+    error.add_note(f"The file could be imported so:\n{text.getvalue().rstrip()}")
+
+
 def ask_doubts(
     found: Inspection, options: SourceFormat, look: Callable[..., Inspection], console: Console
 ) -> Inspection:
     """The inspection after all its doubts were answered; another answer than the proposed one may raise others."""
     answered: set[str] = set()
+    declined: set[str] = set()
     changed = False
     while (doubt := next((one for one in found.doubts if one.key not in answered), None)) is not None:
         answered.add(doubt.key)
         answer = ask(doubt, console)
         options = add_said(options, doubt.choices[answer].says)
+        if not doubt.choices[answer].says:
+            declined.add(doubt.key)
         if answer != doubt.default:
             changed = True
-            found = look(options, known=found.sample, count=False)
+            found = look(options, known=found.sample, declined=declined, count=False)
     if changed:
-        found = look(options)
+        found = look(options, declined=declined)
         print_inspection(found, found.facts.name, console)
     return found
 

@@ -55,7 +55,7 @@ def list_lines(one: Inspection) -> Iterator[tuple[str, str, str]]:
     named = {"\t": "tab", "whitespace": "white space"}
     cells = f", cells parted by {named.get(facts.delimiter, facts.delimiter)}" if facts.delimiter else ""
     yield "file", f"{facts.encoding}{cells}", ""
-    yield "header", f"line {facts.header_line:,}", ""
+    yield "header", f"line {facts.header_line:,}" if facts.header_line else "none", ""
     if one.preset is not None:
         match = one.preset
         missing = f"lacks {', '.join(match.missing)}" if match.missing else "all columns that tell it"

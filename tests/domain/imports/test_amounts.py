@@ -105,8 +105,14 @@ def test_a_minus_may_stand_at_the_end_where_it_is_told_and_be_a_sign_of_its_own(
 
     assert [trailing(text) for text in ("1.234,50-", "-12,50", "12,50 €-", "12,50")] == [-123450, -1250, -1250, 1250]
     assert read("\u221212.50") == -1250
-    with pytest.raises(ValueError, match="must be a number"):
-        read("12.50-")
+    for text in ("12.50-", "12.50 -"):
+        with pytest.raises(
+            ValueError, match=r"^must be a number such as 12.50 \(give negative trailing if it is below"
+        ):
+            read(text)
+    for text in ("-", "x-", "-12.50-"):
+        with pytest.raises(ValueError, match=r"^must be a number such as 12.50$"):
+            read(text)
 
 
 @pytest.mark.parametrize(

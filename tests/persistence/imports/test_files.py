@@ -195,7 +195,8 @@ async def test_damage_in_the_middle_is_a_sentence_and_marks_the_record_failed(sp
         sentence = r"^orders\.csv, line 30002 is longer than \d+ characters\.$"
     else:
         content = whole + b'\nC1,"' + b"y\n" * 1_000_000 + b'",2024-03-01,10\n'
-        sentence = r"^orders\.csv, line 30002: a quote is opened and not closed within 1048576 characters\.$"
+        how = r"a quote is opened and not closed within 1048576 characters\. Mend it, or give quote none"
+        sentence = rf"^orders\.csv, line 30002: {how}\.$"
 
     with pytest.raises(InvalidInput, match=sentence):
         importer.content(content)
@@ -208,7 +209,9 @@ async def test_damage_in_the_middle_is_a_sentence_and_marks_the_record_failed(sp
 
 
 async def test_an_open_quote_imports_nothing(importer: Importer) -> None:
-    with pytest.raises(InvalidInput, match=r"^orders\.csv, line 3: a quote is opened and never closed\.$"):
+    with pytest.raises(
+        InvalidInput, match=r"^orders\.csv, line 3: a quote is opened and never closed\. Mend it, or give quote none\.$"
+    ):
         importer.lines(ROW, 'C1,O2,2024-03-01,"5', "C1,O3,2024-03-01,5")
 
     assert amounts(importer) == {}

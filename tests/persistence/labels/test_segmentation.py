@@ -199,7 +199,9 @@ def test_a_quote_that_is_open_refuses_the_file_until_it_is_closed(new: Callable[
     shop.run(FIRST)
     before = shop.state()
 
-    with pytest.raises(DomainError, match=r"^orders\.csv, line 5: a quote is opened and never closed\.$"):
+    with pytest.raises(
+        DomainError, match=r"^orders\.csv, line 5: a quote is opened and never closed\. Mend it, or give quote none\.$"
+    ):
         shop.run(FIRST + opened)
     after = shop.state()
     shop.run(FIRST + opened + 'green",,\nB,4,2024-06-03,5.00,,,\n')

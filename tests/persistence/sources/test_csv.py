@@ -55,7 +55,7 @@ def test_an_open_quote_is_told_with_its_line(
         list(CsvSource(path).read_batches())
 
     how = "not closed within 1048576 characters" if len(content) > 1 << 20 else "never closed"
-    assert str(refused.value) == f"orders.csv, line {place}: a quote is opened and {how}."
+    assert str(refused.value) == f"orders.csv, line {place}: a quote is opened and {how}. Mend it, or give quote none."
 
 
 @pytest.mark.parametrize("content", [b"\x7fELF\x02\x01\x01\0\0\0a\n", b"a,b\x03\xff,c\nd", bytes(range(14, 200))])
