@@ -122,9 +122,11 @@ class _Header:
                 raise InvalidInput(Sentence(template, column, of, column, seen), ("map",))
             self.take(of, place)
         has_told = set(self.fields)
+        ignored = set(map(normalise_header, self.form.ignore))
         for column, kept in self.form.kept_columns.items():
             of = find_field(kept) or kept
-            if of in has_told or not _is_known(of, known):
+            name = normalise_header(NUMBER.sub(r"\1", column))
+            if of in has_told or name in ignored or not _is_known(of, known):
                 continue
             place = self.find(column)
             if place is not None and place not in self.taken:

@@ -46,6 +46,8 @@ SAMPLE = 500
 NAME_PARTS = frozenset({"first_name", "last_name"})
 NAMES = NAME_PARTS | {"name"}
 ACTOR = Actor("command line")
+REMEMBERED = 50_000
+"""Customers of whom it is remembered what was said of them last."""
 
 
 def read_profile(row: Mapping[str, str]) -> dict[str, str | None]:
@@ -239,11 +241,13 @@ class ProfileNotes:
     warn: Callable[[str], None]
     profiles: CustomerProfiles = field(default_factory=CustomerProfiles)
     fault: str | None = None
+    known: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def watch(self, batches: Iterable[Batch], reader: RowReader) -> Iterator[Batch]:
         """The batches, whose rows are noted; each reading begins anew."""
         self.profiles.clear()
         self.fault = None
+        self.known.clear()
         for batch in batches:
             self.profiles.keep(self._read_batch(batch, reader))
             yield batch
@@ -252,25 +256,44 @@ class ProfileNotes:
 
     def _read_batch(self, batch: Batch, reader: RowReader) -> dict[str, dict[str, str]]:
         places, width = self.columns.places, self.columns.width
-        wanted = ["customer_id", *(of for of in PROFILE_FIELDS if of in places)]
-        find_cells = itemgetter(*(places[of] for of in wanted))
-        rows = (
+        wanted = [of for of in PROFILE_FIELDS if of in places]
+        find_cells = itemgetter(places["customer_id"], *(places[of] for of in wanted))
+        rows = [
             find_cells(cells)
-            for line, cells in zip(reversed(batch.lines), reversed(batch.rows), strict=True)
+            for line, cells in zip(batch.lines, batch.rows, strict=True)
             if len(cells) == width and line not in batch.faults
-        )
+        ]
+        # Lines of an order, and orders of a customer, repeat what they say: the last of equal rows counts.
+        last = list(dict.fromkeys(reversed(rows)))[::-1]
+        of_customers: dict[str, list[tuple[str, ...]]] = {}
+        for customer, cells in self._find_customers(last, reader):
+            of_customers.setdefault(customer, []).append(cells)
         said: dict[str, dict[str, str]] = {}
-        # Lines of an order, and orders of a customer, repeat what they say.
-        for cells in dict.fromkeys(rows):
-            try:
-                check_encoding(cells)
-                (customer,) = reader.read_customers({"customer_id": cells[:1]})
-            except RowFault:
+        for customer, each in of_customers.items():
+            if each == [self.known.get(customer)]:
                 continue
-            profile = self._read_profile(dict(zip(wanted[1:], cells[1:], strict=True)))
-            # The last row comes first here.
-            said[customer] = profile | said.get(customer, {})
-        return {customer: profile for customer, profile in said.items() if profile}
+            if len(self.known) >= REMEMBERED:
+                self.known.clear()
+            self.known[customer] = each[-1]
+            profile: dict[str, str] = {}
+            for cells in each:
+                profile |= self._read_profile(dict(zip(wanted, cells[1:], strict=True)))
+            if profile:
+                said[customer] = profile
+        return said
+
+    def _find_customers(
+        self, rows: Sequence[tuple[str, ...]], reader: RowReader
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The rows with the ids of their customers, but for those that are refused."""
+        try:
+            for cells in rows:
+                check_encoding(cells)
+            yield from zip(reader.read_customers({"customer_id": [cells[0] for cells in rows]}), rows, strict=True)
+        except RowFault:
+            if len(rows) > 1:
+                for cells in rows:
+                    yield from self._find_customers([cells], reader)
 
     def _read_profile(self, row: Mapping[str, str]) -> dict[str, str]:
         try:

@@ -147,3 +147,14 @@ def test_no_column_is_taken_for_what_is_said_of_a_customer_by_its_name_alone(
 
     assert ended.err == "Ignored columns: name, city\n"
     assert segments.run("customers").lines[1].split() == ["Ada", "1", "5.00", "2024-05-01"]
+
+
+def test_a_column_that_is_ignored_is_not_the_preset_s(segments: Segments, tmp_path: Path) -> None:
+    header = "Name,Email,Financial Status,Currency,Total,Created at,Billing Name,Billing City"
+    row = "#1,ada@x.test,paid,EUR,50.00,2024-01-15 23:30:00 -0500,Ada Li,Boston"
+    orders = write_lines(tmp_path / "orders_export.csv", header, row)
+
+    ended = segments.run("import", orders, *MAKE, "--ignore", "Billing Name")
+
+    assert "Ignored columns: Billing Name\n" in ended.err
+    assert segments.run("customers").lines[1].split() == ["ada@x.test", "1", "50.00", "2024-01-16"]

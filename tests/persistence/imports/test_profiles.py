@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.imports.formats import SourceFormat
+from domain.imports.rows import Batch
 from domain.model import PROFILE_TEXTS, Actor, Business, NewCustomer
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -74,6 +75,26 @@ async def test_only_what_is_stated_changes(bring: Bring, services: Services, sho
     assert await profile(services, shop, "A") == ["Ada", "new@x.test", "1", "LK", "Galle", "best"]
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+async def test_the_last_word_counts_however_rows_fall_into_batches(
+    database: Database, shop: Business, tmp_path: Path, size: int
+) -> None:
+    said = ["Ada", "", "Ada L", "Ada", "Ada", "Ada L", "Ada", ""]
+    path = tmp_path / "orders.csv"
+    path.write_text("\n".join((HEADER, *(f"A,{n},2024-03-01,5,{one},,,," for n, one in enumerate(said)), "")))
+    opened = open_purchases(path, shop, SourceFormat.read({"columns": COLUMNS}))
+    (whole,) = opened.source.read_batches()
+    parts = [
+        Batch(whole.lines[start : start + size], whole.rows[start : start + size], True)
+        for start in range(0, len(said), size)
+    ]
+    assert opened.profiles is not None
+
+    list(opened.profiles.watch(parts, opened.make_reader()))
+
+    assert list(opened.profiles.profiles) == [("A", {"name": "Ada"})]
+
+
 async def test_first_and_last_names_are_joined(bring: Bring, services: Services, shop: Business) -> None:
     await bring(
         "A,1,2024-03-01,5,Ada,Lovelace",
@@ -121,7 +142,10 @@ async def test_what_cannot_be_kept_is_told_and_refuses_no_purchase(
 ) -> None:
     warnings = await bring("A,1,2024-03-01,5,Ada,,4.9E+10,DE,", f"B,2,2024-03-01,5,Ben,,,,{'x' * 1001}")
 
-    assert warnings == ["Not all that is said of customers can be kept: city is longer than 1000 characters"]
+    assert warnings == [
+        "Not all that is said of customers can be kept: phone '4.9E+10' is in scientific notation: digits are lost. "
+        "Export it as text"
+    ]
     assert await profile(services, shop, "A") == ["Ada", None, None, "DE", None, None]
     assert await profile(services, shop, "B") == ["Ben", None, None, None, None, None]
 
