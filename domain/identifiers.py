@@ -18,9 +18,8 @@ ROUNDED = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+e[+-]?|e\+)[0-9]+", re.IGNORECASE)
 SHORTEST = re.compile(r"([1-9])(?:\.([0-9]{1,14}))?e\+([0-9]{2})")
 """A whole number as statistics programs write it, with every digit that it has; spreadsheets write E and round."""
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-DOUBTFUL = re.compile(
-    r"[^0-9A-Za-z_:/#\n-]|(?:^|\n)(?:(?:null|nan|none|guest|n/a|#n/a|-)(?:\n|$)|[0-9]+e[0-9-]|\n|$)", re.IGNORECASE
-)
+UNUSUAL = re.compile(r"[^0-9A-Za-z_:/#\n-]")
+DOUBTFUL = re.compile(r"^(?:[nN][uUaAoO/]|[gG][uU]|#[nN]/|-|[0-9]+[eE][0-9-]|$)", re.MULTILINE)
 """What ids that are one to a line must not hold to be taken as they are."""
 
 
@@ -52,7 +51,8 @@ def normalise_id(text: str, what: str = "the id", *, order: bool = False) -> str
 def are_plain_ids(ids: Sequence[str]) -> bool:
     """Whether these ids, trimmed, are kept as they are: nearly all are, and looking at all at once costs little."""
     joined = "\n".join(ids)
-    return joined.isascii() and DOUBTFUL.search(joined) is None and max(map(len, ids), default=0) <= MAXIMUM_ID
+    plain = joined.isascii() and UNUSUAL.search(joined) is None and DOUBTFUL.search(joined) is None
+    return plain and max(map(len, ids), default=0) <= MAXIMUM_ID
 
 
 def describe_absent_id(field: str) -> Sentence:

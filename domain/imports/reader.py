@@ -448,12 +448,13 @@ class RowReader:
             raise RowFault(f"the quantity {cell.strip()[:40]!r} {error}") from error
 
     def _read_amount(self, cell: str) -> int:
-        text = clean_number(cell)
-        if not text and self.form.absent_amount == "zero":
-            return 0
+        text = cell.strip()
         try:
             return self.read_amount(text)
         except ValueError as error:
+            text = clean_number(cell)
+            if not text and self.form.absent_amount == "zero":
+                return 0
             raise RowFault(f"the amount {text[:40]!r} {error}" if text else "the amount is absent") from error
 
     def _read_refund(self, cell: str) -> int:

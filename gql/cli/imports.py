@@ -172,7 +172,7 @@ def import_(
         except InvalidInput as error:
             if not isinstance(place, Path):
                 raise
-            options, name = settle_doubts(session, place, chosen, options, error, asks=not no_input)
+            options, name = settle_doubts(session, place, str(file), chosen, options, error, asks=not no_input)
             purchases = session.store.open_purchases(place, chosen, options, to_option_name)
         for note in purchases.notes:
             typer.echo(name_fields(note, to_option_name), err=True)
@@ -210,7 +210,9 @@ def import_(
             typer.echo("Dry run: nothing was written.", err=format == "json")
         else:
             session.run(follow_import(session, chosen, aside=format == "json"))
-        check_summary(session, place if isinstance(place, Path) else None, chosen, options, summary)
+        if isinstance(place, Path):
+            check_summary(session, place, str(file), chosen, options, summary)
+        summary.check()
 
 
 def choose_source(file: Path | None, source: str | None, collection: Collection) -> Place:

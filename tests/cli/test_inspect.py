@@ -329,6 +329,18 @@ def test_a_pipe_is_received_as_a_file_and_removed(segments: Segments, tmp_path: 
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("row", ["Ada,1,03/04/2024,1.00", 'Ada,1,2024-03-01,"1.234,50"'], ids=["date", "amount"])
+def test_the_command_for_a_pipe_reads_the_pipe(row: str, segments: Segments) -> None:
+    text = f"customer_id,order_id,date,amount\n{row}\n"
+
+    refused = subprocess.run(**segments.apart("import", "-", *MAKE, stdin=None), input=text, timeout=60, check=False)
+    _, *words = shlex.split(refused.stderr.splitlines()[-1])
+    told = subprocess.run(**segments.apart(*words, stdin=None), input=text, timeout=60, check=False)
+
+    assert (refused.returncode, words[:2]) == (1, ["import", "-"])
+    assert told.stdout.splitlines()[0] == ("standard-input: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected.")
+
+
 def talk(segments: Segments, arguments: Sequence[str], answers: Sequence[tuple[str, str]]) -> tuple[int, str]:
     """What a command says on a terminal where each question is answered."""
     ours, theirs = pty.openpty()

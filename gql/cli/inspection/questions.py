@@ -76,10 +76,11 @@ def inspect_file(
 
 
 def settle_doubts(
-    session: Session, file: Path, business: Business, options: SourceFormat, error: InvalidInput, asks: bool
+    session: Session, file: Path, shown: str, business: Business, options: SourceFormat, error: InvalidInput, asks: bool
 ) -> tuple[SourceFormat, str | None]:
     """What is said of a file that was refused, once its doubts are answered, and the name under which that is to be
-    kept. Where nobody is there to ask, the refusal stands, with the table after it."""
+    kept. Where nobody is there to ask, the refusal stands, with the table after it. `shown` is the file as it was
+    named, which is not where standard input is held."""
     try:
         found = inspect_file(session, file, business, options)
     except InvalidInput:
@@ -88,10 +89,10 @@ def settle_doubts(
         # There is no way yet, and the first sentence says what to do.
         raise error
     if not (asks and sys.stdin.isatty() and sys.stdout.isatty()):
-        _add_table(error, found, file)
+        _add_table(error, found, shown)
         raise error
     console = Console(highlight=False)
-    print_inspection(found, str(file), console)
+    print_inspection(found, shown, console)
 
     def look(form: SourceFormat, **how: Any) -> Inspection:
         return inspect_file(session, file, business, form, **how)
@@ -106,26 +107,24 @@ def settle_doubts(
 
 
 def check_summary(
-    session: Session, file: Path | None, business: Business, options: SourceFormat, summary: ImportSummary
+    session: Session, file: Path, shown: str, business: Business, options: SourceFormat, summary: ImportSummary
 ) -> None:
     """AllRejected where every row of the file was, with the table after it where something more is to be said."""
     try:
         summary.check()
     except AllRejected as error:
-        if file is None:
-            raise
         try:
             found = inspect_file(session, file, business, options)
         except InvalidInput:
             raise error from None
         if found.form != options and found.refusal is None and found.tally is not None and found.tally.accepted:
-            _add_table(error, found, file)
+            _add_table(error, found, shown)
         raise
 
 
-def _add_table(error: DomainError, found: Inspection, file: Path) -> None:
+def _add_table(error: DomainError, found: Inspection, shown: str) -> None:
     text = StringIO()
-    print_inspection(found, str(file), Console(file=text, width=shutil.get_terminal_size().columns))
+    print_inspection(found, shown, Console(file=text, width=shutil.get_terminal_size().columns))
     error.add_note(f"The file could be imported so:\n{text.getvalue().rstrip()}")
 
 

@@ -24,7 +24,7 @@ async def working(database: Database, services: Services, shop: Business, clock:
     """A worker on a shop with five customers: each but the first misses High Value by one thing, the last by all."""
     bought = {"All": (5, 20_000), "Few": (4, 30_000), "Poor": (5, 19_999), "Silver": (9, 90_000)}
     levels = {"All": "GOLD", "Few": "PLATINUM", "Poor": "GOLD", "Silver": "SILVER"}
-    customers = [NewCustomer(name, loyalty_level=levels.get(name)) for name in (*bought, "None")]
+    customers = [NewCustomer(name, loyalty_level=levels.get(name)) for name in (*bought, "Nobody")]
     await services.customers.upsert(shop, customers, ACTOR)
     items = [
         purchase(name, f"{name}-{n}", DAY, amount) for name, (orders, amount) in bought.items() for n in range(orders)

@@ -1,0 +1,36 @@
+"""A file far larger than memory should hold comes through a pipe: it is read in pieces, and nothing of it stays."""
+
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import MAKE, Segments
+
+pytestmark = pytest.mark.slow
+ROWS, FILLING = 60_000, 9_000
+"""Of which each row is a little above nine thousand letters: about 550 MB in all."""
+MOST = 400 << 10
+"""KiB that the command may hold at most."""
+
+
+def test_half_a_gigabyte_through_a_pipe_is_imported_without_being_held(segments: Segments, tmp_path: Path) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    filling = "x" * FILLING
+    how = segments.apart("import", "-", *MAKE, stdin=subprocess.PIPE, env=segments.environment(TMPDIR=str(folder)))
+
+    with subprocess.Popen(**how) as process:
+        assert process.stdin is not None
+        process.stdin.write("customer_id,order_id,date,amount,note\n")
+        for place in range(ROWS):
+            process.stdin.write(f"C{place % 999},{place},2024-03-01,1.00,{filling}\n")
+        out, err = process.communicate(timeout=600)
+
+    assert process.returncode == 0, err
+    assert out.splitlines()[0] == (
+        "standard-input: 60,000 rows read: 60,000 created, 0 updated, 0 unchanged, 0 rejected."
+    )
+    assert list(folder.iterdir()) == []
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < MOST
