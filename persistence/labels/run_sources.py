@@ -302,6 +302,7 @@ class FileSource(RunSource):
                 of_orders=opened.of_orders,
                 digest=digest,
                 stated=opened.stated,
+                attributes=opened.kinds,
             )
         for warning in opened.warnings:
             log.warning("%s", warning)
@@ -365,7 +366,12 @@ class CollectionSource(RunSource):
         importer = PurchaseImporter(self.database, self.business, self.clock)
         with pause_collector():
             summary = importer.run(
-                opened.name, opened.read_rows, opened.read_texts, actor=ACTOR, of_orders=opened.of_orders
+                opened.name,
+                opened.read_rows,
+                opened.read_texts,
+                actor=ACTOR,
+                of_orders=opened.of_orders,
+                attributes=opened.kinds,
             )
         if summary.rows_read == 0 and not opened.may_be_empty:
             raise InvalidInput(f"No data found in {opened.name}.")

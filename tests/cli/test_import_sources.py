@@ -1,5 +1,7 @@
 """Sources of other forms on the command line: what is told is read, and what would be guessed is refused unwritten."""
 
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -158,3 +160,12 @@ def test_a_column_that_is_ignored_is_not_the_preset_s(segments: Segments, tmp_pa
 
     assert "Ignored columns: Billing Name\n" in ended.err
     assert segments.run("customers").lines[1].split() == ["ada@x.test", "1", "50.00", "2024-01-16"]
+
+
+def test_attributes_of_a_file_that_is_classified_have_their_kinds(segments: Segments, tmp_path: Path) -> None:
+    orders = write_lines(tmp_path / "orders.csv", f"{HEADER},Code", "Ada,1,2024-05-01,5.00,007")
+
+    segments.run("classify", "--csv-path", orders, *MAKE, "--map", "Code=attribute:code", "--output", tmp_path)
+
+    with closing(sqlite3.connect(segments.data / "segments.sqlite")) as store:
+        assert list(store.execute("SELECT json_extract(attributes, '$.purchase.code') FROM business")) == [("text",)]
