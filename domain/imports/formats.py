@@ -14,7 +14,7 @@ from domain.calendar import load_zone
 from domain.errors import FieldProblem, InvalidInput, Sentence
 from domain.imports.amounts import DECIMALS, THOUSANDS, AmountForm
 from domain.imports.columns import FIELDS, find_field
-from domain.imports.dates import SAMPLE, DateForm, read_date_forms
+from domain.imports.dates import SAMPLE, DateForm
 from domain.imports.sources import FileForm
 from domain.model import BusinessSettings, PurchaseStatus
 
@@ -455,11 +455,3 @@ def check_format_name(name: str) -> str:
 def clean_word(text: str) -> str:
     """A status word as words are compared: lower case, with _ for blanks and dashes."""
     return text.strip().lower().replace(" ", "_").replace("-", "_")
-
-
-def check_date_format(form: str | None) -> None:
-    """InvalidInput where the form cannot tell one day from another."""
-    try:
-        read_date_forms(() if form is None else (form,))
-    except ValueError as error:
-        raise InvalidInput(Sentence("{date_format} {}, not {}", error, form), ("date_format",)) from error

@@ -67,11 +67,6 @@ def find_day(reading: Sequence[str], days: Days, text: str) -> datetime | None:
     return next((days[form][text] for form in reading if text in days[form]), None)
 
 
-def has_readings(text: str, readings: Sequence[Sequence[str]], days: Days) -> bool:
-    """Whether the text is different days in different readings."""
-    return len({day.date() for reading in readings if (day := find_day(reading, days, text))}) > 1
-
-
 def get_first(reading: Sequence[str], days: Days) -> list[datetime]:
     return list(days[reading[0]].values())[:1]
 
