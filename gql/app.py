@@ -82,7 +82,7 @@ def create_app(
     check, opening = partial(open_purchases, database=opened), partial(open_upload, opened)
     inspect = partial(inspect_purchases, clock=clock, names=to_parameter_name, database=opened)
     uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, check, inspect)
-    uploading = UploadHandler(opened, clock, services.imports, folder, opening, make_owner())
+    uploading = UploadHandler(opened, clock, services.imports, services.customers, folder, opening, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
     worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
     health = Health(SqlStore(opened, clock).is_ready)

@@ -251,9 +251,9 @@ class Segmenter:
         kept = (store, business, self.clock, classifiers)
         if self.place is None:
             return StoreSource(*kept)
-        if isinstance(self.place, Path):
-            return FileSource(*kept, self.place, self.options)
         customers = Customers(SqlStore(store, self.clock), self.clock, MemoryCache(), classifiers)
+        if isinstance(self.place, Path):
+            return FileSource(*kept, customers, self.place, self.options)
         opener = make_opener(self.settings, store, self.clock)
         return CollectionSource(*kept, customers, opener, self.place, self.options)
 

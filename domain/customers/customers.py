@@ -195,7 +195,8 @@ class Customers:
         known_only: bool = False,
     ) -> WriteCounts:
         """Write them all or nothing; InvalidInput carries every problem with its index. `known_only` leaves out those
-        who are not in the store yet. An attribute that appears for the first time gets the kind of its value."""
+        who are not in the store yet, or were erased. An attribute that appears for the first time gets the kind of its
+        value."""
         items, wrong = _normalise(items)
         problems = _find_problems(items, wrong, limit)
         if problems:
@@ -206,7 +207,8 @@ class Customers:
             items = await keep_attributes(unit, items, "customer")
             if known_only:
                 known = await unit.customers.find_known([item.external_id for item in items])
-                items = [item for item in items if item.external_id in known]
+                there = {name for name, (_, erased) in known.items() if not erased}
+                items = [item for item in items if item.external_id in there]
             counts, refused = await unit.customers.upsert(items, unit.business.time_zone)
             if refused:
                 raise InvalidInput.of([to_field_problem("external_id", refusal) for refusal in refused])

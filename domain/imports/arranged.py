@@ -5,14 +5,15 @@ row keeps the text that stands in the source."""
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from domain.identifiers import PLACEHOLDERS
-from domain.imports.columns import Columns, describe_wrong_width
+from domain.imports.columns import PROFILE_FIELDS, Columns, describe_wrong_width
 from domain.imports.formats import ANY_TEXT, EACH, SourceFormat, clean_word
 from domain.imports.header import CARRIED, SUMMED, Layout
 from domain.imports.reader import OVERRIDE
 from domain.imports.rows import Batch, PurchaseSource
 
-NOT_FILLED = CARRIED | {"amount", "refunded", "refunded_order_id", "discount", "tax", "shipping", "tip", "fee"}
-"""What merged cells do not repeat: money would count twice."""
+COUNTED = {"amount", "refunded", "refunded_order_id", "discount", "tax", "shipping", "tip", "fee"}
+NOT_FILLED = CARRIED | COUNTED | set(PROFILE_FIELDS)
+"""What merged cells do not repeat: money would count twice, and the customer above may have what this one has not."""
 JOINED = ("purchase_time", "refunded_order_id")
 PAIRED = ("amount", "currency", "refunded")
 """Of which a source may have one each for several currencies."""

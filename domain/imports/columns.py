@@ -131,6 +131,9 @@ CUSTOMER_ALIASES: Mapping[str, tuple[str, ...]] = {
 LINES = ("lines", "items", "lineitems")
 """What documents call the list of an order's lines, as headers are compared."""
 FIELDS = tuple(dict.fromkeys((*ALIASES, *CUSTOMER_ALIASES)))
+PROFILE_FIELDS = ("name", "first_name", "last_name", "email", "phone", "country", "city", "loyalty_level")
+"""What rows of purchases may say of their customers, where they are told to: no header is taken for these."""
+PURCHASE_FIELDS = (*ALIASES, *PROFILE_FIELDS)
 ATTRIBUTE = "attribute:"
 """Before the name of an attribute, as which a column is kept that is no field."""
 ATTRIBUTE_KINDS = ("text", "number", "boolean", "instant")

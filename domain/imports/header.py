@@ -3,7 +3,7 @@ What is told wins, then what a preset or the settings say of columns that are th
 column that looks as if it changed money, and that nothing says anything of, refuses the source."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from domain.errors import InvalidInput, Sentence
@@ -11,6 +11,7 @@ from domain.imports.columns import (
     ALIASES,
     CUSTOMER_ALIASES,
     LINES,
+    PURCHASE_FIELDS,
     REJECT_COLUMNS,
     REJECT_LINE,
     REJECT_ORDER,
@@ -55,6 +56,12 @@ class Layout:
         told = form.of_orders or form.fill_down or form.nothing or self.status_columns or form.guests
         made = {"purchase_time", "refunded_order_id"} & self.fields.keys()
         return not told and not made and all(len(places) == 1 for places in self.fields.values())
+
+    @property
+    def used(self) -> set[int]:
+        """The places that are read."""
+        of_fields = {place for places in self.fields.values() for place in places}
+        return of_fields | {place for place, _ in self.status_columns}
 
     @property
     def columns(self) -> Columns:
@@ -102,7 +109,7 @@ class _Header:
         self.fields.setdefault(of, []).append(place)
         self.taken.add(place)
 
-    def take_told(self, known: Mapping[str, object], about: str) -> None:
+    def take_told(self, known: Collection[str], about: str) -> None:
         """Give the columns that are told; InvalidInput where one is not there, or a field is of another kind of
         file."""
         for column, told in self.form.columns.items():
@@ -115,9 +122,11 @@ class _Header:
                 raise InvalidInput(Sentence(template, column, of, column, seen), ("map",))
             self.take(of, place)
         has_told = set(self.fields)
+        ignored = set(map(normalise_header, self.form.ignore))
         for column, kept in self.form.kept_columns.items():
             of = find_field(kept) or kept
-            if of in has_told or not _is_known(of, known):
+            name = normalise_header(NUMBER.sub(r"\1", column))
+            if of in has_told or name in ignored or not _is_known(of, known):
                 continue
             place = self.find(column)
             if place is not None and place not in self.taken:
@@ -158,13 +167,13 @@ class _Header:
         """The headers of places, for people."""
         return tuple(format_row([self.header[place].strip()]) for place in places)
 
-    def _check_field(self, column: str, of: str, known: Mapping[str, object], about: str) -> None:
+    def _check_field(self, column: str, of: str, known: Collection[str], about: str) -> None:
         if not _is_known(of, known):
             template = "{map} {}={}: {} is no field of {}. The fields are {} and attribute:NAME"
             raise InvalidInput(Sentence(template, column, of, of, about, ", ".join(known)), ("map",))
 
 
-def _is_known(of: str, known: Mapping[str, object]) -> bool:
+def _is_known(of: str, known: Collection[str]) -> bool:
     return of in known or of.startswith("attribute:")
 
 
@@ -179,7 +188,7 @@ def resolve_purchases(
     """Find every field's column; InvalidInput says what is missing, twice there, in another currency or doubtful. The
     sample are first rows, by which a state of an order is told from that of an address."""
     seen = _Header(header, form)
-    seen.take_told(ALIASES, "purchases")
+    seen.take_told(PURCHASE_FIELDS, "purchases")
     status_columns = tuple(
         (place, words) for column, words in form.status_columns.items() if (place := seen.find(column)) is not None
     )
@@ -229,7 +238,7 @@ def find_columns(
 ) -> Found:
     """The columns as `resolve_purchases` gives them to fields, where nothing but what is told is refused."""
     seen = _Header(header, form)
-    seen.take_told(ALIASES, "purchases")
+    seen.take_told(PURCHASE_FIELDS, "purchases")
     seen.taken |= {place for column in form.status_columns if (place := seen.find(column)) is not None}
     twice: dict[str, tuple[int, ...]] = {}
     for of, known in ALIASES.items():
@@ -251,7 +260,7 @@ def find_columns(
 def resolve_customers(header: Sequence[str], form: SourceFormat) -> Layout:
     """The same for a file of customers, which needs their ids alone."""
     seen = _Header(header, form)
-    seen.take_told(CUSTOMER_ALIASES, "customers")
+    seen.take_told(tuple(CUSTOMER_ALIASES), "customers")
     seen.take_known(CUSTOMER_ALIASES)
     if "customer_id" not in seen.fields:
         template = "Missing required columns: customer_id. Columns seen: {}. Use {map} COLUMN=customer_id."

@@ -216,7 +216,7 @@ class RowReader:
         self.made = None
         check_encoding(cells)
         columns = {of: (cells[place],) for of, place in places.items()}
-        customers = self._read_customers(columns)
+        customers = self.read_customers(columns)
         order = self.orders[columns["order_id"][0]] if "order_id" in columns else None
         try:
             at, day = self._read_dates(columns)[0]
@@ -259,7 +259,7 @@ class RowReader:
             if orders is not None and self.form.order_id_scope is None:
                 return f"{self.form.order_id_prefix or ''}{orders[0]}"
             at, day = self._read_dates(columns)[0]
-            customers, texts = self._read_customers(columns), self._read_texts(columns, 1)
+            customers, texts = self.read_customers(columns), self._read_texts(columns, 1)
             return self._build_order_ids(columns, orders, customers, [at], [day], texts["storefront"])[0]
         except (KeyError, ValueError):
             return None
@@ -273,7 +273,7 @@ class RowReader:
                 return None
             columns = {of: cells[place] for of, place in self.columns.places.items()}
             size = len(batch.rows)
-            customers = self._read_customers(columns)
+            customers = self.read_customers(columns)
             orders = None
             if "order_id" in columns:
                 orders = list(map(str.strip, columns["order_id"]))
@@ -334,7 +334,8 @@ class RowReader:
             zones=self.form.zones,
         )
 
-    def _read_customers(self, columns: Mapping[str, Sequence[str]]) -> list[str]:
+    def read_customers(self, columns: Mapping[str, Sequence[str]]) -> list[str]:
+        """The ids of the rows' customers as they are kept; RowFault where one of them is none."""
         ids = list(map(str.strip, columns["customer_id"]))
         if not are_plain_ids(ids):
             ids = list(map(self.customers.__getitem__, ids))

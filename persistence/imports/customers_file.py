@@ -1,11 +1,13 @@
-"""A file of customers into the store, in batches that each commit whole. A row that is refused is named with its line
-and reason, and reading goes on."""
+"""Customers into the store, in batches that each commit whole: those of a file of customers, where a row that is
+refused is named with its line and reason, and what rows of purchases say of theirs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
+from operator import itemgetter
 
 from domain.calendar import from_micros, load_zone
 from domain.customers.customers import Customers
@@ -13,12 +15,21 @@ from domain.errors import InvalidInput, Names
 from domain.identifiers import ROUNDED, IdFault, find_id, normalise_id
 from domain.imports.amounts import make_number_reader
 from domain.imports.attribute_columns import AttributeCells, AttributeColumn, clean_cell, describe_found
-from domain.imports.columns import ATTRIBUTE, RowFault, check_encoding, check_text, format_row
+from domain.imports.columns import (
+    ATTRIBUTE,
+    PROFILE_FIELDS,
+    Columns,
+    RowFault,
+    check_encoding,
+    check_text,
+    format_row,
+)
 from domain.imports.dates import DateFault, DateReader
 from domain.imports.formats import SourceFormat
 from domain.imports.model import ImportSummary, describe_failure
+from domain.imports.reader import RowReader
 from domain.imports.rejects import describe_kind
-from domain.imports.rows import PurchaseSource, RejectedRow
+from domain.imports.rows import Batch, PurchaseSource, RejectedRow
 from domain.model import (
     PROFILE,
     PROFILE_TEXTS,
@@ -27,12 +38,29 @@ from domain.model import (
     NewCustomer,
     WriteCounts,
 )
+from persistence.sources.spill import CustomerProfiles
 
 BATCH = 5_000
 SAMPLE = 500
 """Rows by which the kind of an attribute is found."""
 NAME_PARTS = frozenset({"first_name", "last_name"})
+NAMES = NAME_PARTS | {"name"}
 ACTOR = Actor("command line")
+REMEMBERED = 50_000
+"""Customers of whom it is remembered what was said of them last."""
+
+
+def read_profile(row: Mapping[str, str]) -> dict[str, str | None]:
+    """What a row's texts, by field, say of its customer; None where they say nothing. RowFault where one cannot be
+    kept."""
+    values = {name: check_text(clean_cell(row[name]), name) or None for name in PROFILE_TEXTS if name in row}
+    if not NAME_PARTS.isdisjoint(row):
+        parts = (clean_cell(row.get(name, "")) for name in ("first_name", "last_name"))
+        values["name"] = values.get("name") or check_text(" ".join(filter(None, parts)), "name") or None
+    phone = values.get("phone")
+    if phone is not None and ROUNDED.fullmatch(phone):
+        raise RowFault(f"phone {phone[:40]!r} is in scientific notation: digits are lost. Export it as text")
+    return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +95,11 @@ class CustomerReader:
             raise RowFault(str(fault)) from fault
         if not external_id:
             raise RowFault("no customer")
-        values = {name: check_text(clean_cell(row[name]), name) or None for name in PROFILE_TEXTS if name in row}
-        given = {name for name in PROFILE if name in row}
-        if not NAME_PARTS.isdisjoint(row):
-            given.add("name")
-            parts = (clean_cell(row.get(name, "")) for name in ("first_name", "last_name"))
-            values["name"] = values.get("name") or check_text(" ".join(filter(None, parts)), "name") or None
-        phone = values.get("phone")
-        if phone is not None and ROUNDED.fullmatch(phone):
-            raise RowFault(f"phone {phone[:40]!r} is in scientific notation: digits are lost. Export it as text")
+        values = read_profile(row)
         return NewCustomer(
             f"{self.prefix}{external_id}",
             registered_at=self._read_instant("registered_at", clean_cell(row.get("registered_at", ""))),
-            given=frozenset(given),
+            given=frozenset({*values, *row} & {*PROFILE}),
             attributes={one.name: self.cells.read_cell(one, row[one.field]) for one in self.attributes},
             **values,
         )
@@ -171,6 +191,7 @@ class CustomerBatch:
     known_only: bool = False
     read: int = 0
     rejected: int = 0
+    writes: int = 0
     counts: WriteCounts = field(default_factory=WriteCounts)
     batch: dict[str, tuple[int, str, NewCustomer]] = field(default_factory=dict)
 
@@ -205,4 +226,90 @@ class CustomerBatch:
 
     async def _write(self, rows: Sequence[tuple[int, str, NewCustomer]]) -> WriteCounts:
         items = [item for _, _, item in rows]
-        return await self.customers.upsert(self.business, items, ACTOR, limit=BATCH, known_only=self.known_only)
+        done = await self.customers.upsert(self.business, items, ACTOR, limit=BATCH, known_only=self.known_only)
+        self.writes += bool(items)
+        return done
+
+
+@dataclass(slots=True)
+class ProfileNotes:
+    """What rows of purchases say of their customers, kept aside until these are in the store. An empty cell says
+    nothing; of what is said of a field of a customer the last counts. What cannot be kept is left out: no purchase is
+    refused for it, and `warn` is told of the first."""
+
+    columns: Columns
+    warn: Callable[[str], None]
+    profiles: CustomerProfiles = field(default_factory=CustomerProfiles)
+    fault: str | None = None
+    known: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def watch(self, batches: Iterable[Batch], reader: RowReader) -> Iterator[Batch]:
+        """The batches, whose rows are noted; each reading begins anew."""
+        self.profiles.clear()
+        self.fault = None
+        self.known.clear()
+        for batch in batches:
+            self.profiles.keep(self._read_batch(batch, reader))
+            yield batch
+        if self.fault is not None:
+            self.warn(f"Not all that is said of customers can be kept: {self.fault}")
+
+    def _read_batch(self, batch: Batch, reader: RowReader) -> dict[str, dict[str, str]]:
+        places, width = self.columns.places, self.columns.width
+        wanted = [of for of in PROFILE_FIELDS if of in places]
+        find_cells = itemgetter(places["customer_id"], *(places[of] for of in wanted))
+        rows = [
+            find_cells(cells)
+            for line, cells in zip(batch.lines, batch.rows, strict=True)
+            if len(cells) == width and line not in batch.faults
+        ]
+        # Lines of an order, and orders of a customer, repeat what they say: the last of equal rows counts.
+        last = list(dict.fromkeys(reversed(rows)))[::-1]
+        of_customers: dict[str, list[tuple[str, ...]]] = {}
+        for customer, cells in self._find_customers(last, reader):
+            of_customers.setdefault(customer, []).append(cells)
+        said: dict[str, dict[str, str]] = {}
+        for customer, each in of_customers.items():
+            if each == [self.known.get(customer)]:
+                continue
+            if len(self.known) >= REMEMBERED:
+                self.known.clear()
+            self.known[customer] = each[-1]
+            profile: dict[str, str] = {}
+            for cells in each:
+                profile |= self._read_profile(dict(zip(wanted, cells[1:], strict=True)))
+            if profile:
+                said[customer] = profile
+        return said
+
+    def _find_customers(
+        self, rows: Sequence[tuple[str, ...]], reader: RowReader
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The rows with the ids of their customers, but for those that are refused."""
+        try:
+            for cells in rows:
+                check_encoding(cells)
+            yield from zip(reader.read_customers({"customer_id": [cells[0] for cells in rows]}), rows, strict=True)
+        except RowFault:
+            if len(rows) > 1:
+                for cells in rows:
+                    yield from self._find_customers([cells], reader)
+
+    def _read_profile(self, row: Mapping[str, str]) -> dict[str, str]:
+        try:
+            values = read_profile(row)
+        except RowFault as fault:
+            self.fault = self.fault or str(fault)
+            values = {}
+            for together in (NAMES, *({one} for one in row.keys() - NAMES)):
+                with suppress(RowFault):
+                    values |= read_profile({of: row[of] for of in together & row.keys()})
+        return {of: value for of, value in values.items() if value is not None}
+
+    async def write(self, customers: Customers, business: Business) -> int:
+        """Write it for those customers who are in the store by now; in how many transactions."""
+        batch = CustomerBatch(customers, business, lambda row: None, known_only=True)
+        for line, (customer, fields) in enumerate(self.profiles, 1):
+            await batch.take(line, customer, NewCustomer(customer, given=frozenset(fields), **fields))
+        await batch.flush()
+        return batch.writes

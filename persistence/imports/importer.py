@@ -326,6 +326,7 @@ class ImportPlan:
     digest: str | None
     stated: Callable[[], Iterable[str]] | None
     attributes: Mapping[str, AttributeKind]
+    finish: Callable[[], None]
 
 
 class PurchaseImporter:
@@ -352,15 +353,17 @@ class PurchaseImporter:
         digest: str | None = None,
         stated: Callable[[], Iterable[str]] | None = None,
         attributes: Mapping[str, AttributeKind] = NO_ATTRIBUTES.purchase,
+        finish: Callable[[], None] = lambda: None,
     ) -> ImportSummary:
         """Import the rows; `texts` finds the text of rows that turn out wrong only when orders are put together. A
         `record` that is given is one that waited and is held now. `beside` is told, among those that `rejects` is, the
         rows that were imported of orders of which another was not. `of_orders`: a row carried its order's amount, so
         that zeros beside it mean nothing. `digest` is the hash of the file; `stated` are the orders that it states
         completely, where the rows of the others are added to what is there; None: all. `attributes` are the kinds of
-        those that the rows have."""
+        those that the rows have. `finish` is called when all orders are written, before the import is said to have
+        succeeded."""
         with translate_errors(), self.engine.connect() as connection:
-            plan = ImportPlan(rows, texts, rejects, beside, of_orders, digest, stated, attributes)
+            plan = ImportPlan(rows, texts, rejects, beside, of_orders, digest, stated, attributes, finish)
             if dry_run:
                 return self._run(connection, plan, None, progress)
             held = record or ImportRecord(self.engine, self.business, self.clock, actor, source)
@@ -419,6 +422,8 @@ class PurchaseImporter:
             "rejected": summary.rejected,
         }
         more = {"future": summary.future, "quality": quality.to_document()}
+        if failure is None:
+            plan.finish()
         record.finish(connection, counts, orders, more, failure)
         return replace(summary, import_id=record.id)
 

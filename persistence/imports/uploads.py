@@ -5,16 +5,18 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy.exc import DBAPIError
 
 from domain.calendar import Clock
+from domain.customers.customers import Customers
 from domain.errors import DomainError, ImportStopped, InvalidInput
 from domain.imports.imports import AT_ONCE, PurchaseImports
 from domain.imports.model import Progress, PurchaseImport
@@ -34,6 +36,7 @@ CLEAR_SECONDS = 60.0
 """How often what broke off is looked for."""
 ORPHAN_SECONDS = 300.0
 """After so long without a write a file that no import waits for is what broke off."""
+STOPPED = "The server ends; the import goes on with the next one."
 log = logging.getLogger("segments.imports")
 
 
@@ -51,6 +54,8 @@ class OpenedFile(Protocol):
     def compute_digest(self) -> str | None: ...
     def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]: ...
     def read_texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]: ...
+    @property
+    def finish(self) -> Callable[[Customers, Business], Coroutine[Any, Any, int]]: ...
 
 
 OpenFile = Callable[[Path, Business, Mapping[str, object]], OpenedFile]
@@ -63,6 +68,7 @@ class UploadHandler:
     database: Database
     clock: Clock
     imports: PurchaseImports
+    customers: Customers
     folder: Path
     open: OpenFile
     owner: str
@@ -104,7 +110,7 @@ class UploadHandler:
         self.imports.feed.notify_work()
         key = (business.id, record.id)
         self._running.add(key)
-        working = asyncio.ensure_future(asyncio.to_thread(self._import, upload, record))
+        working = asyncio.ensure_future(asyncio.to_thread(self._import, upload, record, asyncio.get_running_loop()))
         working.add_done_callback(lambda _: self._running.discard(key))
         try:
             await asyncio.shield(working)
@@ -162,8 +168,8 @@ class UploadHandler:
     def _is_held(self, one: PurchaseImport) -> bool:
         return bool(get_folder(one)) and one.status is JobStatus.RUNNING and not one.is_expired(self.clock())
 
-    def _import(self, upload: PurchaseImport, record: ImportRecord) -> None:
-        """In a thread. The record says how it ended."""
+    def _import(self, upload: PurchaseImport, record: ImportRecord, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread beside the loop. The record says how it ended."""
         path, business = self._build_path(upload), record.business
         try:
             try:
@@ -182,6 +188,7 @@ class UploadHandler:
                 digest=opened.compute_digest(),
                 stated=opened.stated,
                 attributes=opened.kinds,
+                finish=lambda: self._finish(opened, business, loop),
             )
         except ImportStopped:
             pass
@@ -193,9 +200,16 @@ class UploadHandler:
         if not record.released:
             shutil.rmtree(path.parent, ignore_errors=True)
 
+    def _finish(self, opened: OpenedFile, business: Business, loop: asyncio.AbstractEventLoop) -> None:
+        """What is to be written after the purchases, in the loop, whose connections it takes."""
+        try:
+            asyncio.run_coroutine_threadsafe(opened.finish(self.customers, business), loop).result()
+        except CancelledError as error:
+            raise ImportStopped(STOPPED) from error
+
     def _go_on(self, _: Progress) -> None:
         if self.stopping:
-            raise ImportStopped("The server ends; the import goes on with the next one.")
+            raise ImportStopped(STOPPED)
 
     def _build_path(self, one: PurchaseImport) -> Path:
         return self.folder / get_folder(one) / str((one.options or {}).get("name", ""))

@@ -155,6 +155,9 @@ class StoreSource(RunSource):
 
 @dataclass(slots=True)
 class FileSource(RunSource):
+    """A file of purchases."""
+
+    customers: Customers
     path: Path
     options: SourceFormat
     name: str = "csv"
@@ -221,12 +224,13 @@ class FileSource(RunSource):
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {opened.name}.")
         summary.check()
+        writes = run_alone(self.database, opened.finish(self.customers, self.business))
         can_grow = (
             mark is not None and isinstance(source, WatchedCsv) and not opened.of_orders and source.can_grow(mark)
         )
         counts = {"rows": summary.rows_read, "rejected": summary.rejected, "can_grow": can_grow, "orders": []}
         imports = [] if summary.import_id is None else [summary.import_id]
-        self._remember(mark, change, {**counts, "imports": imports})
+        self._remember(mark, change, {**counts, "imports": imports}, writes)
         return ImportedRows(summary.rows_read, summary.rejected)
 
     def _open_source(self) -> PurchaseSource:
@@ -266,12 +270,13 @@ class FileSource(RunSource):
             return chain([began] if began.line else [], portions)
 
         summary = self._run_import(opened, rows, None)
+        writes = run_alone(self.database, opened.finish(self.customers, self.business))
         read, known = summary.rows_read, len(began.line)
         counts = {"rows": last["rows"] + read - known, "rejected": last["rejected"] + summary.rejected}
         can_grow = source.can_grow(mark)
         imports = [*last["imports"], summary.import_id]
         kept = {"can_grow": can_grow, "imports": imports, "orders": last["orders"]}
-        self._remember(mark, change, {**counts, **kept})
+        self._remember(mark, change, {**counts, **kept}, writes)
         return ImportedRows(counts["rows"], counts["rejected"])
 
     def _run_import(
@@ -297,6 +302,7 @@ class FileSource(RunSource):
                 of_orders=opened.of_orders,
                 digest=digest,
                 stated=opened.stated,
+                attributes=opened.kinds,
             )
         for warning in opened.warnings:
             log.warning("%s", warning)
@@ -304,14 +310,15 @@ class FileSource(RunSource):
         self.database.bulk.dispose()
         return summary
 
-    def _remember(self, mark: FileMark | None, change: int, counts: dict[str, Any]) -> None:
-        """What is to be kept when the run succeeds; nothing where the file or the store changed meanwhile."""
+    def _remember(self, mark: FileMark | None, change: int, counts: dict[str, Any], writes: int) -> None:
+        """What is to be kept when the run succeeds; nothing where the file or the store changed meanwhile, but by the
+        import and so many writes after it."""
         if mark is None or not mark.is_unchanged(self.path):
             self.pending = None
             return
         with self.database.bulk.begin() as connection:
             version = read_data_version(connection, self.business.id)
-            by_itself = has_no_other_writes(connection, self.business.id, change, 1)
+            by_itself = has_no_other_writes(connection, self.business.id, change, writes)
         state = {"how": self.describe_reading(), "size": mark.size, "modified": mark.modified, "sha256": mark.digest}
         orders = sorted({*counts["orders"], *self.rejected})
         can_grow = counts["can_grow"] and by_itself and len(orders) <= MOST_ORDERS
@@ -359,7 +366,12 @@ class CollectionSource(RunSource):
         importer = PurchaseImporter(self.database, self.business, self.clock)
         with pause_collector():
             summary = importer.run(
-                opened.name, opened.read_rows, opened.read_texts, actor=ACTOR, of_orders=opened.of_orders
+                opened.name,
+                opened.read_rows,
+                opened.read_texts,
+                actor=ACTOR,
+                of_orders=opened.of_orders,
+                attributes=opened.kinds,
             )
         if summary.rows_read == 0 and not opened.may_be_empty:
             raise InvalidInput(f"No data found in {opened.name}.")

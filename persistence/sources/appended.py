@@ -215,10 +215,10 @@ def load_staged_rows(
     return StagedColumns(lines, *zip(*(row[:-1] for row in rows), strict=True))
 
 
-def has_no_other_writes(connection: Connection, business_id: int, change: int, imports: int) -> bool:
-    """Whether since the change number nobody wrote but so many imports, all of which have ended."""
-    audits, imports_since = connection.execute(text(OTHERS), {"business": business_id, "change": change}).one()
-    return (audits, imports_since) == (imports, imports)
+def has_no_other_writes(connection: Connection, business_id: int, change: int, writes: int) -> bool:
+    """Whether since the change number nobody wrote but one import, which has ended, and so many times on its behalf."""
+    audits, imports = connection.execute(text(OTHERS), {"business": business_id, "change": change}).one()
+    return (audits, imports) == (1 + writes, 1)
 
 
 @dataclass(frozen=True, slots=True)

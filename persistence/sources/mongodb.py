@@ -6,7 +6,7 @@ is evaluated."""
 
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,15 +18,14 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from domain.businesses.mongodb import MongoSettings, check_names
 from domain.errors import InvalidInput, Sentence
-from domain.imports.columns import ALIASES, normalise_header
+from domain.imports.columns import ALIASES, PROFILE_FIELDS, find_field, normalise_header
 from domain.imports.rows import Batch
 from persistence.sources.mongo_connection import Document, MongoConnection, explain_failure, is_connection_lost
-from persistence.sources.spill import CustomerNames
+from persistence.tables import is_storable
 
-DEFAULTS = {"customer.id": "customer_id", "product.category": "category"}
+DEFAULTS = {"customer.id": "customer_id", "customer.name": "name", "product.category": "category"}
 """Where fields stand that have no column of their name."""
-NAME_PATH = "customer.name"
-OPTIONAL = ("status", "currency", "storefront", "channel")
+OPTIONAL = ("status", "currency", "storefront", "channel", "customer.name")
 """What only some documents may have; it is looked for in all."""
 KINDS = {dict: "an object", list: "a list", bool: "true or false", bytes: "binary data"}
 DEEPEST = 8
@@ -91,16 +90,22 @@ def list_paths(document: Mapping[str, Any], before: str = "", depth: int = 1) ->
 
 
 def build_row(
-    document: Mapping[str, Any], header: Sequence[Sequence[str] | None], decimal: str
+    document: Mapping[str, Any],
+    header: Sequence[Sequence[str] | None],
+    decimal: str,
+    spared: Container[int] = (),
 ) -> tuple[list[str], str]:
-    """The cells at these paths, empty where there is none, and what could not be read, empty where all could."""
+    """The cells at these paths, empty where there is none, and what could not be read, empty where all could; what
+    cannot be read at the `spared` places is nothing."""
     cells, faults = [], []
-    for path in header:
+    for place, path in enumerate(header):
+        cell = ""
         try:
-            cells.append("" if path is None else format_cell(get_value_at(document, path), decimal))
+            cell = "" if path is None else format_cell(get_value_at(document, path), decimal)
         except CellFault as fault:
-            cells.append("")
-            faults.append(f"{'.'.join(path or ())} {fault}")
+            if place not in spared:
+                faults.append(f"{'.'.join(path or ())} {fault}")
+        cells.append(cell if place not in spared or is_storable(cell) else "")
     return cells, "; ".join(faults)
 
 
@@ -110,16 +115,6 @@ def format_key(key: Any) -> str:
         return format_cell(key)
     except CellFault:
         return repr(key)[:200]
-
-
-def read_name(document: Mapping[str, Any], path: Sequence[str]) -> tuple[str, str] | None:
-    """The customer's id, which stands at the path, and name; None where either is missing."""
-    try:
-        customer = format_cell(get_value_at(document, path)).strip()
-        name = format_cell(get_value_at(document, NAME_PATH.split("."))).strip()
-    except CellFault:
-        return None
-    return (customer, name) if customer and name and is_encodable(customer + name) else None
 
 
 def read_date(document: Mapping[str, Any], path: str) -> datetime | None:
@@ -183,7 +178,6 @@ class MongoSource:
         self.name = f"{self.database}.{self.collection}"
         self.decimal = decimal
         self.now = now
-        self.names = CustomerNames()
         with MongoConnection(settings.uri) as connection:
             sample = connection.run(self._load_sample(connection))
         self.changed = settings.updated_field or next((name for name in CHANGED if has_date(sample, name)), None)
@@ -207,7 +201,9 @@ class MongoSource:
         }
         self.mapping = {**defaults, **mapping}
         self.paths: list[list[str] | None] = [name.split(".") for name in self.header]
-        self.customer = self._find_path("customer_id", "customer.id").split(".")
+        # No purchase is refused for what is said of its customer.
+        said = (place for place, path in enumerate(self.header) if self._is_said_of_customer(path))
+        self.of_customers = frozenset(said)
 
     def keep_columns(self, places: Iterable[int]) -> None:
         """From now on read these columns alone."""
@@ -240,7 +236,6 @@ class MongoSource:
 
     def read_batches(self) -> Generator[Batch, None, None]:
         """The documents as rows; line numbers count them."""
-        self.names.clear()
         self.last, self.last_change = self.known, self.known_change
         count = 0
         with MongoConnection(self.settings.uri) as connection:
@@ -270,6 +265,9 @@ class MongoSource:
             names = ", ".join(sorted(there)[:20]) or "none"
             raise InvalidInput(f"The database {self.database} has no collection {self.collection}. There are: {names}.")
         raise InvalidInput(f"No data found in {self.name}.")
+
+    def _is_said_of_customer(self, path: str) -> bool:
+        return path in self.mapping and find_field(self.mapping[path]) in PROFILE_FIELDS
 
     def _find_path(self, field: str, usual: str) -> str:
         """Where the field stands."""
@@ -337,7 +335,7 @@ class MongoSource:
     def _find(self, connection: MongoConnection, where: Document) -> Any:
         collection = connection.get_collection(self.database, self.collection)
         more = [] if self.changed is None else [self.changed.split(".")]
-        fields = {path[0]: 1 for path in (*filter(None, self.paths), NAME_PATH.split("."), self.customer, *more)}
+        fields = {path[0]: 1 for path in (*filter(None, self.paths), *more)}
         return collection.find(where, fields).sort("_id", 1).batch_size(BATCH)
 
     def _load_earlier(
@@ -366,15 +364,14 @@ class MongoSource:
         return text if text.isprintable() else ""
 
     def _build_batch(self, documents: Sequence[Document], first: int) -> Batch:
-        rows, raw, faults, names = [], [], {}, []
+        rows, raw, faults = [], [], {}
         for line, document in enumerate(documents, first):
-            cells, fault = build_row(document, self.paths, self.decimal)
+            cells, fault = build_row(document, self.paths, self.decimal, self.of_customers)
             if fault:
                 faults[line] = fault
             rows.append(cells)
-            raw.append([f"_id {format_key(document.get('_id'))}", *(text for text in cells if text)])
-            names.append(read_name(document, self.customer))
-        self.names.keep(one for one in names if one is not None)
+            shown = (text for place, text in enumerate(cells) if text and place not in self.of_customers)
+            raw.append([f"_id {format_key(document.get('_id'))}", *shown])
         joined = "".join(map("".join, rows))
         clean = joined.isascii() or is_encodable(joined)
         return Batch(range(first, first + len(rows)), rows, clean and "\0" not in joined, raw, faults)

@@ -24,7 +24,7 @@ from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
 from domain.imports.arranged import ArrangedSource
 from domain.imports.attribute_columns import AttributeColumn, describe_found
-from domain.imports.columns import ATTRIBUTE, REJECT_COLUMNS, Columns, format_row
+from domain.imports.columns import ATTRIBUTE, PROFILE_FIELDS, REJECT_COLUMNS, Columns, format_row
 from domain.imports.dates import NUMBERED, DateFault, DateReader, find_readings
 from domain.imports.formats import ORDER, ROW, SourceFormat, Term
 from domain.imports.header import make_rater, resolve_customers, resolve_purchases
@@ -32,13 +32,13 @@ from domain.imports.orders import RepeatedAmounts, place_order_amounts
 from domain.imports.presets import CUSTOMERS, PURCHASES, add_preset, find_preset, load_presets, match_preset
 from domain.imports.reader import AMOUNT_TERMS, RowPlaces, RowReader, read_rows
 from domain.imports.rejects import RejectsSource, is_rejects_header
-from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
+from domain.imports.rows import Batch, PurchaseSource, RejectedRow, StagedColumns
 from domain.imports.saved_formats import read_saved
 from domain.imports.sources import PLAIN, Collection, FileForm, Place
-from domain.model import AttributeKind, Business, NewCustomer
+from domain.model import AttributeKind, Business
 from domain.money import find_exponent
 from persistence.database.engines import Database
-from persistence.imports.customers_file import CustomerBatch, CustomersFile
+from persistence.imports.customers_file import CustomersFile, ProfileNotes
 from persistence.imports.formats import load_documents
 from persistence.sources.appended import forget_state, read_data_version, read_state, write_state
 from persistence.sources.calamine import open_workbook
@@ -166,8 +166,9 @@ def always() -> bool:
     return True
 
 
-async def finish_nothing(customers: Customers, business: Business) -> None:
-    """What files ask for after their import."""
+async def finish_nothing(customers: Customers, business: Business) -> int:
+    """What files ask for after their import that say nothing of customers."""
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +177,9 @@ class OpenedPurchases:
     fills while rows are read. `header` are its own columns, and some of its dates are ISO 8601 beside the form that is
     told where they are `mixed_dates`. `stated` are the orders that it states completely (None: all), while lines of the
     others are added to those that are there. `may_be_empty` where only what is new is read, `has_new` whether there is
-    any; `finish` is awaited after the import; reasons of refusals have the `names` of a face. `notes` says what was
-    decided before any row is read, `told` what the file itself says, more of which may come while it is read."""
+    any. What rows say of their customers is noted in `profiles` as they are read; `finish`, awaited after the import,
+    writes it and gives the number of its transactions. Reasons of refusals have the `names` of a face. `notes` says
+    what was decided before any row is read, `told` what the file itself says, more of which may come later."""
 
     source: PurchaseSource
     columns: Columns
@@ -194,7 +196,8 @@ class OpenedPurchases:
     stated: Callable[[], Iterable[str]] | None = None
     may_be_empty: bool = False
     has_new: Callable[[], bool] = always
-    finish: Callable[[Customers, Business], Coroutine[Any, Any, None]] = finish_nothing
+    profiles: ProfileNotes | None = None
+    finish: Callable[[Customers, Business], Coroutine[Any, Any, int]] = finish_nothing
     names: Names = str
 
     @property
@@ -240,7 +243,10 @@ class OpenedPurchases:
         form, business = self.form, self.business
         with closing(CountedRows()) as counted:
             reader = self.make_reader(counted if form.orders == ROW else None)
-            portions = read_rows(self.source.read_batches(), reader, reject)
+            batches: Iterable[Batch] = self.source.read_batches()
+            if self.profiles is not None:
+                batches = self.profiles.watch(batches, reader)
+            portions = read_rows(batches, reader, reject)
             if form.of_orders:
                 with closing(OrderAmounts()) as stated:
                     yield from place_order_amounts(portions, stated, find_exponent(business.currency))
@@ -378,6 +384,9 @@ def open_purchases(
     terms = layout.terms or AMOUNT_TERMS
     purchases = OpenedPurchases(opened, columns, settled, business, terms, path, notes, told, names=names)
     purchases = replace(purchases, header=header, mixed_dates=mixed, stated=stated)
+    if not columns.places.keys().isdisjoint(PROFILE_FIELDS):
+        profiles = ProfileNotes(columns, purchases.warnings.append)
+        purchases = replace(purchases, profiles=profiles, finish=profiles.write)
     return find_attributes(purchases, sample)
 
 
@@ -524,15 +533,18 @@ class SourceOpener:
         told = replace(settled, columns=source.mapping)
         opened = open_purchases(source, business, told, names, self.database)
         opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
-        source.keep_columns(opened.columns.places.values())
-        ignored = tuple(one for one in opened.columns.ignored if one not in ("customer.name", *source.rare))
+        arranged = opened.source
+        source.keep_columns(
+            arranged.layout.used if isinstance(arranged, ArrangedSource) else opened.columns.places.values()
+        )
+        ignored = tuple(one for one in opened.columns.ignored if one not in source.rare)
         return replace(
             opened,
             header=DOCUMENT,
             columns=replace(opened.columns, ignored=ignored),
             may_be_empty=position is not None,
             has_new=source.has_new_documents,
-            finish=partial(finish, source, self.database, self.clock, build_state_name(place), reading),
+            finish=partial(finish, source, opened.finish, self.database, self.clock, build_state_name(place), reading),
         )
 
 
@@ -557,22 +569,20 @@ def load_position(store: Database, business: Business, name: str, reading: str) 
 
 async def finish(
     source: "MongoSource",
+    before: Callable[[Customers, Business], Coroutine[Any, Any, int]],
     store: Database,
     clock: Clock,
     name: str,
     reading: str,
     customers: Customers,
     business: Business,
-) -> None:
-    """After the import: customers get the names that the documents give them, and the position is kept."""
-    # A customer all of whose documents were rejected is none.
-    batch = CustomerBatch(customers, business, lambda row: None, known_only=True)
-    for line, (customer, customer_name) in enumerate(source.names, 1):
-        await batch.take(line, customer, NewCustomer(customer, name=customer_name, given=frozenset({"name"})))
-    await batch.flush()
+) -> int:
+    """After the import: what comes `before`, and the position is kept."""
+    writes = await before(customers, business)
     state = source.get_state()
     if state is not None:
         await asyncio.to_thread(keep_position, store, clock, business, name, {**state, "reading": reading})
+    return writes
 
 
 def keep_position(store: Database, clock: Clock, business: Business, name: str, state: dict[str, object]) -> None:

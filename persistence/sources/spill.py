@@ -1,30 +1,37 @@
-"""What does not fit memory while a source is read, in temporary files that SQLite removes by itself: the last name that
-it gives each customer, and what the rows of each order have said of its amount."""
+"""What does not fit memory while a source is read, in temporary files that SQLite removes by itself: what it says of
+each customer, what the rows of each order have said of its amount, and how often equal rows stand in it."""
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from domain.imports.orders import StatedAmount
 
 
-class CustomerNames:
-    """Names by customer id."""
+class CustomerProfiles:
+    """What is said of customers, texts by field; of what is said of a field the last counts."""
 
     def __init__(self) -> None:
         self.file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self.file.execute("PRAGMA journal_mode = OFF")
-        self.file.execute("CREATE TABLE named (customer TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID")
+        self.file.execute("CREATE TABLE said (customer TEXT PRIMARY KEY, fields TEXT) WITHOUT ROWID")
         self.file.execute("BEGIN")
 
-    def keep(self, names: Iterable[tuple[str, str]]) -> None:
-        self.file.executemany("INSERT OR REPLACE INTO named VALUES (?, ?)", names)
+    def keep(self, profiles: Mapping[str, Mapping[str, str]]) -> None:
+        """Add what is said of these customers."""
+        self.file.executemany(
+            """INSERT INTO said VALUES (?, ?)
+            ON CONFLICT DO UPDATE SET fields = json_patch(fields, excluded.fields)""",
+            [(customer, json.dumps(fields)) for customer, fields in profiles.items()],
+        )
 
     def clear(self) -> None:
-        self.file.execute("DELETE FROM named")
+        self.file.execute("DELETE FROM said")
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        yield from self.file.execute("SELECT customer, name FROM named ORDER BY customer")
+    def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for customer, fields in self.file.execute("SELECT customer, fields FROM said ORDER BY customer"):
+            yield customer, json.loads(fields)
 
     def close(self) -> None:
         self.file.close()

@@ -1,5 +1,7 @@
 """Sources of other forms on the command line: what is told is read, and what would be guessed is refused unwritten."""
 
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -116,3 +118,54 @@ def test_options_that_cannot_be_are_one_sentence(
     orders = write_lines(tmp_path / "orders.csv", HEADER, "Ada,1,2024-01-01,5.00")
 
     assert segments.expect_refusal("import", orders, *MAKE, *options) == sentence
+
+
+def test_customers_get_what_the_mapped_columns_of_their_purchases_say(segments: Segments, tmp_path: Path) -> None:
+    orders = write_lines(
+        tmp_path / "orders.csv",
+        f"{HEADER},First Name,Last Name,Town",
+        "Ada,1,2024-05-01,5.00,Ada,Lovelace,London",
+        "Ben,2,2024-05-01,4.00,,,",
+    )
+    told = ("--map", "First Name=first_name", "--map", "Last Name=last_name", "--map", "Town=city")
+
+    tried = segments.run("import", orders, *MAKE, *told, "--dry-run")
+    ended = segments.run("import", orders, *MAKE, *told)
+
+    assert tried.lines[0] == ended.lines[0] == "orders.csv: 2 rows read: 2 created, 0 updated, 0 unchanged, 0 rejected."
+    assert ended.err == ""
+    assert [line.split() for line in segments.run("customers").lines[1:]] == [
+        ["Ada", "Ada", "Lovelace", "1", "5.00", "2024-05-01"],
+        ["Ben", "1", "4.00", "2024-05-01"],
+    ]
+
+
+def test_no_column_is_taken_for_what_is_said_of_a_customer_by_its_name_alone(
+    segments: Segments, tmp_path: Path
+) -> None:
+    orders = write_lines(tmp_path / "orders.csv", f"{HEADER},name,city", "Ada,1,2024-05-01,5.00,Tea,Galle")
+
+    ended = segments.run("import", orders, *MAKE)
+
+    assert ended.err == "Ignored columns: name, city\n"
+    assert segments.run("customers").lines[1].split() == ["Ada", "1", "5.00", "2024-05-01"]
+
+
+def test_a_column_that_is_ignored_is_not_the_preset_s(segments: Segments, tmp_path: Path) -> None:
+    header = "Name,Email,Financial Status,Currency,Total,Created at,Billing Name,Billing City"
+    row = "#1,ada@x.test,paid,EUR,50.00,2024-01-15 23:30:00 -0500,Ada Li,Boston"
+    orders = write_lines(tmp_path / "orders_export.csv", header, row)
+
+    ended = segments.run("import", orders, *MAKE, "--ignore", "Billing Name")
+
+    assert "Ignored columns: Billing Name\n" in ended.err
+    assert segments.run("customers").lines[1].split() == ["ada@x.test", "1", "50.00", "2024-01-16"]
+
+
+def test_attributes_of_a_file_that_is_classified_have_their_kinds(segments: Segments, tmp_path: Path) -> None:
+    orders = write_lines(tmp_path / "orders.csv", f"{HEADER},Code", "Ada,1,2024-05-01,5.00,007")
+
+    segments.run("classify", "--csv-path", orders, *MAKE, "--map", "Code=attribute:code", "--output", tmp_path)
+
+    with closing(sqlite3.connect(segments.data / "segments.sqlite")) as store:
+        assert list(store.execute("SELECT json_extract(attributes, '$.purchase.code') FROM business")) == [("text",)]

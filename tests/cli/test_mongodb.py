@@ -161,6 +161,28 @@ def test_names_belong_to_the_field_that_is_mapped(segments: Segments, mongo: Mon
     assert segments.run("customers").lines[1].split()[:4] == ["Ada", "internal-7", "of", "Galle"]
 
 
+def test_other_fields_of_customers_are_told_and_a_name_that_is_no_text_refuses_no_purchase(
+    segments: Segments, mongo: Mongo
+) -> None:
+    said: list[dict[str, Any]] = [
+        {"id": "Ada", "name": {"given": "Ada"}, "home": {"city": "Galle"}},
+        {"id": "Ben", "name": "Ben\0", "home": {"city": ["Kandy"]}},
+        {"code": "Cy", "name": "Cy", "home": {"city": "Jaffna"}},
+    ]
+    mongo.insert("purchases", *(purchase("", n, DAY, 10) | {"customer": one} for n, one in enumerate(said)))
+    told = ("--map", "customer.id=customer_id", "--map", "customer.code=customer_id")
+    told += ("--map", "customer.home.city=city")
+
+    ended = segments.run("import", *place(mongo), *MAKE_LKR, *told)
+
+    assert "3 created, 0 updated, 0 unchanged, 0 rejected" in ended.out
+    assert stored(segments, "SELECT external_id, name, city FROM customer ORDER BY 1") == [
+        ("Ada", None, "Galle"),
+        ("Ben", None, None),
+        ("Cy", "Cy", "Jaffna"),
+    ]
+
+
 def test_an_order_that_goes_on_keeps_the_lines_that_were_read_before(segments: Segments, mongo: Mongo) -> None:
     hours = iter(range(100))
 

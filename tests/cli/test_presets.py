@@ -1,5 +1,6 @@
 """The export shapes that are known without being told: a sample of each, with rows of our own, is read at the first
-try, and what every order comes to was computed by hand."""
+try, and what every order comes to was computed by hand. It is
+long because every shape has its rows here."""
 
 import csv
 import sqlite3
@@ -25,6 +26,28 @@ SELECT purchase.external_id, customer.external_id, status, purchase.amount, purc
 JOIN customer ON customer.id = purchase.customer_id ORDER BY purchase.purchased_at, customer.external_id
 """
 
+PROFILES = """
+SELECT external_id, name, phone, city, country FROM customer
+WHERE name IS NOT NULL OR phone IS NOT NULL OR city IS NOT NULL OR country IS NOT NULL ORDER BY external_id
+"""
+SAID = {
+    "shopify": [("+15550001", "Cy Oh", None, None, None), ("ada@x.test", "Ada Li", None, "Salem", "US")],
+    "woocommerce": [("ada@x.test", "Ada Li", "+49711", "Ulm", "DE"), ("ben@x.test", "Ben", None, None, None)],
+    "woocommerce-advanced": [("ada@x.test", "Ada", None, None, None), ("ben@x.test", "Ben", None, None, None)],
+    "magento": [("ada@x.test", "A L", None, None, None), ("ben@x.test", "B Y", None, None, None)],
+    "bigcommerce": [("ada@x.test", "Ada", None, None, None), ("ben@x.test", "Ben", None, None, None)],
+    "square-transactions": [("CA", "Ada", None, None, None), ("CB", "Ben", None, None, None)],
+    "square-items": [("CA", "Ada", None, None, None)],
+    "etsy": [
+        ("ada", "Ada Li", None, None, None),
+        ("ben", "Ben Yu", None, None, None),
+        ("guest:9003", "Cy Oh", None, None, None),
+    ],
+    "toast": [("ben@x.test", "Ben", None, None, None), ("c1", "Ada", None, None, None)],
+    "superstore": [("CG-1", "Ada", None, None, None)],
+    "amazon-order-report": [("a@m.test", "Ada", None, None, None)],
+}
+"""What the samples say of their customers: id, name, phone, city, country."""
 REASONS = "SELECT reason FROM import_reject ORDER BY line"
 MADE = "made:"
 """What begins the id of an order of a file that has no order ids."""
@@ -53,15 +76,15 @@ SAMPLES = {
         """
 Name,Email,Financial Status,Paid at,Fulfillment Status,Currency,Subtotal,Shipping,Taxes,Total,Created at,\
 Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku,Lineitem fulfillment status,Cancelled at,Refunded Amount,\
-Location,Phone,Source
+Location,Phone,Source,Billing Name,Billing City,Billing Country
 #1,Ada@x.test,paid,2024-03-01 10:00:00 -0500,fulfilled,USD,30.00,5.00,2.50,37.50,2024-03-01 10:00:00 -0500,\
-2,Tea,10.00,T-1,fulfilled,,0.00,,,web
-#1,Ada@x.test,,,,,,,,,2024-03-01 10:00:00 -0500,1,Cup,10.00,C-1,fulfilled,,,,,
+2,Tea,10.00,T-1,fulfilled,,0.00,,,web,Ada Li,Boston,US
+#1,Ada@x.test,,,,,,,,,2024-03-01 10:00:00 -0500,1,Cup,10.00,C-1,fulfilled,,,,,,,,
 #2,ada@x.test,partially_refunded,,fulfilled,USD,20.00,0.00,0.00,20.00,2024-03-02 10:00:00 -0500,\
-1,Tea,20.00,T-1,fulfilled,,5.25,,,web
-#3,,refunded,,,USD,9.00,0.00,0.00,9.00,2024-03-03 10:00:00 -0500,1,Tea,9.00,T-1,,,9.00,,+15550001,pos
+1,Tea,20.00,T-1,fulfilled,,5.25,,,web,Ada Li,Salem,US
+#3,,refunded,,,USD,9.00,0.00,0.00,9.00,2024-03-03 10:00:00 -0500,1,Tea,9.00,T-1,,,9.00,,+15550001,pos,Cy Oh,,
 #4,ben@x.test,paid,,,USD,8.00,0.00,0.00,8.00,2024-03-04 10:00:00 -0500,\
-1,Tea,8.00,T-1,,2024-03-05 10:00:00 -0500,0.00,,,web
+1,Tea,8.00,T-1,,2024-03-05 10:00:00 -0500,0.00,,,web,,,
 """,
         [
             ("#1", "ada@x.test", "COMPLETED", "37.50"),
@@ -74,12 +97,14 @@ Location,Phone,Source
     "woocommerce": Sample(
         """
 order_id,order_number,order_number_formatted,date,status,shipping_total,tax_total,discount_total,order_total,\
-refunded_total,order_currency,payment_method,customer_id,billing_email,billing_state,line_items,refunds
-7,1007,1007,2024-03-01 10:00:00,completed,5.00,2.00,0.00,27.00,-7.00,EUR,cod,31,ada@x.test,BY,name:Tea,
-8,1008,1008,2024-03-02 10:00:00,wc-processing,0.00,0.00,0.00,10.00,0.00,EUR,cod,0,,BY,name:Tea,
-9,1009,1009,2024-03-03 10:00:00,on-hold,0.00,0.00,0.00,11.00,0.00,EUR,cod,32,ben@x.test,BY,name:Tea,
-10,1010,1010,2024-03-04 10:00:00,refunded,0.00,0.00,0.00,12.00,12.00,EUR,cod,32,ben@x.test,BY,name:Tea,
-11,1011,1011,2024-03-05 10:00:00,cancelled,0.00,0.00,0.00,13.00,0.00,EUR,cod,32,ben@x.test,BY,name:Tea,
+refunded_total,order_currency,payment_method,customer_id,billing_first_name,billing_last_name,billing_phone,billing_city,billing_country,billing_email,\
+billing_state,line_items,refunds
+7,1007,1007,2024-03-01 10:00:00,completed,5.00,2.00,0.00,27.00,-7.00,EUR,cod,31,Ada,Li,+49711,Ulm,DE,ada@x.test,\
+BY,name:Tea,
+8,1008,1008,2024-03-02 10:00:00,wc-processing,0.00,0.00,0.00,10.00,0.00,EUR,cod,0,,,,,,,BY,name:Tea,
+9,1009,1009,2024-03-03 10:00:00,on-hold,0.00,0.00,0.00,11.00,0.00,EUR,cod,32,Ben,,,,,ben@x.test,BY,name:Tea,
+10,1010,1010,2024-03-04 10:00:00,refunded,0.00,0.00,0.00,12.00,12.00,EUR,cod,32,Ben,,,,,ben@x.test,BY,name:Tea,
+11,1011,1011,2024-03-05 10:00:00,cancelled,0.00,0.00,0.00,13.00,0.00,EUR,cod,32,Ben,,,,,ben@x.test,BY,name:Tea,
 """,
         [
             ("1007", "ada@x.test", "COMPLETED", "20.00"),
@@ -490,12 +515,14 @@ def test_a_sample_is_read_at_the_first_try(name: str, segments: Segments, tmp_pa
     with closing(sqlite3.connect(segments.data / "segments.sqlite")) as store:
         found = list(store.execute(ORDERS))
         reasons = [reason for (reason,) in store.execute(REASONS)]
+        said = list(store.execute(PROFILES))
     orders = [
         (MADE if order.startswith(MADE) else order, customer, STATUS_ORDER[status], f"{Decimal(amount).scaleb(-2)}")
         for order, customer, status, amount, _ in found
     ]
     assert orders == list(sample.orders)
     assert reasons == list(sample.rejected)
+    assert said == SAID.get(name, [])
     instants = [from_micros(at).strftime("%Y-%m-%dT%H:%M:%S") for *_, at in found]
     assert instants[: len(sample.instants)] == list(sample.instants)
     preset = load_presets()[name]

@@ -59,5 +59,6 @@ async def placing(database: Database, clock: SetClock, folder: Path) -> AsyncIte
     settings = Settings(jwt_secret=SECRET, data=folder, upload_bytes=20_000)
     async with facing(database, clock, settings) as face:
         imports = face.services.imports
-        handler = UploadHandler(database, clock, imports, folder / "imports", partial(open_upload, database), "worker")
+        customers, opening = face.services.customers, partial(open_upload, database)
+        handler = UploadHandler(database, clock, imports, customers, folder / "imports", opening, "worker")
         yield Place(face, handler, Worker(imports.store, clock, imports.feed, (handler,)), folder / "imports")

@@ -20,6 +20,7 @@ from domain.pages import PageRequest
 from domain.store import Agenda
 from persistence.database.engines import Database
 from persistence.imports import uploads
+from persistence.imports.customers_file import ProfileNotes
 from persistence.sources.opening import OpenedPurchases
 from tests.conftest import SetClock, sqlite_alone
 from tests.drivers.sockets import live, receive, subscribe
@@ -35,6 +36,45 @@ NOTHING = Agenda(False, False, False, None, frozenset())
 async def place(database: Database, clock: SetClock, tmp_path: Path) -> AsyncIterator[Place]:
     async with placing(database, clock, tmp_path) as made:
         yield made
+
+
+async def test_customers_get_what_an_uploaded_file_says_of_them(place: Place) -> None:
+    rows = (
+        "customer_id,order_id,date,amount,who,land\nA,1,2024-03-01,5,Ada,DE\nB,2,2024-03-01,5,,\n,3,2024-03-01,5,C,\n"
+    )
+    sent = await place.send(rows, "?map=who=name&map=land=country")
+
+    await place.import_waiting()
+
+    assert (await place.told(sent.json()["id"]))["status"] == "SUCCEEDED"
+    data = await place.face.data("{ customers { nodes { externalId name country } } }")
+    assert data["customers"]["nodes"] == [
+        {"externalId": "A", "name": "Ada", "country": "DE"},
+        {"externalId": "B", "name": None, "country": None},
+    ]
+
+
+async def test_an_upload_has_not_succeeded_before_its_customers_are_written(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    write = ProfileNotes.write
+
+    async def end_once(self: ProfileNotes, *given: Any) -> int:
+        seen.append((await place.told(sent.json()["id"]))["status"])
+        if len(seen) == 1:
+            # As the loop does when the server ends.
+            raise asyncio.CancelledError
+        return await write(self, *given)
+
+    monkeypatch.setattr(ProfileNotes, "write", end_once)
+    sent = await place.send("customer_id,order_id,date,amount,who\nA,1,2024-03-01,5,Ada\n", "?map=who=name")
+
+    await place.import_waiting()
+
+    assert seen == ["RUNNING", "RUNNING"]
+    assert (await place.told(sent.json()["id"]))["status"] == "SUCCEEDED"
+    assert await place.face.data("{ customers { nodes { name } } }") == {"customers": {"nodes": [{"name": "Ada"}]}}
 
 
 async def test_a_file_waits_is_imported_and_goes(place: Place) -> None:

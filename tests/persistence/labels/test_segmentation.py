@@ -126,6 +126,23 @@ def test_only_what_was_appended_is_read(new: Callable[[str], Shop]) -> None:
     assert shop.asked("SELECT amount FROM purchase WHERE external_id = '3'") == [(400,)]
 
 
+def test_what_an_appended_row_says_of_its_customer_is_kept_and_the_rest_is_not_read_again(
+    new: Callable[[str], Shop],
+) -> None:
+    shop, options = new("shop"), SourceFormat(columns={"who": "name", "land": "country"})
+    first = "customer_id,order_id,date,amount,who,land\nA,1,2024-06-01,10.00,Ada,DE\nB,2,2024-06-01,10.00,Ben,\n"
+    asked = "SELECT external_id, name, country FROM customer ORDER BY 1"
+    shop.run(first, options=options)
+
+    shop.run(first + "B,3,2024-06-02,1.00,,FR\n", options=options)
+    grown = shop.asked(asked)
+    shop.run(first + "B,3,2024-06-02,1.00,,FR\nA,4,2024-06-02,1.00,Ada L,\n", options=options)
+
+    assert shop.read() == [2, 1, 1]
+    assert grown == [("A", "Ada", "DE"), ("B", "Ben", "FR")]
+    assert shop.asked(asked) == [("A", "Ada L", "DE"), ("B", "Ben", "FR")]
+
+
 @pytest.mark.parametrize(
     "content",
     [
