@@ -36,7 +36,7 @@ def send_file(server: Server, body: bytes) -> str:
 
 
 def state(server: Server, number: str) -> Any:
-    fields = "status rowsRead created unchanged progress { phase done }"
+    fields = "status rowsRead created unchanged error { code } progress { phase done }"
     return server.query(f'{{ node(id: "{number}") {{ ... on PurchaseImport {{ {fields} }} }} }}')["node"]
 
 
@@ -108,5 +108,6 @@ def test_i2_a_small_upload_of_endless_rows_does_not_fill_the_memory(place: Path)
         done = state(server, number)
 
     assert len(ragged) < 100_000
-    assert (done["status"], done["rowsRead"], done["created"]) == ("SUCCEEDED", 30, 0)
+    assert (done["status"], done["rowsRead"], done["created"]) == ("FAILED", 30, 0)
+    assert done["error"]["code"] == "ALL_REJECTED"
     assert after - before < 150
