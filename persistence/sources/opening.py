@@ -328,6 +328,7 @@ def open_purchases(
     form: SourceFormat,
     names: Names = str,
     database: Database | None = None,
+    of_file: bool = True,
 ) -> OpenedPurchases:
     """Look at the source before anything is written; what the format leaves open is as its preset, a saved format or
     the business has it. A header that holds all signature columns of exactly one preset is read by it where none was
@@ -350,8 +351,7 @@ def open_purchases(
             opened, rejected_only=bool(settled.append_lines), of_rows=settled.orders == ROW
         )
         stated = stated or rejects.read_orders
-    is_file = not hasattr(opened, "unseen")
-    if settled.preset is None and settled.name is None and is_file:
+    if settled.preset is None and settled.name is None and of_file:
         preset = match_preset(opened.header, told=settled.columns.values())
         if preset is not None:
             before, settled = settled.file_form, add_preset(settled, preset)
@@ -361,7 +361,7 @@ def open_purchases(
             notes.append(f"Read as {preset.title} (preset {preset.name}).")
     sample = read_sample(opened)
     try:
-        layout = resolve_purchases(opened.header, settled, business.currency, sample, of_file=is_file)
+        layout = resolve_purchases(opened.header, settled, business.currency, sample, of_file=of_file)
     except InvalidInput as error:
         if settled.preset is None or not isinstance(error.message, Sentence):
             raise
@@ -371,7 +371,8 @@ def open_purchases(
     notes.extend(layout.notes)
     header = opened.header
     amounts = [header[place] for place in layout.fields.get("amount", ())]
-    if settled.amount is None and getattr(opened, "lists_lines", False) and amounts and "." not in amounts[0]:
+    lists = isinstance(opened, DocumentSource) and opened.lists_lines
+    if settled.amount is None and lists and amounts and "." not in amounts[0]:
         settled = replace(settled, amount=ORDER)
         notes.append(f"{amounts[0]} is the amount of an order, whose lines stand in a list.")
     columns = layout.columns if layout.is_plain(settled) else None
@@ -531,7 +532,7 @@ class SourceOpener:
         mapping = {**settled.kept_columns, **settled.columns}
         source = MongoSource(place, mapping, now=self.clock(), decimal=settled.amount_form.decimal, after=position)
         told = replace(settled, columns=source.mapping)
-        opened = open_purchases(source, business, told, names, self.database)
+        opened = open_purchases(source, business, told, names, self.database, False)
         opened.warnings.extend(f"{path} stands in none of the documents that were looked at." for path in source.unseen)
         arranged = opened.source
         source.keep_columns(
