@@ -1,6 +1,7 @@
 """A sheet of a workbook as rows of text: dates and numbers by their types, the header where it is found, merged cells
 told or filled. How its values are read is the matter of a reader below it."""
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class MergedRange:
     right: int
 
 
-class SheetSource:
+class SheetSource(ABC):
     """One sheet of one workbook. A reader opens it, calls `_find_header`, and yields the values of its rows."""
 
     typed = True
@@ -63,9 +64,9 @@ class SheetSource:
         self.header_line = 1
         self.sheet = ""
 
+    @abstractmethod
     def read_values(self, width: int) -> Iterator[tuple[int, Sequence[Any]]]:
         """The rows with the numbers that the sheet shows, at least so many values of each that has them."""
-        raise NotImplementedError
 
     def read_batches(self) -> Generator[Batch, None, None]:
         """The rows beneath the header; empty ones, and those that are the header again, are left out."""
