@@ -3,6 +3,7 @@ protected them from a spreadsheet. One that another customer or order has alread
 mends such."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -47,18 +48,33 @@ def _rename(table: str, patterns: Iterable[str]) -> None:
 
 
 def _write(connection: sa.Connection, rows: sa.TableClause, wanted: dict[tuple[int, str], tuple[int, str]]) -> None:
+    """Rename those whose new id is free."""
     column = rows.c
-    for (business, read), (key, held) in wanted.items():
-        of_business = column.business_id == business
-        if connection.execute(sa.select(1).where(of_business, column.external_id == read)).first() is not None:
+    for business in {business for business, _ in wanted}:
+        mine = {read: row for (of, read), row in wanted.items() if of == business}
+        known = sa.select(column.external_id).where(column.business_id == business, column.external_id.in_(mine))
+        for read in connection.execute(known).scalars().all():
+            del mine[read]
+        if not mine:
             continue
-        mine = (of_business, column.external_id == held)
-        connection.execute(sa.update(rows).where(*mine).values(external_id=read))
-        if rows.name != "customer":
-            continue
-        term = sa.table("customer_term", *(sa.column(name) for name in ("business_id", "customer_id", "term")))
-        own = (term.c.business_id == business, term.c.customer_id == key)
-        before, after = held.casefold(), read.casefold()
-        if before != after:
-            connection.execute(sa.delete(term).where(*own, term.c.term.in_((before, after))))
-            connection.execute(sa.insert(term).values(business_id=business, customer_id=key, term=after))
+        changes = [{"b": business, "i": key, "h": held, "r": read} for read, (key, held) in mine.items()]
+        statement = sa.update(rows).where(
+            column.business_id == sa.bindparam("b"), column.external_id == sa.bindparam("h")
+        )
+        connection.execute(statement.values(external_id=sa.bindparam("r")), changes)
+        if rows.name == "customer":
+            _write_terms(connection, changes)
+
+
+def _write_terms(connection: sa.Connection, changes: list[dict[str, Any]]) -> None:
+    """Customers are found by their new ids and not by those that they had."""
+    term = sa.table("customer_term", *(sa.column(name) for name in ("business_id", "customer_id", "term")))
+    both = [{**one, "h": one["h"].casefold(), "r": one["r"].casefold()} for one in changes]
+    renamed = [one for one in both if one["h"] != one["r"]]
+    if not renamed:
+        return
+    own = (term.c.business_id == sa.bindparam("b"), term.c.customer_id == sa.bindparam("i"))
+    of_both = term.c.term.in_((sa.bindparam("h"), sa.bindparam("r")))
+    connection.execute(sa.delete(term).where(*own, of_both), renamed)
+    added = [{"business_id": one["b"], "customer_id": one["i"], "term": one["r"]} for one in renamed]
+    connection.execute(sa.insert(term), added)
