@@ -35,6 +35,13 @@ class CacheStats:
 
 
 @dataclass(slots=True)
+class Cost:
+    """What the operation may come to, in objects, measured before any resolver runs."""
+
+    requested: int = 0
+
+
+@dataclass(slots=True)
 class Context:
     """One operation's. The business is read once, by whoever needs it first, and held at that moment: whatever is then
     told of members is of the same ones."""
@@ -45,6 +52,7 @@ class Context:
     links: ExportLinks
     loaders: Loaders = field(init=False)
     cache: CacheStats = field(init=False)
+    cost: Cost = field(init=False, default_factory=Cost)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
     _moment: datetime | None = field(init=False, default=None)
 
