@@ -26,14 +26,17 @@ from gql.http.health import Health
 from gql.http.imports import Uploads
 from gql.http.middleware import RequestMiddleware
 from gql.http.processes import obey_signals
+from gql.http.strangers import Strangers
+from gql.http.throttling import Admission, SharedBuckets, Throttle
 from gql.http.websocket import WebSocketEndpoint
 from gql.logs import log_statement
 from gql.parameters import read_form, to_parameter_name
-from gql.schema.context import Context
+from gql.schema.context import Context, Cost
 from gql.schema.schema import make_schema
 from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
+from persistence.buckets import DatabaseBuckets, RedisBuckets
 from persistence.database.engines import Database, open_database
 from persistence.imports.uploads import UploadHandler
 from persistence.labels.classifiers import load_installed
@@ -59,6 +62,13 @@ def open_upload(
         raise InvalidInput(name_fields(error.message, to_parameter_name), error.problems[0].field) from error
 
 
+def share_buckets(settings: Settings, database: Database, redis: RedisCache | None) -> SharedBuckets | None:
+    """Where what callers took is settled with other workers; None where there can be no others."""
+    if redis is not None:
+        return RedisBuckets(redis)
+    return DatabaseBuckets(database) if settings.workers > 1 or settings.database_url else None
+
+
 def create_app(
     settings: Settings,
     clock: Clock = read_system_clock,
@@ -68,34 +78,35 @@ def create_app(
     """The application; `demo_token` fills the explorer's header in demo mode."""
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
     feed = ProgressFeed()
-    cache = MemoryCache(RedisCache(settings.cache_url) if settings.cache_url else DatabaseCache(opened))
+    redis = RedisCache(settings.cache_url) if settings.cache_url else None
+    cache = MemoryCache(redis or DatabaseCache(opened))
     classifiers = load_installed(opened.bulk)
     services = make_services(opened, clock, feed, cache, classifiers)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock)
+    admission = Admission(authenticator.authenticate)
+    throttle = Throttle(settings.cost_bucket, settings.cost_restore, share_buckets(settings, opened, redis))
     links = ExportLinks(settings, clock)
     seconds = settings.report_deadline_seconds
-    downloads = Downloads(
-        services, authenticator.authenticate, links, make_writers(settings), RenderPool(seconds), seconds
-    )
+    downloads = Downloads(services, admission, throttle, links, make_writers(settings), RenderPool(seconds), seconds)
     folder = settings.data / UPLOADS
     check, opening = partial(open_purchases, database=opened), partial(open_upload, opened)
     inspect = partial(inspect_purchases, clock=clock, names=to_parameter_name, database=opened)
-    uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, check, inspect)
+    uploads = Uploads(services, admission, throttle, folder, settings.upload_bytes, check, inspect)
     uploading = UploadHandler(opened, clock, services.imports, services.customers, folder, opening, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
     worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
     health = Health(SqlStore(opened, clock).is_ready)
 
-    def make_context(viewer: Viewer, request_id: str) -> Context:
-        return Context(viewer, services, request_id, links)
+    def make_context(viewer: Viewer, request_id: str, cost: Cost) -> Context:
+        return Context(viewer, services, request_id, links, cost)
 
-    executor = Executor(schema, settings, make_context)
-    over_http = GraphQLEndpoint(executor, authenticator.authenticate, make_explorer(settings, demo_token))
-    over_socket = WebSocketEndpoint(executor, authenticator.authenticate, clock)
+    executor = Executor(schema, settings, make_context, throttle)
+    over_http = GraphQLEndpoint(executor, admission, make_explorer(settings, demo_token))
+    over_socket = WebSocketEndpoint(executor, admission, clock)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
         working = asyncio.create_task(worker.run_forever())
 
         async def end() -> None:
@@ -109,10 +120,12 @@ def create_app(
             ending.append(asyncio.create_task(end()))
 
         obey_signals(begin_to_end)
-        yield
+        # What the protocol of the server is told.
+        yield {"strangers": Strangers(settings.trusted_proxies)}
         if not ending:
             begin_to_end()
         await ending[0]
+        throttle.close()
         await cache.close()
         await opened.close()
 
@@ -122,7 +135,7 @@ def create_app(
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-            expose_headers=["X-Request-Id", "ETag", "Content-Disposition"],
+            expose_headers=["X-Request-Id", "ETag", "Content-Disposition", "Retry-After"],
         )
     ]
     middleware = [Middleware(RequestMiddleware), *(across if settings.cors_origins else [])]

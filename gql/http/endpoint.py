@@ -15,6 +15,7 @@ from domain.errors import DomainError, Forbidden
 from domain.model import Business, Permission, Viewer
 from gql.http.json_body import encode_json
 from gql.http.middleware import CLOSED, log_request
+from gql.http.throttling import MINIMUM_COST, Throttle, Throttled
 from gql.schema.errors import log_surprise
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -26,6 +27,7 @@ STATUSES = {
     "NOT_FOUND": 404,
     "CONFLICT": 409,
     "TOO_MANY_IMPORTS": 429,
+    "THROTTLED": 429,
     "UNAVAILABLE": 503,
 }
 """The status of a failure by its code; every other is the client's input, 400."""
@@ -92,22 +94,30 @@ class Endpoints:
     businesses: Businesses
     answer_wrong_input: Callable[[str], Response]
     retry_seconds: int
+    throttle: Throttle
 
-    def make_endpoint(self, methods: Sequence[str], permission: Permission, make: Make) -> Endpoint:
-        """What `make` answers a viewer with the permission, for the viewer's business."""
+    def make_endpoint(self, methods: Sequence[str], permission: Permission, make: Make, cost: int) -> Endpoint:
+        """What `make` answers a viewer with the permission, for the viewer's business, and what that costs; where
+        nothing was made of it, it costs the least."""
 
         async def respond(request: Request) -> Response:
             if request.method not in methods:
                 return make_error_response(405, f"Use {' or '.join(methods)}.", {"Allow": ", ".join(methods)})
+            charged: Viewer | None = None
             try:
                 viewer = await self.viewer(request)
                 if permission.value not in viewer.permissions:
                     raise Forbidden(f"This needs the permission {permission.value}.")
-                return await make(request, viewer, await self.businesses.open(viewer.business))
+                self.throttle.charge(viewer, cost)
+                charged = viewer
+                response = await make(request, viewer, await self.businesses.open(viewer.business))
             except HttpError as error:
-                return make_error_response(error.status, error.message, error.headers)
+                response = make_error_response(error.status, error.message, error.headers)
             except DomainError as error:
-                return self._answer_failure(error)
+                response = self._answer_failure(error)
+            if charged is not None and 300 <= response.status_code < 500:
+                self.throttle.take(charged, MINIMUM_COST - cost)
+            return response
 
         return Endpoint(self.operation, respond)
 
@@ -116,7 +126,8 @@ class Endpoints:
         if status == 400:
             return self.answer_wrong_input(error.message)
         headers = {401: CHALLENGE, 429: self._retry, 503: self._retry}
-        return make_error_response(status, error.message, headers.get(status))
+        known = error.headers if isinstance(error, Throttled) else headers.get(status)
+        return make_error_response(status, error.message, known)
 
     @property
     def _retry(self) -> Mapping[str, str]:

@@ -24,8 +24,8 @@ from domain.segments.member_export import MemberExport
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.composition import Services, Writers
 from gql.http.endpoint import Endpoints, Make, make_json_response
-from gql.http.graphql import Authenticate
 from gql.http.middleware import run_with_deadline, while_connected
+from gql.http.throttling import Admission, Throttle, recognise
 from gql.parameters import (
     FILE_FORMATS,
     MEMBER_FORMATS,
@@ -42,6 +42,8 @@ T = TypeVar("T")
 OLDER_PATH = "/api/reports/customers/segmentation"
 METHODS = ("GET", "HEAD")
 RETRY_SECONDS = 5
+REPORT_COST, MEMBERS_COST = 100, 1_000
+"""What a file costs its caller, in objects."""
 AT_ONCE = 2
 """Binary files that are made at once in a process."""
 BUSY = "Too many files are being made, or this one takes too long. Try again in a moment."
@@ -159,7 +161,8 @@ class Downloads:
     """Answers /exports, and the older address of the report."""
 
     services: Services
-    authenticate: Authenticate
+    admission: Admission
+    throttle: Throttle
     links: ExportLinks
     writers: Writers
     pool: RenderPool
@@ -167,11 +170,15 @@ class Downloads:
 
     def make_routes(self) -> list[Route]:
         endpoints = Endpoints(
-            "export", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS
+            "export", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS, self.throttle
         )
         report, older, members = (
-            endpoints.make_endpoint(METHODS, Permission.VIEW, self._limit_time(make))
-            for make in (self.answer_report, self.answer_older_report, self.answer_members)
+            endpoints.make_endpoint(METHODS, Permission.VIEW, self._limit_time(make), cost)
+            for make, cost in (
+                (self.answer_report, REPORT_COST),
+                (self.answer_older_report, REPORT_COST),
+                (self.answer_members, MEMBERS_COST),
+            )
         )
         return [
             Route("/exports/segmentation.{ending}", report),
@@ -187,8 +194,10 @@ class Downloads:
         except Unauthenticated:
             if SIGNATURE not in request.query_params:
                 raise
-            return self.links.check(request.url.path, request.query_params.multi_items())
-        return await self.authenticate(token)
+            viewer = self.links.check(request.url.path, request.query_params.multi_items())
+            recognise(request)
+            return viewer
+        return await self.admission.admit(request, token)
 
     def _limit_time(self, make: Callable[[Request, Business], Awaitable[Response]]) -> Make:
         async def respond(request: Request, viewer: Viewer, business: Business) -> Response:

@@ -4,9 +4,9 @@ strict JSON with a fitting status, and work that nobody waits for any more is st
 
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import GraphQLError
@@ -20,7 +20,8 @@ from gql.auth import Unauthenticated, read_bearer_token
 from gql.http.endpoint import CHALLENGE, HttpError
 from gql.http.json_body import MAXIMUM_BODY, BadBody, decode_json, encode_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
-from gql.schema.context import Context
+from gql.http.throttling import Admission, Throttle, Throttled
+from gql.schema.context import Context, Cost
 from gql.schema.errors import MAXIMUM_ERRORS, build_refusal, format_error, is_surprise
 from gql.settings import Settings
 
@@ -30,8 +31,7 @@ SLOW = re.compile(
 )
 QUERIES = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = QUERIES | {OperationType.MUTATION}
-Authenticate = Callable[[str], Awaitable[Viewer]]
-MakeContext = Callable[[Viewer, str], Context]
+MakeContext = Callable[[Viewer, str, Cost], Context]
 RESPONSE_JSON = "application/graphql-response+json"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Vary": "Accept, Origin"}
 CHARSETS = ("", "charset=utf-8", 'charset="utf-8"')
@@ -72,10 +72,12 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A body and its status: 400 without `data` where nothing was executed, 500 where the server is at fault."""
+    """A body and its status: 400 without `data` where nothing was executed, 429 where the caller has to wait, 500 where
+    the server is at fault."""
 
     body: dict[str, Any]
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def codes(self) -> list[str]:
@@ -89,6 +91,11 @@ class Executor:
     schema: Any
     settings: Settings
     make_context: MakeContext
+    throttle: Throttle
+
+    def begin(self, viewer: Viewer, request_id: str) -> Context:
+        """The context of an operation; Throttled where the caller has nothing left."""
+        return self.make_context(viewer, request_id, self.throttle.open(viewer))
 
     async def run(
         self, viewer: Viewer, parameters: Parameters, request_id: str, allowed: Collection[OperationType]
@@ -96,7 +103,7 @@ class Executor:
         """The answer of a query or mutation within the deadline; InvalidOperationTypeError for what is not allowed."""
         slow = SLOW.search(parameters.query) is not None
         deadline = self.settings.report_deadline_seconds if slow else self.settings.deadline_seconds
-        context = self.make_context(viewer, request_id)
+        context = self.begin(viewer, request_id)
         try:
             execution = self.schema.execute(
                 parameters.query,
@@ -108,7 +115,8 @@ class Executor:
             return self.answer(await run_with_deadline(deadline, execution), request_id, context)
         except TimeoutError:
             error = build_refusal(f"The operation took longer than {deadline:g} seconds.", "TIMEOUT")
-            return Answer({"errors": [error], "data": None})
+            cost = context.cost.keep()
+            return Answer({"errors": [error], "data": None, **({} if cost is None else {"extensions": {"cost": cost}})})
         except CannotGetOperationTypeError as error:
             raise HttpError(400, "operationName must name an operation of the document.") from error
         finally:
@@ -124,7 +132,7 @@ class Executor:
         else:
             yield answer
             return
-        context = self.make_context(viewer, request_id)
+        context = self.begin(viewer, request_id)
         try:
             results = await self.schema.subscribe(
                 parameters.query,
@@ -144,16 +152,37 @@ class Executor:
     def answer(self, result: Any, request_id: str, context: Context) -> Answer:
         """The body of a result; `extensions.cache` says of its reports how many were kept, and since when."""
         errors = list(result.errors or [])
+        for error in errors:
+            if isinstance(error.original_error, Throttled):
+                return refuse(error.original_error)
         body: dict[str, Any] = {}
         if errors:
             body["errors"] = [format_error(error, request_id, self.schema) for error in errors[:MAXIMUM_ERRORS]]
-        if result.data is None and not any(error.path for error in errors):
-            return Answer(body, 500 if any(is_surprise(error) for error in errors) else 400)
-        body["data"] = result.data
+        extensions: dict[str, Any] = {}
         cache = context.cache
         if cache.hit or cache.miss:
-            body["extensions"] = {"cache": {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}}
-        return Answer(body)
+            extensions["cache"] = {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}
+        cost = context.cost.settle(result.data)
+        if cost is not None:
+            extensions["cost"] = cost
+        status = 200
+        if result.data is None and not any(error.path for error in errors):
+            status = 500 if any(is_surprise(error) for error in errors) else 400
+        else:
+            body["data"] = result.data
+        if extensions:
+            body["extensions"] = extensions
+        return Answer(body, status)
+
+
+def refuse(error: Throttled) -> Answer:
+    """The answer to a caller that has to wait."""
+    refusal = build_refusal(error.message, error.code)
+    refusal["extensions"]["retryAfter"] = error.retry_seconds
+    body: dict[str, Any] = {"errors": [refusal]}
+    if error.cost is not None:
+        body["extensions"] = {"cost": error.cost}
+    return Answer(body, 429, error.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +190,7 @@ class GraphQLEndpoint:
     """Answers POST and GET at /graphql; GET for a page of HTML gives the explorer."""
 
     executor: Executor
-    authenticate: Authenticate
+    admission: Admission
     explorer: Callable[[Request], Response]
 
     async def __call__(self, request: Request) -> Response:
@@ -181,9 +210,11 @@ class GraphQLEndpoint:
                 response = _make_response(request, answer)
         except HttpError as error:
             codes = [error.code]
-            answer = Answer({"errors": [build_refusal(error.message, error.code)]}, error.status)
+            answer = Answer({"errors": [build_refusal(error.message, error.code)]}, error.status, error.headers)
             response = _make_response(request, answer, request_error=False)
-            response.headers.update(error.headers)
+        except Throttled as error:
+            codes = [error.code]
+            response = _make_response(request, refuse(error))
         except ClientDisconnect:
             response = Response(status_code=CLOSED)
         method = request.method if request.method in ("GET", "POST") else "-"
@@ -191,10 +222,13 @@ class GraphQLEndpoint:
         return response
 
     async def _authenticate(self, request: Request) -> Viewer:
+        """Who asks, and has not spent everything: that is known before the body is read."""
         try:
-            return await self.authenticate(read_bearer_token(request.headers))
+            viewer = await self.admission.admit(request, read_bearer_token(request.headers))
         except Unauthenticated as error:
             raise HttpError(401, error.message, error.code, CHALLENGE) from error
+        self.executor.throttle.check(viewer)
+        return viewer
 
     async def _read_parameters(self, request: Request) -> Parameters:
         if request.method == "GET":
@@ -251,4 +285,5 @@ def _make_response(request: Request, answer: Answer, request_error: bool = True)
         # Clients that ask for plain JSON read the status as the transport's, not the operation's.
         status = 200
     media = RESPONSE_JSON if modern else "application/json"
-    return Response(encode_json(answer.body), status, {**HEADERS, "Content-Type": f"{media}; charset=utf-8"})
+    headers = {**HEADERS, **answer.headers, "Content-Type": f"{media}; charset=utf-8"}
+    return Response(encode_json(answer.body), status, headers)
