@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from typing import Any, Generic, Protocol, TypeVar
 
 from graphql import DocumentNode
@@ -28,8 +29,8 @@ FAILED_TOKENS, FAILED_TOKENS_RATE = 60, 1
 """Tokens of one address that may not hold, at once, and how many more a second."""
 SETTLE_SECONDS = 1.0
 """The least time between two settlements; what is not restored within as long is settled."""
-MOST_BUCKETS = 10_000
-"""Held at most; a full bucket need not be held."""
+MOST_HELD = 10_000
+"""Buckets of a kind, and tokens that held, at most; a full bucket need not be held."""
 K = TypeVar("K")
 Caller = tuple[str, str]
 """The key of a business and the subject of a token of it."""
@@ -82,10 +83,10 @@ class Buckets(Generic[K]):
     def put(self, key: K, full_at: float) -> None:
         """Set when the bucket is full again, in seconds of the clock."""
         self._full_at[key] = full_at
-        if len(self._full_at) > MOST_BUCKETS:
+        if len(self._full_at) > MOST_HELD:
             now = self.clock()
             self._full_at = {held: at for held, at in self._full_at.items() if at > now}
-            while len(self._full_at) > MOST_BUCKETS:
+            while len(self._full_at) > MOST_HELD:
                 del self._full_at[next(iter(self._full_at))]
 
 
@@ -199,22 +200,28 @@ class Bill(Cost):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Lets in whoever shows a token that holds, and counts by address those that do not."""
+    """Lets in whoever shows a token that holds, and counts by address those that do not. Of the ones that did hold the
+    newest are known by their digests: whoever shares an address with an attacker is let in all the same."""
 
     authenticate: Callable[[str], Awaitable[Viewer]]
     failed: Buckets[str] = field(default_factory=lambda: Buckets(FAILED_TOKENS, FAILED_TOKENS_RATE))
+    held: dict[bytes, None] = field(default_factory=dict)
 
     async def admit(self, connection: HTTPConnection, token: str) -> Viewer:
         """Whose token it is; Unauthenticated where it does not hold, Throttled, without a look at it, where too many of
         the same address did not."""
-        group = find_group(find_host(connection))
-        if (wait := self.failed.find_wait(group, 1)) > 0:
+        group, digest = find_group(find_host(connection)), sha256(token.encode("utf-8", "replace")).digest()
+        if (wait := self.failed.find_wait(group, 1)) > 0 and digest not in self.held:
             raise Throttled("Too many tokens from this address did not hold. Try again in a moment.", wait)
         try:
             viewer = await self.authenticate(token)
         except Unauthenticated:
             self.failed.take(group, 1)
             raise
+        self.held.pop(digest, None)
+        self.held[digest] = None
+        if len(self.held) > MOST_HELD:
+            del self.held[next(iter(self.held))]
         recognise(connection)
         return viewer
 
