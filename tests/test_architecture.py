@@ -35,9 +35,10 @@ VALUES = (
 PURE_ROOMS = (*VALUES, "domain.classification", "domain.rules", "domain.jobs.model")
 """Values and functions, which know no store."""
 NOUNS = (*PURE_ROOMS, "domain.segments.model", "domain.imports.model", "domain.imports.quality")
-PORTS = (*NOUNS, "domain.store")
+PORTS = (*NOUNS, "domain.store", "domain.audit")
 DATABASE = ("persistence.database", "persistence.tables")
 REPOSITORIES = (
+    "persistence.audit",
     "persistence.customers",
     "persistence.purchases",
     "persistence.merge",
