@@ -113,6 +113,7 @@ def create_app(
         if not ending:
             begin_to_end()
         await ending[0]
+        await services.refusals.close()
         await cache.close()
         await opened.close()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
+from domain.audit import Refusals
 from domain.businesses.businesses import Businesses
 from domain.calendar import Clock
 from domain.classifiers import Classifiers
@@ -85,6 +86,7 @@ class Services:
     transitions: Transitions
     imports: PurchaseImports
     formats: SourceFormats
+    refusals: Refusals
 
     async def read(self, business: Business, question: Callable[[Unit], Awaitable[T]]) -> T:
         """The answer of one read unit; while it is open nothing but the unit is awaited."""
@@ -122,6 +124,7 @@ def make_services(
         Transitions(store, clock, customers),
         PurchaseImports(store, clock, feed),
         SourceFormats(store),
+        Refusals(store),
     )
 
 

@@ -35,9 +35,10 @@ VALUES = (
 PURE_ROOMS = (*VALUES, "domain.classification", "domain.rules", "domain.jobs.model")
 """Values and functions, which know no store."""
 NOUNS = (*PURE_ROOMS, "domain.segments.model", "domain.imports.model", "domain.imports.quality")
-PORTS = (*NOUNS, "domain.store")
+PORTS = (*NOUNS, "domain.store", "domain.audit")
 DATABASE = ("persistence.database", "persistence.tables")
 REPOSITORIES = (
+    "persistence.audit",
     "persistence.customers",
     "persistence.purchases",
     "persistence.merge",
@@ -111,7 +112,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gql.signed_links": ("domain", "gql.auth", "gql.parameters", "gql.settings"),
     "gql.composition": ("domain", "persistence", "gql.settings", "gql.logs"),
     "gql.segmentation": ("domain", "persistence", "gql.settings", "gql.composition"),
-    "gql.schema.context": ("domain", "gql.composition", "gql.schema.loaders", "gql.signed_links"),
+    "gql.schema.context": (
+        "domain",
+        "gql.composition",
+        "gql.schema.loaders",
+        "gql.schema.types.ids",
+        "gql.signed_links",
+    ),
     "gql.schema.errors": ("domain",),
     "gql.schema.inputs": TYPES,
     "gql.schema.limits": ("domain", "gql.settings"),

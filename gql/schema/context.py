@@ -2,7 +2,7 @@
 operation."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -11,10 +11,11 @@ import strawberry
 from strawberry.permission import BasePermission
 
 from domain.errors import Forbidden
-from domain.model import Actor, Business, Permission, Viewer
+from domain.model import Actor, AuditOutcome, Business, Permission, Viewer
 from domain.store import Unit
 from gql.composition import Services
 from gql.schema.loaders import Loaders
+from gql.schema.types.ids import find_target
 from gql.signed_links import ExportLinks
 
 T = TypeVar("T")
@@ -78,6 +79,15 @@ class Context:
         if self._business is not None:
             self._business.cancel()
 
+    async def add_refusal(
+        self, action: str, arguments: Mapping[str, object], outcome: AuditOutcome, codes: Sequence[str]
+    ) -> None:
+        """Tell the audit log that the field was refused, and about which thing where the arguments name one."""
+        stored = await self.services.store.find_business(self.viewer.business)
+        if stored is not None:
+            target = find_target(arguments, stored[0])
+            await self.services.refusals.add(stored[0].id, self.actor, action, target, outcome, codes)
+
     @property
     def actor(self) -> Actor:
         """Who writes."""
@@ -88,12 +98,15 @@ Info = strawberry.Info[Context, None]
 
 
 class _RequiredPermission(BasePermission):
-    """Fails with FORBIDDEN where the token lacks the permission."""
+    """Fails with FORBIDDEN where the token lacks the permission; the audit log has the attempt."""
 
     permission: Permission
 
-    def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:
-        return self.permission.value in info.context.viewer.permissions
+    async def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:
+        permitted = self.permission.value in info.context.viewer.permissions
+        if not permitted:
+            await info.context.add_refusal(info.field_name, kwargs, AuditOutcome.DENIED, [Forbidden.code])
+        return permitted
 
     def on_unauthorized(self) -> None:
         raise Forbidden(f"This needs the permission {self.permission.value}.")
