@@ -28,6 +28,7 @@ VALUES = (
     "domain.money",
     "domain.pages",
     "domain.identifiers",
+    "domain.json_text",
     "domain.classifiers",
     "domain.attributes",
 )
@@ -63,6 +64,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "domain.attributes": ("domain.errors", "domain.model", "domain.calendar"),
     "domain.pages": ("domain.errors",),
     "domain.identifiers": ("domain.errors",),
+    "domain.json_text": (),
     "domain.classifiers": ("domain.errors",),
     "domain.classification": VALUES,
     "domain.rules": (*VALUES, "domain.classification"),
