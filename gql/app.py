@@ -96,7 +96,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        working = asyncio.create_task(worker.run_forever())
+        # In a store that can only be read there is nothing to work on.
+        working = asyncio.create_task(asyncio.sleep(0) if opened.condition.read_only else worker.run_forever())
 
         async def end() -> None:
             working.cancel()
