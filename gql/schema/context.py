@@ -15,6 +15,7 @@ from domain.model import Actor, Business, Permission, Viewer
 from domain.store import Unit
 from gql.composition import Services
 from gql.schema.loaders import Loaders
+from gql.schema.pacing import Pace
 from gql.signed_links import ExportLinks
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class Context:
     services: Services
     request_id: str
     links: ExportLinks
+    pace: Pace = field(default_factory=Pace)
     loaders: Loaders = field(init=False)
     cache: CacheStats = field(init=False)
     cost: Cost = field(init=False, default_factory=Cost)
@@ -57,7 +59,7 @@ class Context:
     _moment: datetime | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.loaders = Loaders(self.services, self.load_business)
+        self.loaders = Loaders(self.services, self.load_business, self.pace)
         self.cache = CacheStats()
 
     async def load_business(self) -> Business:
