@@ -78,17 +78,13 @@ class Uploads:
 
     def make_routes(self) -> list[Route]:
         endpoints = Endpoints(
-            "import", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS, self.throttle
+            "import", self._authenticate, self.services, _answer_wrong_input, RETRY_SECONDS, self.throttle
         )
+        make, inspect = endpoints.make_endpoint, self.answer_inspection
         return [
-            Route(PATH, endpoints.make_endpoint(("POST",), Permission.EDIT, self.upload, UPLOAD_COST)),
-            Route(
-                INSPECTION_PATH,
-                endpoints.make_endpoint(("POST",), Permission.EDIT, self.answer_inspection, UPLOAD_COST),
-            ),
-            Route(
-                f"{PATH}/{{id}}", endpoints.make_endpoint(("GET",), Permission.VIEW, self.answer_state, MINIMUM_COST)
-            ),
+            Route(PATH, make("uploadPurchases", ("POST",), Permission.EDIT, self.upload, UPLOAD_COST)),
+            Route(INSPECTION_PATH, make("inspectPurchases", ("POST",), Permission.EDIT, inspect, UPLOAD_COST)),
+            Route(f"{PATH}/{{id}}", make("readImport", ("GET",), Permission.VIEW, self.answer_state, MINIMUM_COST)),
         ]
 
     async def _authenticate(self, request: Request) -> Viewer:

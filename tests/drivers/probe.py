@@ -138,7 +138,7 @@ def probe_app(
     throttle = Throttle(settings.cost_bucket, settings.cost_restore)
 
     def make_context(viewer: Viewer, request_id: str, cost: Cost) -> Context:
-        return Context(viewer, services, request_id, links, cost)
+        return Context(viewer, services, request_id, links, cost=cost)
 
     executor = Executor(schema, settings, make_context, throttle)
     admission = Admission(Authenticator(settings, clock).authenticate)
