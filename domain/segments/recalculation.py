@@ -99,12 +99,12 @@ class Recalculations:
             by_key = {segment.key: segment for segment in every}
             await evaluation.prepare(list(definitions.trees.values()))
             async with evaluation.write() as unit:
-                now = {segment.id: segment.version for segment in await unit.segments.load_all()}
+                now = {segment.id: segment.defined_at for segment in await unit.segments.load_all()}
                 for segment in definitions.segments:
                     tree = definitions.trees.get(segment.key)
                     if tree is None or definitions.list_absent(segment.key, by_key):
                         continue
-                    if now.get(segment.id) != segment.version:
+                    if now.get(segment.id) != segment.defined_at:
                         # Deleted, or defined anew and to be calculated whole.
                         continue
                     await evaluation.evaluate_customers(tree, by_key, [customer_id])

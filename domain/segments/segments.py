@@ -163,7 +163,7 @@ class Segments:
         return segments
 
     async def update(self, business: Business, change: Change, actor: Actor) -> Written:
-        """Change what is given. Another definition is another version and is calculated at once."""
+        """Change what is given. Any change is another version; another definition is calculated at once."""
         async with self.store.write(business) as unit:
             old = await _get(unit, change.segment_id, ("input", "id"))
             if change.expected_version not in (None, old.version):
@@ -175,7 +175,7 @@ class Segments:
             if not difference:
                 return replace(old, seen_at=unit.instant), None
             await unit.segments.change(new)
-            redefined = new.version != old.version
+            redefined = new.defined_at != old.defined_at
             job = await requeue(unit, new.id, actor.name) if redefined else None
             detail = {"segment": new.key, "changes": difference}
             await unit.audit(actor, "updateSegment", ("Segment", new.id), detail)
@@ -261,18 +261,13 @@ async def _apply(unit: Unit, old: Segment, values: Mapping[str, Any]) -> Segment
         description=ready.draft.description,
         is_dynamic=ready.dynamic,
         schedule=ready.draft.schedule,
+        version=old.version + 1,
         updated_at=unit.instant,
     )
     if (new.is_dynamic, new.schedule) != (old.is_dynamic, old.schedule):
         new = replace(new, next_run_at=_find_due(new.is_dynamic, new.kind, new.schedule, unit))
     if redefined:
-        new = replace(
-            new,
-            definition=ready.draft.definition,
-            is_rfm=ready.rfm,
-            version=old.version + 1,
-            defined_at=unit.instant,
-        )
+        new = replace(new, definition=ready.draft.definition, is_rfm=ready.rfm, defined_at=unit.instant)
     return new
 
 
