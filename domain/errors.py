@@ -17,6 +17,8 @@ DomainError
 ├── ImportStopped     the process that works on the import is about to end
 ├── UndoRefused       something has changed since the import
 ├── HistoryCompacted  what is asked for needs memberships that were removed
+├── KeyReused         an Idempotency-Key came before with another request
+├── KeyInUse          the request that came first with an Idempotency-Key is at work
 └── Unavailable       the store cannot answer now; trying again later may help
 """
 
@@ -206,6 +208,18 @@ class HistoryCompacted(DomainError):
 
     def __init__(self, horizon: datetime) -> None:
         super().__init__(f"The history before {horizon:%Y-%m-%dT%H:%M:%SZ} was compacted.")
+
+
+class KeyReused(DomainError):
+    """An Idempotency-Key came before with another request."""
+
+    code = "IDEMPOTENCY_MISMATCH"
+
+
+class KeyInUse(DomainError):
+    """The request that came first with an Idempotency-Key is at work; nothing was changed."""
+
+    code = "IDEMPOTENCY_IN_PROGRESS"
 
 
 class Unavailable(DomainError):

@@ -56,6 +56,7 @@ from persistence.database.transactions import (
     translate_errors,
 )
 from persistence.erasure import ErasureStore
+from persistence.idempotency import IdempotentRequestStore
 from persistence.imports.formats import FormatStore
 from persistence.imports.imports import ImportStore
 from persistence.jobs import JobStore, is_waiting
@@ -174,6 +175,11 @@ class Unit:
         """Change columns of the business itself."""
         statement = update(BusinessRow).where(business_table.c.id == self.business.id).values(**changes)
         await self.session.execute(statement)
+
+    async def mark_done(self, actor: Actor, **effect: object) -> None:
+        """Where the actor's request has an Idempotency-Key, keep what it did; KeyInUse where another has taken over."""
+        if actor.key is not None:
+            await IdempotentRequestStore(self.connection, self.business.id).mark_done(actor, effect)
 
     async def audit(
         self,
@@ -422,3 +428,10 @@ class SqlStore:
         with translate_errors():
             async with self.database.writer.begin() as connection:
                 yield JobStore(open_session(connection), business.id)
+
+    @asynccontextmanager
+    async def open_requests(self, business: Business) -> AsyncIterator[IdempotentRequestStore]:
+        """Requests with an Idempotency-Key, in a short transaction that changes no data of the business."""
+        with translate_errors():
+            async with self.database.writer.begin() as connection:
+                yield IdempotentRequestStore(connection, business.id)

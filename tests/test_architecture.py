@@ -42,6 +42,7 @@ REPOSITORIES = (
     "persistence.purchases",
     "persistence.merge",
     "persistence.erasure",
+    "persistence.idempotency",
     "persistence.jobs",
     "persistence.reports",
     "persistence.rules",

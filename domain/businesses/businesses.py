@@ -177,6 +177,7 @@ class Businesses:
             if changed or outside:
                 detail = {"changed": changed | dict.fromkeys(outside), "version": business.settings_version}
                 await unit.audit(actor, "updateBusinessSettings", None, detail)
+            await unit.mark_done(actor, business=("Business",))
         return business, plan
 
     async def choose(self, key: str | None, default: str) -> Business:

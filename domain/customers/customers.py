@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
@@ -56,6 +56,7 @@ class Erasure:
                 await unit.erasure.erase(customer_id, unit.instant)
                 await unit.mark_data_changed()
                 await unit.audit(actor, "eraseCustomer", ("Customer", customer_id), {"membershipsEnded": ended})
+                await unit.mark_done(actor, erased_customer_id=("Customer", customer_id))
 
 
 Labels = Mapping[str, Sequence[str | None]]
@@ -216,6 +217,7 @@ class Customers:
                 await unit.mark_data_changed()
             detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
             await unit.audit(actor, "upsertCustomers", None, detail)
+            await unit.mark_done(actor, **asdict(counts))
         return counts
 
     async def declare_attributes(

@@ -2,7 +2,7 @@
 nothing, and says of each wrong item which field is wrong."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from domain.calendar import Clock, load_zone, to_utc
@@ -54,6 +54,7 @@ class Purchases:
                 await unit.mark_data_changed()
             detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
             await unit.audit(actor, "recordPurchases", None, detail)
+            await unit.mark_done(actor, **asdict(counts))
         return counts
 
     async def delete(self, business: Business, external_ids: Sequence[str], actor: Actor) -> int:
@@ -68,6 +69,7 @@ class Purchases:
             if count:
                 await unit.mark_data_changed()
             await unit.audit(actor, "deletePurchases", None, {"deleted": count})
+            await unit.mark_done(actor, deleted_count=count)
         return count
 
 

@@ -119,6 +119,8 @@ class Memberships:
             if problems:
                 raise InvalidInput.of(problems)
             changed = await _change(unit, segment, list(known), actor, MembershipSource.MANUAL, entering)
+            count = {"assigned_count" if entering else "removed_count": changed}
+            await unit.mark_done(actor, segment=("Segment", segment_id), **count)
             written = (await unit.segments.find_by_ids([segment_id]))[segment_id]
             return replace(written, seen_at=unit.instant), changed
 

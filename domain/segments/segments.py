@@ -136,6 +136,7 @@ class Segments:
             segment, job = await self._add(unit, ready, await unit.segments.load_all(), actor)
             detail = {"segment": segment.key, "changes": list_fields(segment)}
             await unit.audit(actor, "createSegment", ("Segment", segment.id), detail)
+            await _mark_done(unit, actor, segment, job)
         self.wake()
         return segment, job
 
@@ -159,6 +160,7 @@ class Segments:
             if created:
                 detail = {"scheme": scheme.value, "segments": created}
                 await unit.audit(actor, "createStandardSegments", None, detail)
+            await unit.mark_done(actor, segments=[("Segment", segment.id) for segment in segments])
         self.wake()
         return segments
 
@@ -179,6 +181,7 @@ class Segments:
             job = await requeue(unit, new.id, actor.name) if redefined else None
             detail = {"segment": new.key, "changes": difference}
             await unit.audit(actor, "updateSegment", ("Segment", new.id), detail)
+            await _mark_done(unit, actor, new, job)
         self.wake()
         return replace(new, seen_at=unit.instant), job
 
@@ -198,6 +201,7 @@ class Segments:
             await unit.segments.change(replace(old, deleted_at=unit.instant, updated_at=unit.instant, next_run_at=None))
             detail = {"segment": old.key, "members": ended.left, "changes": list_fields(old, gone=True)}
             await unit.audit(actor, "deleteSegment", ("Segment", old.id), detail)
+            await unit.mark_done(actor, deleted_segment_id=("Segment", old.id))
 
     async def _add(self, unit: Unit, ready: ValidDraft, stored: Sequence[Segment], actor: Actor) -> Written:
         draft, keys = ready.draft, {each.key for each in stored}
@@ -223,6 +227,11 @@ class Segments:
         segment = await unit.segments.add(new, unit.instant)
         automatic = segment.kind is SegmentKind.AUTOMATIC
         return segment, await requeue(unit, segment.id, actor.name) if automatic else None
+
+
+async def _mark_done(unit: Unit, actor: Actor, segment: Segment, job: Job | None) -> None:
+    run = None if job is None else ("Recalculation", job.id)
+    await unit.mark_done(actor, segment=("Segment", segment.id), recalculation=run)
 
 
 async def _get(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:

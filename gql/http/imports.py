@@ -26,6 +26,7 @@ from gql.composition import Services
 from gql.http.endpoint import Endpoints, HttpError, make_error_response, make_json_response
 from gql.http.exports import clean_name
 from gql.http.graphql import Authenticate
+from gql.http.idempotency import read_key
 from gql.parameters import UploadParameters, read_upload_parameters, to_parameter_name
 from gql.schema.types.ids import encode, match
 
@@ -38,7 +39,6 @@ AT_ONCE = 4
 """Uploads of one business that may be on their way at once."""
 PIECE = 1 << 20
 RETRY_SECONDS = 30
-LONGEST_KEY = 200
 CheckFile = Callable[[Path, Business, SourceFormat], object]
 """Looks at the header of a file; InvalidInput says what is wrong with it."""
 
@@ -89,9 +89,7 @@ class Uploads:
     async def upload(self, request: Request, viewer: Viewer, business: Business) -> Response:
         """Receive a file and let it wait."""
         parameters = read_parameters(request)
-        key = request.headers.get("idempotency-key")
-        if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
-            raise InvalidInput(f"Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters")
+        key = read_key(request.headers)
         with self._count_coming(business):
             received = await self._receive(request, parameters)
         try:

@@ -15,6 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from gql.auth import Authenticator
 from gql.composition import Services
 from gql.http.graphql import Executor, GraphQLEndpoint
+from gql.http.idempotency import IdempotentRequests
 from gql.http.middleware import RequestMiddleware
 from gql.http.websocket import INIT_SECONDS, WebSocketEndpoint
 from gql.schema.context import Context
@@ -133,7 +134,8 @@ def probe_app(
     links = ExportLinks(settings, clock)
     executor = Executor(schema, settings, lambda viewer, request_id: Context(viewer, services, request_id, links))
     authenticate = Authenticator(settings, clock).authenticate
-    endpoint = GraphQLEndpoint(executor, authenticate, lambda request: Response("page"))
+    requests = IdempotentRequests(services.store, clock)
+    endpoint = GraphQLEndpoint(executor, authenticate, lambda request: Response("page"), requests)
 
     async def broken(request: Request) -> Response:
         raise RuntimeError(DSN)
