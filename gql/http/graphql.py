@@ -18,6 +18,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from domain.errors import InvalidInput, KeyInUse, KeyReused, Unavailable
+from domain.json_text import BadJson
 from domain.model import Actor, Viewer
 from domain.store import Claim
 from gql.auth import Unauthenticated, read_bearer_token
@@ -31,7 +32,7 @@ from gql.http.idempotency import (
     is_mutation,
     read_key,
 )
-from gql.http.json_body import MAXIMUM_BODY, BadBody, decode_json, encode_json
+from gql.http.json_body import MAXIMUM_BODY, decode_json, encode_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
 from gql.schema.context import Context
 from gql.schema.errors import MAXIMUM_ERRORS, build_refusal, format_error, is_surprise
@@ -266,7 +267,8 @@ class GraphQLEndpoint:
                     held.answer = encode_json(answer.body)
                 return replace(answer, replayed=held.claim.effect is not None)
         except (KeyReused, KeyInUse, Unavailable) as error:
-            raise HttpError(STATUSES[error.code], error.message, error.code, RETRY) from error
+            headers = {} if isinstance(error, KeyReused) else RETRY
+            raise HttpError(STATUSES[error.code], error.message, error.code, headers) from error
 
 
 def _read_key(request: Request, parameters: Parameters) -> str | None:
@@ -296,7 +298,7 @@ async def _read_body(request: Request) -> bytes:
 def _decode(data: bytes) -> Any:
     try:
         return decode_json(data)
-    except BadBody as error:
+    except BadJson as error:
         raise HttpError(400, str(error)) from error
 
 

@@ -131,7 +131,7 @@ CALLS = {
 """By mutation. What begins with $ is an id of the shop."""
 FURTHER = {"cancelJob of an import": call("cancelJob", "id: ID!", "job { id status }", id="$import")}
 """Mutations whose answer may be of several types."""
-WITHOUT_EFFECT = {"exportSegmentMembers", "exportSegmentationReport"}
+LINKS = {"exportSegmentMembers", "exportSegmentationReport"}
 
 
 async def fill_shop(face: Face) -> dict[str, str]:

@@ -20,7 +20,7 @@ from gql.settings import Settings
 from persistence.tables import audit_event, idempotent_request
 from tests.conftest import SetClock, content
 from tests.drivers.face import Face, code_of
-from tests.drivers.once import ACTOR, CALLS, FURTHER, WITHOUT_EFFECT, Call, fill_shop, send
+from tests.drivers.once import ACTOR, CALLS, FURTHER, LINKS, Call, fill_shop, send
 
 pytestmark = pytest.mark.anyio
 AFTER_LEASE = timedelta(seconds=LEASE_SECONDS + 1)
@@ -70,7 +70,7 @@ async def test_r15_every_mutation_has_one_effect_also_where_the_process_dies_bef
 ) -> None:
     call: Call = (CALLS | FURTHER)[name]
     variables = call.fill(await fill_shop(both))
-    before = held(both)
+    before, made = held(both), await events(both, name.split()[0])
 
     with monkeypatch.context() as patch:
         die_before_the_answer(patch)
@@ -87,11 +87,10 @@ async def test_r15_every_mutation_has_one_effect_also_where_the_process_dies_bef
     assert third.content == second.content
     assert third.headers["Idempotency-Replayed"] == "true"
     assert held(both) == after
-    if name in WITHOUT_EFFECT:
-        # Nothing was done, so the link is signed anew.
-        assert after == before
-    else:
-        assert after != before
+    assert (after == before) is (name in LINKS)
+    # Nothing else is done for a link, so it is signed anew; the audit log has each.
+    assert await events(both, name.split()[0]) - made == (2 if name in LINKS else 1)
+    if name not in LINKS:
         assert second.content == first.content
         assert second.headers["Idempotency-Replayed"] == "true"
 

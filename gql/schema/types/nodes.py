@@ -1,11 +1,9 @@
 """What an id stands for: one table says how the object of each type is found, by whom it may be seen, and what it is.
 `node` reads it, and so does an answer that is made anew from what a mutation referred to."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
-
-from strawberry.dataloader import DataLoader
 
 from domain.model import Business as BusinessEntity
 from domain.model import Permission
@@ -31,25 +29,27 @@ def to_present_segment(business: BusinessEntity, entity: SegmentEntity) -> Segme
 
 @dataclass(frozen=True, slots=True)
 class NodeKind:
-    """How the object of an id is found: by which loader, under which key, as what, and by whom."""
+    """How the object of an id is found: by what, under which key, as what, and by whom."""
 
-    loader: Callable[[Context], DataLoader[Any, Any]]
+    find: Callable[[Context], Callable[[Any], Awaitable[Any]]]
     of: Callable[[BusinessEntity, Any], Node | None]
     key: Callable[[tuple[int, ...]], Any] = get_only_number
     permission: Permission = Permission.VIEW
 
 
 NODES = {
-    "AuditEvent": NodeKind(lambda context: context.loaders.audit_events, AuditEvent.of, permission=Permission.EDIT),
-    "Customer": NodeKind(lambda context: context.loaders.customers, Customer.of),
-    "Purchase": NodeKind(
-        lambda context: context.loaders.purchases, Purchase.of, lambda ids: ids if len(ids) == 2 else None
+    "AuditEvent": NodeKind(
+        lambda context: context.loaders.audit_events.load, AuditEvent.of, permission=Permission.EDIT
     ),
-    "PurchaseImport": NodeKind(lambda context: context.loaders.imports, PurchaseImport.of),
-    "Recalculation": NodeKind(lambda context: context.loaders.jobs, Recalculation.of),
-    "Segment": NodeKind(lambda context: context.loaders.segments, to_present_segment),
-    "Snapshot": NodeKind(lambda context: context.loaders.snapshots, Snapshot.of, read_snapshot_key),
-    "Storefront": NodeKind(lambda context: context.loaders.storefronts, Storefront.of),
+    "Customer": NodeKind(lambda context: context.loaders.customers.load, Customer.of),
+    "Purchase": NodeKind(
+        lambda context: context.loaders.purchases.load, Purchase.of, lambda ids: ids if len(ids) == 2 else None
+    ),
+    "PurchaseImport": NodeKind(lambda context: context.loaders.imports.load, PurchaseImport.of),
+    "Recalculation": NodeKind(lambda context: context.loaders.jobs.load, Recalculation.of),
+    "Segment": NodeKind(lambda context: context.loaders.segments.load, to_present_segment),
+    "Snapshot": NodeKind(lambda context: context.loaders.snapshots.load, Snapshot.of, read_snapshot_key),
+    "Storefront": NodeKind(lambda context: context.loaders.storefronts.load, Storefront.of),
 }
 
 
@@ -69,7 +69,7 @@ async def load_node(context: Context, kind: str, numbers: tuple[int, ...]) -> No
     known = NODES.get(kind)
     if known is None or (key := known.key(numbers)) is None:
         return None
-    entity = await known.loader(context).load(key)
+    entity = await known.find(context)(key)
     return None if entity is None else known.of(business, entity)
 
 
