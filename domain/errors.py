@@ -18,6 +18,7 @@ DomainError
 ├── UndoRefused       something has changed since the import
 ├── HistoryCompacted  what is asked for needs memberships that were removed
 └── Unavailable       the store cannot answer now; trying again later may help
+    └── StoreUpgraded  another version of the program upgraded the store meanwhile; restarting this one helps
 """
 
 from collections.abc import Callable, Sequence
@@ -212,6 +213,10 @@ class Unavailable(DomainError):
     """The store cannot answer now; the same call may succeed later."""
 
     code = "UNAVAILABLE"
+
+
+class StoreUpgraded(Unavailable):
+    """Another version of the program has changed the tables; this process writes nothing more."""
 
 
 MAXIMUM_TEXT = 1000

@@ -47,6 +47,7 @@ from persistence.customers import CustomerStore
 from persistence.database.dialects import create, empty
 from persistence.database.engines import Database
 from persistence.database.transactions import (
+    begin_writing,
     build_event_row,
     choose_reading,
     choose_writing,
@@ -287,7 +288,7 @@ class SqlEvaluation:
         """End the reading and hold the business's only write transaction, on the same connection: all or nothing."""
         await self.connection.commit()
         await self.connection.execution_options(**choose_writing(self.connection.dialect.name))
-        row = (await self.connection.execute(raise_change(self.unit.business.id, self.clock()))).one()
+        row = await self.connection.run_sync(raise_change, self.unit.business.id, self.clock())
         yield Unit(self.connection, to_business(row), from_micros(row.last_instant))
         await self.connection.commit()
 
@@ -322,8 +323,8 @@ class SqlStore:
     async def write(self, business: Business) -> AsyncIterator[Unit]:
         """All of it is committed, or nothing."""
         with translate_errors():
-            async with self.database.writer.begin() as connection:
-                row = (await connection.execute(raise_change(business.id, self.clock()))).one()
+            async with begin_writing(self.database) as connection:
+                row = await connection.run_sync(raise_change, business.id, self.clock())
                 yield Unit(connection, to_business(row), from_micros(row.last_instant))
 
     async def load_businesses(self) -> list[Business]:
@@ -420,5 +421,5 @@ class SqlStore:
     async def open_heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
         """Leases, in a short transaction that changes no data of the business."""
         with translate_errors():
-            async with self.database.writer.begin() as connection:
+            async with begin_writing(self.database) as connection:
                 yield JobStore(open_session(connection), business.id)

@@ -3,6 +3,7 @@ where they are to be changed; an advisory wait keeps two starts apart."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,9 @@ def list_steps() -> list[str]:
     return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
+@cache
 def find_head() -> str:
-    """The newest step that this program knows."""
+    """The newest step that this program knows, as it was begun: another version may be installed meanwhile."""
     return list_steps()[-1]
 
 
