@@ -46,6 +46,7 @@ from domain.store import Agenda
 from persistence.customers import CustomerStore
 from persistence.database.dialects import create, empty
 from persistence.database.engines import Database
+from persistence.database.steps import find_current, find_head
 from persistence.database.transactions import (
     begin_writing,
     build_event_row,
@@ -61,7 +62,6 @@ from persistence.imports.formats import FormatStore
 from persistence.imports.imports import ImportStore
 from persistence.jobs import JobStore, is_waiting
 from persistence.labels.classifiers import ClassifiedStore
-from persistence.migrations.migrate import find_current, find_head
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
 from persistence.rules.compiler import RuleCompiler, select_members

@@ -2,7 +2,6 @@
 only be read, one that is too slow and one that is out of reach. All of them may pass, so each is Unavailable; a
 statement that is wrong, or a store that is damaged, is none of them."""
 
-import errno
 import sqlite3
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -36,7 +35,6 @@ POSTGRESQL = {
     "58030": UNREADABLE,
 }
 """By the state of PostgreSQL."""
-DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 def get_sqlite_code(error: BaseException) -> int | None:
@@ -61,8 +59,6 @@ def describe_trouble(error: BaseException) -> str | None:
     are asked directly raise errors of their own, which SQLAlchemy has not wrapped."""
     if isinstance(error, PoolTimeout):
         return BUSY
-    if isinstance(error, OSError):
-        return FULL if error.errno in DISK else None
     original = getattr(error, "orig", None) or error
     state = getattr(original, "sqlstate", None)
     known = POSTGRESQL.get(state or "") or SQLITE.get(get_sqlite_code(error) or 0)

@@ -18,7 +18,7 @@ from domain.model import Actor, AttributeKinds, AuditTarget, Business, BusinessS
 from domain.money import LARGEST
 from persistence.database.engines import BUSY_SECONDS, Database
 from persistence.database.failures import describe_trouble
-from persistence.migrations.migrate import find_current, find_head
+from persistence.database.steps import find_current, find_head
 from persistence.tables import AuditEventRow, BusinessRow, to_optional_instant
 from persistence.tables import business as table
 
