@@ -1,5 +1,6 @@
-"""Links to files: a path with its query, an expiry and a signature over all of it. A link opens the one file it was
-made for, for one business, until it expires; as anything else its signature is worth nothing."""
+"""Links to files: a path with its query, who made it, an expiry and a signature over all of it. A link opens the one
+file it was made for, for one business and in the name of who made it, until it expires; as anything else its signature
+is worth nothing."""
 
 import hmac
 from collections.abc import Sequence
@@ -11,8 +12,8 @@ from urllib.parse import urlencode
 from domain.calendar import Clock
 from domain.errors import Unavailable
 from domain.model import Permission, Viewer
-from gql.auth import MAXIMUM_NAME, Unauthenticated, ensure_shared_secret
-from gql.parameters import BUSINESS, EXPIRES, LINK_PARAMETERS, SIGNATURE
+from gql.auth import Unauthenticated, ensure_shared_secret
+from gql.parameters import BUSINESS, EXPIRES, LINK_PARAMETERS, SIGNATURE, SUBJECT
 from gql.settings import Settings
 
 LIFETIME = timedelta(minutes=15)
@@ -34,24 +35,25 @@ class ExportLinks:
     def sign(self, path: str, query: Query, viewer: Viewer) -> tuple[str, datetime]:
         """The address on this server and when it expires: never later than the token of whoever asked for it."""
         expires = min(self.clock() + LIFETIME, viewer.expires_at).replace(microsecond=0)
-        named = [*query, (BUSINESS, viewer.business), (EXPIRES, str(int(expires.timestamp())))]
+        whose = [(BUSINESS, viewer.business), (SUBJECT, viewer.subject)]
+        named = [*query, *whose, (EXPIRES, str(int(expires.timestamp())))]
         return f"{path}?{urlencode([*named, (SIGNATURE, self._compute_signature(path, named))])}", expires
 
     def check(self, path: str, query: Query) -> Viewer:
-        """Who the link lets in, with the permission to view and no other; Unauthenticated for one that does not hold,
-        and it is not said why."""
+        """Who made the link, with the permission to view and no other; Unauthenticated for one that does not hold, and
+        it is not said why."""
         signatures = [value for name, value in query if name == SIGNATURE]
         named = [pair for pair in query if pair[0] != SIGNATURE]
         values = {name: value for name, value in named if name in LINK_PARAMETERS}
-        text, business = values.get(EXPIRES, ""), values.get(BUSINESS, "")
+        text, business, subject = (values.get(name, "") for name in (EXPIRES, BUSINESS, SUBJECT))
         if len(signatures) != 1 or not self._is_valid(path, named, signatures[0]):
             raise Unauthenticated(INVALID)
-        if not (text.isascii() and text.isdigit() and len(text) <= 12 and 0 < len(business) <= MAXIMUM_NAME):
+        if not (text.isascii() and text.isdigit() and len(text) <= 12 and business and subject):
             raise Unauthenticated(INVALID)
         expires = datetime.fromtimestamp(int(text), UTC)
         if self.clock() >= expires:
             raise Unauthenticated(INVALID)
-        return Viewer("link", business, frozenset({Permission.VIEW.value}), expires, None)
+        return Viewer(subject, business, frozenset({Permission.VIEW.value}), expires, None)
 
     def _is_valid(self, path: str, named: Query, signature: str) -> bool:
         expected = self._compute_signature(path, named)

@@ -1,6 +1,6 @@
-"""What failures of the store mean to whoever asked: one sentence each for a disk that is full, a lock, a store that can
-only be read, one that is too slow and one that is out of reach. All of them may pass, so each is Unavailable; a
-statement that is wrong, or a store that is damaged, is none of them."""
+"""What keeps a store from answering now, in one sentence each for whoever asked: a disk that is full, a lock, a store
+that is too slow, one that is out of reach. All of them may pass; a statement that is wrong does not, and in what
+condition a store is stands in `condition.py`."""
 
 import sqlite3
 
@@ -9,7 +9,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 FULL = "The disk of the store, or the one of its temporary files, is full. Free space there and try again."
 LOCKED = "The store is locked by another process. Try again in a moment."
-READ_ONLY = "The store can only be read now. Make it writable and try again."
 SLOW = "The store took too long to answer. Try again in a moment."
 BUSY = "The store is busy: all connections to it are in use. Try again in a moment."
 UNREADABLE = "The disk of the store cannot be read or written now. See that it is there and has space, and try again."
@@ -20,7 +19,6 @@ SQLITE = {
     sqlite3.SQLITE_BUSY: LOCKED,
     sqlite3.SQLITE_LOCKED: LOCKED,
     sqlite3.SQLITE_PROTOCOL: LOCKED,
-    sqlite3.SQLITE_READONLY: READ_ONLY,
     sqlite3.SQLITE_IOERR: UNREADABLE,
     sqlite3.SQLITE_CANTOPEN: UNREADABLE,
 }
@@ -30,7 +28,6 @@ POSTGRESQL = {
     "53300": BUSY,
     "55P03": LOCKED,
     "40P01": LOCKED,
-    "25006": READ_ONLY,
     "57014": SLOW,
     "58030": UNREADABLE,
 }

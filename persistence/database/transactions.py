@@ -3,7 +3,7 @@ session lives on the connection of one transaction and is never shared between t
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -14,12 +14,13 @@ from sqlalchemy.orm import Session
 
 from domain.calendar import from_micros, to_micros
 from domain.errors import DomainError, InvalidInput, StoreUpgraded, Unavailable
-from domain.model import Actor, AttributeKinds, AuditTarget, Business, BusinessSettings
+from domain.model import AttributeKinds, Business, BusinessSettings
 from domain.money import LARGEST
+from persistence.database.condition import find_condition
 from persistence.database.engines import BUSY_SECONDS, Database
 from persistence.database.failures import describe_trouble
 from persistence.database.steps import find_current, find_head
-from persistence.tables import AuditEventRow, BusinessRow, to_optional_instant
+from persistence.tables import BusinessRow, to_optional_instant
 from persistence.tables import business as table
 
 TOO_LARGE = "22003"
@@ -128,32 +129,6 @@ def open_blocking_session(bind: Connection | Engine) -> Session:
     return Session(bind, **SESSION)
 
 
-def build_event_row(
-    business_id: int,
-    number: int,
-    at: int,
-    actor: Actor,
-    action: str,
-    subject: AuditTarget | None,
-    detail: Mapping[str, object],
-    outcome: str = "DONE",
-) -> AuditEventRow:
-    """Who did what to whom in the write of that change number, `at` being microseconds since 1970."""
-    kind, key = subject or (None, None)
-    return AuditEventRow(
-        business_id=business_id,
-        id=number,
-        at=at,
-        actor=actor.name,
-        action=action,
-        outcome=outcome,
-        request_id=actor.request_id,
-        detail=dict(detail),
-        subject_kind=kind,
-        subject_id=key,
-    )
-
-
 def to_business(row: BusinessRow | Row[Any]) -> Business:
     return Business(
         row.id,
@@ -173,8 +148,11 @@ def to_business(row: BusinessRow | Row[Any]) -> Business:
 
 
 def translate_error(error: BaseException) -> DomainError | None:
-    """What the failure is to whoever asked: Unavailable where the store cannot answer now and the same call may succeed
-    later, InvalidInput of a sum that it cannot hold; None where it is another."""
+    """What the failure is to whoever asked: Unavailable where the store cannot answer now, is damaged or can only be
+    read, InvalidInput of a sum that it cannot hold; None where it is another."""
+    condition = find_condition(error)
+    if condition is not None:
+        return condition
     original = getattr(error, "orig", None)
     if getattr(original, "sqlstate", None) == TOO_LARGE or str(original) == "integer overflow":
         return InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.")
@@ -189,7 +167,7 @@ class translate_errors:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """DomainError from the error of the store."""
+        """What the database said of damage is left out: it may hold texts of customers."""
         translated = None if error is None else translate_error(error)
         if translated is not None:
-            raise translated from error
+            raise translated from (None if error is None or find_condition(error) else error)

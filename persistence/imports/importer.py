@@ -15,7 +15,7 @@ from itertools import islice
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, insert, text, update
+from sqlalchemy import Connection, Engine, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -27,24 +27,19 @@ from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, compute_outlier_fence, find_usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.jobs.model import JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
-from domain.model import NO_ATTRIBUTES, Actor, AttributeKind, AttributeKinds, Business
+from domain.model import NO_ATTRIBUTES, Actor, AttributeKind, AttributeKinds, AuditOutcome, Business
 from persistence import merge
+from persistence.audit import append_event
 from persistence.database.dialects import analyze, break_off_when
 from persistence.database.engines import Database
 from persistence.database.failures import is_interruption
-from persistence.database.transactions import (
-    build_event_row,
-    open_blocking_session,
-    raise_change,
-    translate_error,
-    translate_errors,
-)
+from persistence.database.transactions import open_blocking_session, raise_change, translate_error, translate_errors
 from persistence.erasure import hide_rejects
 from persistence.imports.additions import Additions
 from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER, ArrangedOrders, Staging, arrange, refuse
 from persistence.imports.undo import keep_before, keep_given
 from persistence.jobs import build_finish, build_heartbeat, build_release, build_row, is_held
-from persistence.tables import AuditEventRow, BusinessRow, PurchaseImportRow, business, job, purchase_import
+from persistence.tables import BusinessRow, PurchaseImportRow, business, job, purchase_import
 
 SAMPLE = 50_000
 """Orders whose amounts decide what is usual: every so many-th in the order of customers."""
@@ -295,7 +290,8 @@ class ImportRecord:
             mine = (purchase_import.c.business_id == self.business.id, purchase_import.c.id == self.id)
             connection.execute(update(PurchaseImportRow).where(*mine).values(**counts, **more))
             self._finish(connection, outcome, row.last_instant, done=orders, total=orders)
-            ended = ("DONE", counts) if succeeded else ("FAILED", {"error": AllRejected.code, **counts})
+            failed = (AuditOutcome.FAILED, {"error": AllRejected.code, **counts})
+            ended = (AuditOutcome.DONE, counts) if succeeded else failed
             self._audit(connection, row.change_number, row.last_instant, *ended)
         self.settled = True
 
@@ -313,7 +309,9 @@ class ImportRecord:
             # How far it came is what its phase goes on to say.
             ended = self._finish(connection, Outcome(status, code, sentence), row.last_instant, phase=job.c.phase)
             if ended:
-                self._audit(connection, row.change_number, row.last_instant, status.value, {"error": code})
+                self._audit(
+                    connection, row.change_number, row.last_instant, AuditOutcome(status.value), {"error": code}
+                )
         self.settled = ended
 
     def _finish(self, connection: Connection, outcome: Outcome, at: int, **values: object) -> bool:
@@ -325,12 +323,12 @@ class ImportRecord:
         with suppress(DBAPIError, PoolTimeout), self.engine.begin() as connection:
             connection.execute(build_release(self.business.id, self.lease))
 
-    def _audit(self, connection: Connection, number: int, at: int, outcome: str, detail: Mapping[str, object]) -> None:
+    def _audit(
+        self, connection: Connection, number: int, at: int, outcome: AuditOutcome, detail: Mapping[str, object]
+    ) -> None:
         detail = {"source": self.source, "import": self.id, **detail}
-        event = build_event_row(
-            self.business.id, number, at, Actor(self.actor), "importPurchases", None, detail, outcome
-        )
-        connection.execute(insert(AuditEventRow), event.model_dump())
+        actor = Actor(self.actor)
+        append_event(connection, self.business.id, at, actor, "importPurchases", None, detail, outcome, number)
 
 
 def do_nothing() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 
 from domain.errors import InvalidInput
 from persistence.database.steps import MIGRATIONS, find_current, find_head, list_steps
@@ -15,13 +15,20 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 
+OWN_TABLES = {"alembic_version", "business", "customer"}
+"""What the store has at each step."""
 LOCK_NUMBER = 7_361_990_112
 
 
 def describe_state(engine: Engine) -> str | None:
-    """What the store lacks, in words; None where it is at the newest step. InvalidInput where it is ahead."""
+    """What the store lacks, in words; None where it is at the newest step. InvalidInput where it is ahead, or an SQLite
+    file of another application."""
     with engine.connect() as connection:
         at, needed = find_current(connection), find_head()
+        if connection.dialect.name == "sqlite" and at != needed:
+            names = set(inspect(connection).get_table_names())
+            if names and not names >= OWN_TABLES:
+                raise InvalidInput(f"{engine.url.database} is no store: it holds the tables of another application.")
     if at == needed:
         return None
     if at is None:
