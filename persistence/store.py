@@ -312,7 +312,8 @@ class SqlStore:
                 row = (await session.scalars(statement)).one_or_none()
         if row is None:
             return None
-        return to_business(row), row.matures_at is not None and row.matures_at <= to_micros(self.clock())
+        waits = row.matures_at is not None and row.matures_at <= to_micros(self.clock())
+        return to_business(row), waits and not self.database.condition.read_only
 
     async def create_business(self, business: Business, now: datetime) -> Business:
         """Add a tenant; AlreadyTaken where the key is in use."""
@@ -335,10 +336,11 @@ class SqlStore:
         return to_business(row)
 
     async def is_ready(self) -> bool:
-        """Whether the store answers and has the tables that this program needs."""
+        """Whether the store answers, has the tables that this program needs, and never answered that it is damaged."""
         try:
             async with self.database.reader.connect() as connection:
-                return await connection.run_sync(find_current) == find_head()
+                newest = await connection.run_sync(find_current) == find_head()
+                return newest and not self.database.condition.damaged
         except (DBAPIError, PoolTimeout, OSError):
             return False
 

@@ -15,6 +15,7 @@ from domain.model import Actor, AuditOutcome, Business, Permission, Viewer
 from domain.store import Unit
 from gql.composition import Services
 from gql.schema.loaders import Loaders
+from gql.schema.pacing import Pace
 from gql.schema.types.ids import find_target
 from gql.signed_links import ExportLinks
 
@@ -36,6 +37,13 @@ class CacheStats:
 
 
 @dataclass(slots=True)
+class Cost:
+    """What the operation may come to, in objects, measured before any resolver runs."""
+
+    requested: int = 0
+
+
+@dataclass(slots=True)
 class Context:
     """One operation's. The business is read once, by whoever needs it first, and held at that moment: whatever is then
     told of members is of the same ones."""
@@ -44,13 +52,15 @@ class Context:
     services: Services
     request_id: str
     links: ExportLinks
+    pace: Pace = field(default_factory=Pace)
     loaders: Loaders = field(init=False)
     cache: CacheStats = field(init=False)
+    cost: Cost = field(init=False, default_factory=Cost)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
     _moment: datetime | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.loaders = Loaders(self.services, self.load_business)
+        self.loaders = Loaders(self.services, self.load_business, self.pace)
         self.cache = CacheStats()
 
     async def load_business(self) -> Business:

@@ -17,6 +17,7 @@ from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, Unavailable
 from domain.model import AttributeKinds, Business, BusinessSettings
 from domain.money import LARGEST
+from persistence.database.condition import find_condition
 from persistence.database.engines import BUSY_SECONDS, Database, is_busy, is_wrong_statement
 from persistence.tables import BusinessRow, to_optional_instant
 from persistence.tables import business as table
@@ -110,8 +111,8 @@ def to_business(row: BusinessRow | Row[Any]) -> Business:
 
 
 class translate_errors:
-    """Turns a store that cannot answer now into Unavailable and a sum that it cannot hold into InvalidInput; everything
-    else passes."""
+    """Turns a store that cannot answer now, is damaged or can only be read into Unavailable, and a sum that it cannot
+    hold into InvalidInput; everything else passes."""
 
     def __enter__(self) -> None:
         pass
@@ -120,6 +121,9 @@ class translate_errors:
         """Busy, gone or out of connections: the same call may succeed later."""
         if error is None:
             return
+        condition = find_condition(error)
+        if condition is not None:
+            raise condition from None
         original = getattr(error, "orig", None)
         if getattr(original, "sqlstate", None) == TOO_LARGE or str(original) == "integer overflow":
             raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.") from error
