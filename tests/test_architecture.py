@@ -97,6 +97,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "persistence.store": ("domain", *DATABASE, *REPOSITORIES, "persistence.migrations"),
     "persistence.imports": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.sources"),
     "persistence.sources": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.imports"),
+    "persistence.soundness": ("domain", *DATABASE, *REPOSITORIES, "persistence.migrations"),
     "persistence.labels.run_folder": ("domain",),
     "persistence.labels.run_sources": (
         "domain",

@@ -38,6 +38,13 @@ def describe_state(engine: Engine) -> str | None:
     return f"The store is at {at}, this program needs {needed}"
 
 
+def require_newest(engine: Engine) -> None:
+    """InvalidInput where the store lacks tables of this program, or is ahead of it."""
+    lacking = describe_state(engine)
+    if lacking is not None:
+        raise InvalidInput(f"{lacking}. Run: segments db upgrade")
+
+
 def upgrade(engine: Engine) -> None:
     """Apply the missing steps, all or none; a second process waits for the first. InvalidInput for a newer store."""
     if describe_state(engine) is not None:
@@ -96,9 +103,6 @@ def suspend_foreign_keys(connection: Connection) -> Iterator[None]:
 
 def list_differences(engine: Engine) -> list[str]:
     """What the store's tables and this program's disagree on; empty when the store is as it should be."""
-    state = describe_state(engine)
-    if state is not None:
-        return [state]
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
