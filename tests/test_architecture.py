@@ -44,6 +44,7 @@ REPOSITORIES = (
     "persistence.erasure",
     "persistence.jobs",
     "persistence.reports",
+    "persistence.revocations",
     "persistence.rules",
     "persistence.segments",
     "persistence.labels.classifiers",
@@ -133,6 +134,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "gql.app": ("domain", "persistence", "gql"),
     "gql.cli.serve": ("domain", "gql"),
+    "gql.cli.tokens": ("domain", "gql.auth", "gql.cli", "gql.composition", "gql.settings"),
     "gql.cli": (
         "domain",
         "gql.composition",

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
+from domain.errors import Unavailable
 from domain.model import Viewer
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.http.endpoint import CHALLENGE, HttpError
@@ -31,6 +32,9 @@ SLOW = re.compile(
 QUERIES = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = QUERIES | {OperationType.MUTATION}
 Authenticate = Callable[[str], Awaitable[Viewer]]
+Confirm = Callable[[Viewer], Awaitable[None]]
+"""Fails as authentication does where the viewer's token holds no more."""
+RETRY_SECONDS = 5
 MakeContext = Callable[[Viewer, str], Context]
 RESPONSE_JSON = "application/graphql-response+json"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Vary": "Accept, Origin"}
@@ -195,6 +199,8 @@ class GraphQLEndpoint:
             return await self.authenticate(read_bearer_token(request.headers))
         except Unauthenticated as error:
             raise HttpError(401, error.message, error.code, CHALLENGE) from error
+        except Unavailable as error:
+            raise HttpError(503, error.message, error.code, {"Retry-After": str(RETRY_SECONDS)}) from error
 
     async def _read_parameters(self, request: Request) -> Parameters:
         if request.method == "GET":
