@@ -182,8 +182,9 @@ def is_loopback(host: str) -> bool:
 
 def require_secret(settings: Settings, *, demo: bool) -> Settings:
     """Settings with which tokens can be checked; InvalidInput names the setting that is missing, never a value."""
-    for key_id, secret in settings.jwt_secrets:
-        check_secret(f"SEGMENTS_JWT_SECRETS: the secret {key_id}", secret)
+    for place, (_, secret) in enumerate(settings.jwt_secrets, 1):
+        # By its place: where somebody forgot the id, what stands there may be the secret.
+        check_secret(f"SEGMENTS_JWT_SECRETS: secret {place}", secret)
     if settings.jwt_secret:
         check_secret("SEGMENTS_JWT_SECRET", settings.jwt_secret)
     if settings.jwt_secrets or settings.jwt_secret:

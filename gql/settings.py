@@ -85,8 +85,8 @@ def _read_origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 def _read_secrets(env: Mapping[str, str], name: str) -> tuple[tuple[str, str], ...]:
     pairs = [part.strip().partition("=") for part in env.get(name, "").split(",") if part.strip()]
-    ids = {key_id for key_id, _, _ in pairs}
-    if len(ids) < len(pairs) or not all(KEY_ID.fullmatch(key_id) for key_id in ids):
+    ids = {key_id for key_id, _, secret in pairs if KEY_ID.fullmatch(key_id) and secret}
+    if len(ids) < len(pairs):
         raise InvalidInput(
             f"{name} must be like 2026b=SECRET,2026a=SECRET: key ids of letters, digits, dots, hyphens and "
             "underscores, each once, with their secrets, which hold no comma"
