@@ -296,15 +296,25 @@ AuditTarget = tuple[str, int]
 """Kind and id of what was changed, such as ("Segment", 3)."""
 
 
+class AuditOutcome(StrEnum):
+    """How it ended, what the audit log tells of."""
+
+    DONE = "DONE"
+    REFUSED = "REFUSED"
+    DENIED = "DENIED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One write, as the audit log holds it."""
+    """One write, file or refused attempt, as the audit log holds it."""
 
     id: int
     at: datetime
     actor: str
     action: str
-    outcome: str
+    outcome: AuditOutcome
     request_id: str | None
     subject: AuditTarget | None
     detail: Mapping[str, object] | None

@@ -24,6 +24,7 @@ from domain.jobs.model import Difference, Job, JobKind, Lease, NewJob, Outcome
 from domain.model import (
     Actor,
     AttributeValue,
+    AuditOutcome,
     AuditRecord,
     AuditTarget,
     Business,
@@ -584,10 +585,10 @@ class Unit(Protocol):
         subject: AuditTarget | None,
         detail: Mapping[str, object],
         *,
-        outcome: str = "DONE",
+        outcome: AuditOutcome = AuditOutcome.DONE,
     ) -> None:
-        """Keep who did what to whom and how it ended, in this transaction. `detail` holds counts and ids, never
-        secrets; `subject` is what was changed, where that is one thing."""
+        """Keep who did what to whom and how it ended, in this transaction: once a write. `detail` holds counts and
+        ids, never secrets; `subject` is what was changed, where that is one thing."""
         ...
 
     async def save_settings(self, changes: Mapping[str, object]) -> None:
@@ -639,6 +640,20 @@ class Store(Protocol):
 
     def open_heartbeats(self, business: Business) -> AbstractAsyncContextManager[Jobs]:
         """Leases, in a short transaction that changes no data of the business."""
+        ...
+
+    async def audit(
+        self,
+        business_id: int,
+        actor: Actor,
+        action: str,
+        subject: AuditTarget | None,
+        detail: Mapping[str, object],
+        *,
+        outcome: AuditOutcome = AuditOutcome.DONE,
+    ) -> None:
+        """Keep what changes no data, such as a file that is given out, in a short transaction of its own that waits
+        for no write of the business."""
         ...
 
     async def load_businesses(self) -> list[Business]: ...

@@ -31,6 +31,7 @@ from gql.http.websocket import WebSocketEndpoint
 from gql.logs import log_statement
 from gql.parameters import read_form, to_parameter_name
 from gql.schema.context import Context
+from gql.schema.pacing import Pace, Turns
 from gql.schema.schema import make_schema
 from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
@@ -95,9 +96,10 @@ def create_app(
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
     worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
     health = Health(SqlStore(opened, clock).is_ready)
+    turns = Turns()
 
     def make_context(viewer: Viewer, request_id: str) -> Context:
-        return Context(viewer, services, request_id, links)
+        return Context(viewer, services, request_id, links, Pace(turns))
 
     executor = Executor(schema, settings, make_context)
     over_http = GraphQLEndpoint(executor, authenticator.authenticate, make_explorer(settings, demo_token))
@@ -105,7 +107,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        working = asyncio.create_task(worker.run_forever())
+        # In a store that can only be read there is nothing to work on.
+        working = asyncio.create_task(asyncio.sleep(0) if opened.condition.read_only else worker.run_forever())
 
         async def end() -> None:
             working.cancel()
@@ -122,6 +125,7 @@ def create_app(
         if not ending:
             begin_to_end()
         await ending[0]
+        await services.refusals.close()
         await cache.close()
         await opened.close()
 

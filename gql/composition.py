@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
+from domain.audit import Refusals
 from domain.businesses.businesses import Businesses
 from domain.businesses.revocations import Revocations
 from domain.calendar import Clock
@@ -48,6 +49,7 @@ from domain.store import Cache, Store, Unit
 from gql.logs import log_statement
 from gql.settings import LONGEST_LIFETIME_HOURS, Settings
 from persistence.alerts import Alerts
+from persistence.database.condition import translate_condition
 from persistence.database.engines import Database, open_database
 from persistence.exports.csv import render_report_csv, write_members_csv
 from persistence.exports.json import build_report_data, encode_value, render_report_json, write_members_json
@@ -87,6 +89,7 @@ class Services:
     imports: PurchaseImports
     formats: SourceFormats
     revocations: Revocations
+    refusals: Refusals
 
     async def read(self, business: Business, question: Callable[[Unit], Awaitable[T]]) -> T:
         """The answer of one read unit; while it is open nothing but the unit is awaited."""
@@ -127,6 +130,7 @@ def make_services(
         PurchaseImports(store, clock, feed),
         SourceFormats(store),
         Revocations(store, clock, token_lifetime),
+        Refusals(store),
     )
 
 
@@ -292,13 +296,15 @@ class OpenStore:
 
 
 def open_store(settings: Settings) -> OpenStore:
-    """The store with the newest tables: the embedded one is brought there, another one must be there."""
+    """The store with the newest tables: the embedded one is brought there, another one, and one that can only be read,
+    must be there."""
     database = connect_store(settings)
     try:
-        if database.dialect == "sqlite":
-            upgrade(database.bulk)
-        else:
-            require_newest(database)
+        with translate_condition():
+            if database.dialect == "sqlite" and not database.condition.read_only:
+                upgrade(database.bulk)
+            else:
+                require_newest(database)
     except BaseException:
         database.bulk.dispose()
         raise
@@ -308,7 +314,7 @@ def open_store(settings: Settings) -> OpenStore:
 def connect_store(settings: Settings) -> Database:
     """The store as it is; its statements are logged where the level asks for it."""
     with translate_folder_errors():
-        if not settings.database_url:
+        if not settings.database_url and not settings.store_file.exists():
             check_folder(settings.data)
         return open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
 
@@ -324,7 +330,8 @@ def upgrade_store(settings: Settings) -> None:
     """Bring the store to the newest tables."""
     database = connect_store(settings)
     try:
-        upgrade(database.bulk)
+        with translate_condition():
+            upgrade(database.bulk)
     finally:
         database.bulk.dispose()
 

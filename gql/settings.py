@@ -44,9 +44,14 @@ class Settings:
     fonts: Path | None = None
 
     @property
+    def store_file(self) -> Path:
+        """The embedded store, which is used where no address is set."""
+        return self.data / "segments.sqlite"
+
+    @property
     def url(self) -> str:
-        """The store's address: the one that is set, else the SQLite file in the data folder."""
-        return self.database_url or f"sqlite:///{self.data / 'segments.sqlite'}"
+        """The store's address: the one that is set, else that of the embedded store."""
+        return self.database_url or f"sqlite:///{self.store_file}"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":

@@ -253,13 +253,28 @@ class PurchaseLineRow(SQLModel, table=True):
     quantity: int | None = nullable(BigInteger)
 
 
+class AuditSequenceRow(SQLModel, table=True):
+    """The last id that an audit event of the business was given; no row where there was none."""
+
+    __tablename__ = "audit_sequence"
+    __table_args__ = of_business(primary_key())
+    business_id: int = not_null(BigInteger)
+    last_id: int = not_null(BigInteger)
+
+
 class AuditEventRow(SQLModel, table=True):
-    """Who did what, and how it ended; one row a write, `id` being its change number."""
+    """Who did what, and how it ended: one row a write, with its change number, and one a file that was given out or an
+    attempt that was refused, without."""
 
     __tablename__ = "audit_event"
-    __table_args__ = of_business(primary_key("id"), index("ix_audit_subject", "subject_kind", "subject_id", "id"))
+    __table_args__ = of_business(
+        primary_key("id"),
+        index("ix_audit_subject", "subject_kind", "subject_id", "id"),
+        index("ix_audit_change", "change_number", where="change_number IS NOT NULL"),
+    )
     business_id: int = not_null(BigInteger)
     id: int = not_null(BigInteger)
+    change_number: int | None = nullable(BigInteger)
     at: int = not_null(BigInteger)
     actor: str = not_null(CodePointText)
     action: str = not_null(CodePointText)

@@ -11,7 +11,7 @@ from domain.imports.model import NewImport, PurchaseImport
 from domain.jobs.model import JobKind, JobStatus, Outcome
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import stop
-from domain.model import Actor, Business
+from domain.model import Actor, AuditOutcome, Business
 from domain.store import Store
 
 MOST_WAITING = 20
@@ -91,7 +91,9 @@ class PurchaseImports:
                     continue
                 await unit.jobs.terminate(JobKind.IMPORT, one.id, outcome, unit.instant)
                 detail = {"source": one.source, "import": one.id, "error": ABANDONED}
-                await unit.audit(Actor(one.requested_by or ""), "importPurchases", None, detail, outcome="FAILED")
+                await unit.audit(
+                    Actor(one.requested_by or ""), "importPurchases", None, detail, outcome=AuditOutcome.FAILED
+                )
             ended = replace(one, status=JobStatus.FAILED, error_code=ABANDONED, error_message=ABANDONED_SENTENCE)
             self.feed.publish(business.id, ended)
         return len(expired)

@@ -190,7 +190,7 @@ class SizePoint:
 
 KINDS = (ChangeKind.LEFT, ChangeKind.ENTERED)
 """Whoever leaves and enters at one instant left first."""
-TEXT = re.compile(r"(0|[1-9]\d{0,17})\.(0|[1-9]\d{0,17})")
+TEXT = re.compile(r"(0|[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,17})")
 
 
 @dataclass(frozen=True, slots=True, order=True)

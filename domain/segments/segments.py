@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from domain.audit import compute_digests
 from domain.calendar import Clock, find_next_run
 from domain.classification.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, list_scheme_groups
 from domain.errors import FieldProblem, InvalidInput, Sentence, build_unknown_id, fold_text
@@ -98,6 +99,10 @@ def _list_values(segment: Segment) -> dict[str, object]:
     return {**_name_as_api(own), **to_definition_json(segment.definition)}
 
 
+def _compute_digests(old: Segment | None, new: Segment | None) -> dict[str, str | None]:
+    return compute_digests(*(None if one is None else to_definition_json(one.definition) for one in (old, new)))
+
+
 def _name_as_api(values: Mapping[str, object]) -> dict[str, object]:
     return {re.sub("_([a-z])", lambda match: match[1].upper(), name): value for name, value in values.items()}
 
@@ -134,7 +139,7 @@ class Segments:
         async with self.store.write(business) as unit:
             ready = validate_draft(draft, unit.business.currency, unit.business.attributes)
             segment, job = await self._add(unit, ready, await unit.segments.load_all(), actor)
-            detail = {"segment": segment.key, "changes": list_fields(segment)}
+            detail = {"segment": segment.key, "changes": list_fields(segment), **_compute_digests(None, segment)}
             await unit.audit(actor, "createSegment", ("Segment", segment.id), detail)
         self.wake()
         return segment, job
@@ -156,9 +161,8 @@ class Segments:
                     stored.append(known)
                     created.append(known.key)
                 segments.append(replace(known, seen_at=unit.instant))
-            if created:
-                detail = {"scheme": scheme.value, "segments": created}
-                await unit.audit(actor, "createStandardSegments", None, detail)
+            detail = {"scheme": scheme.value, "segments": created}
+            await unit.audit(actor, "createStandardSegments", None, detail)
         self.wake()
         return segments
 
@@ -172,13 +176,13 @@ class Segments:
                 raise InvalidInput(message, ("input", "expected_version"), "CONFLICT")
             new = await _apply(unit, old, change.given)
             difference = list_changes(old, new)
+            detail = {"segment": old.key, "changes": difference, **_compute_digests(old, new)}
+            await unit.audit(actor, "updateSegment", ("Segment", old.id), detail)
             if not difference:
                 return replace(old, seen_at=unit.instant), None
             await unit.segments.change(new)
             redefined = new.version != old.version
             job = await requeue(unit, new.id, actor.name) if redefined else None
-            detail = {"segment": new.key, "changes": difference}
-            await unit.audit(actor, "updateSegment", ("Segment", new.id), detail)
         self.wake()
         return replace(new, seen_at=unit.instant), job
 
@@ -197,7 +201,7 @@ class Segments:
             ended = await unit.memberships.close_segment(old.id, unit.instant, actor.name)
             await unit.segments.change(replace(old, deleted_at=unit.instant, updated_at=unit.instant, next_run_at=None))
             detail = {"segment": old.key, "members": ended.left, "changes": list_fields(old, gone=True)}
-            await unit.audit(actor, "deleteSegment", ("Segment", old.id), detail)
+            await unit.audit(actor, "deleteSegment", ("Segment", old.id), {**detail, **_compute_digests(old, None)})
 
     async def _add(self, unit: Unit, ready: ValidDraft, stored: Sequence[Segment], actor: Actor) -> Written:
         draft, keys = ready.draft, {each.key for each in stored}

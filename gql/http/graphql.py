@@ -16,10 +16,11 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from domain.errors import Unavailable
+from domain.json_text import BadJson
 from domain.model import Viewer
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.http.endpoint import CHALLENGE, HttpError
-from gql.http.json_body import MAXIMUM_BODY, BadBody, decode_json, encode_json
+from gql.http.json_body import MAXIMUM_BODY, decode_json, encode_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
 from gql.schema.context import Context
 from gql.schema.errors import MAXIMUM_ERRORS, build_refusal, format_error, is_surprise
@@ -241,7 +242,7 @@ async def _read_body(request: Request) -> bytes:
 def _decode(data: bytes) -> Any:
     try:
         return decode_json(data)
-    except BadBody as error:
+    except BadJson as error:
         raise HttpError(400, str(error)) from error
 
 

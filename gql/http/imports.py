@@ -74,13 +74,12 @@ class Uploads:
     coming: dict[int, int] = field(default_factory=dict)
 
     def make_routes(self) -> list[Route]:
-        endpoints = Endpoints(
-            "import", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS
-        )
+        endpoints = Endpoints("import", self._authenticate, self.services, _answer_wrong_input, RETRY_SECONDS)
+        make = endpoints.make_endpoint
         return [
-            Route(PATH, endpoints.make_endpoint(("POST",), Permission.EDIT, self.upload)),
-            Route(INSPECTION_PATH, endpoints.make_endpoint(("POST",), Permission.EDIT, self.answer_inspection)),
-            Route(f"{PATH}/{{id}}", endpoints.make_endpoint(("GET",), Permission.VIEW, self.answer_state)),
+            Route(PATH, make("uploadPurchases", ("POST",), Permission.EDIT, self.upload)),
+            Route(INSPECTION_PATH, make("inspectPurchases", ("POST",), Permission.EDIT, self.answer_inspection)),
+            Route(f"{PATH}/{{id}}", make("readImport", ("GET",), Permission.VIEW, self.answer_state)),
         ]
 
     async def _authenticate(self, request: Request) -> Viewer:

@@ -15,11 +15,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from domain.calendar import Clock
 from domain.errors import Unavailable
+from domain.json_text import BadJson
 from domain.model import Viewer
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.http.endpoint import HttpError
 from gql.http.graphql import Authenticate, Confirm, Executor, Parameters
-from gql.http.json_body import BadBody, decode_json, encode_json
+from gql.http.json_body import decode_json, encode_json
 from gql.http.middleware import log_request
 from gql.schema.errors import build_internal_error, build_refusal, log_surprise
 
@@ -266,7 +267,7 @@ def _decode_frame(message: Any) -> dict[str, Any]:
         raise Close(4400, "Frames must be text")
     try:
         frame = decode_json(text)
-    except BadBody as error:
+    except BadJson as error:
         raise Close(4400, str(error)) from error
     if not isinstance(frame, dict):
         raise Close(4400, "Frames must be JSON objects")

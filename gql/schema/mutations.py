@@ -264,6 +264,8 @@ class Mutation(SegmentMutations):
         last, place = report.window.as_of, None if storefront is None else storefront.key
         query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme).query
         url, expires = context.links.sign(f"/exports/segmentation.{format.value}", query, context.viewer)
+        detail = {"format": format.value, **dict(query), "expiresAt": expires.isoformat()}
+        await context.services.store.audit(business.id, context.actor, "exportSegmentationReport", None, detail)
         return ExportPayload(url=url, expires_at=expires)
 
     @mutation("A signed, expiring link to the members of a segment as a file.", CanView)
@@ -279,6 +281,9 @@ class Mutation(SegmentMutations):
             raise build_unknown_id("segment", "segmentId")
         path = f"/exports/segments/{encode('Segment', business.id, segment.id)}/members.{format.value}"
         url, expires = context.links.sign(path, [], context.viewer)
+        detail = {"segment": segment.key, "format": format.value, "expiresAt": expires.isoformat()}
+        target = ("Segment", segment.id)
+        await context.services.store.audit(business.id, context.actor, "exportSegmentMembers", target, detail)
         return ExportPayload(url=url, expires_at=expires)
 
     @mutation("Change settings of the business, all that are given or none. What is absent keeps its value.")

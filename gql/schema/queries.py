@@ -9,7 +9,6 @@ from functools import partial
 from typing import Annotated, Any
 
 import strawberry
-from strawberry.dataloader import DataLoader
 
 from domain.errors import InvalidInput, build_unknown_id
 from domain.identifiers import find_id
@@ -22,7 +21,7 @@ from domain.store import CustomerFilter as CustomerFilterEntity
 from domain.store import SegmentFilter as SegmentFilterEntity
 from gql.schema.context import CanEdit, CanView, Context, Info
 from gql.schema.inputs import CustomerFilter, SegmentDefinitionInput
-from gql.schema.loaders import Loaders
+from gql.schema.loaders import BatchLoader, Loaders
 from gql.schema.types.analysis import RuleVariable, SegmentExplanation, SegmentOverlap, SegmentPreview
 from gql.schema.types.business import (
     AuditEvent,
@@ -75,7 +74,7 @@ def to_present_segment(business: BusinessEntity, entity: SegmentEntity) -> Segme
 class NodeKind:
     """How the object of an id is found: by which loader, under which key, as what, and by whom."""
 
-    loader: Callable[[Loaders], DataLoader[Any, Any]]
+    loader: Callable[[Loaders], BatchLoader[Any, Any]]
     of: Callable[[BusinessEntity, Any], Node | None]
     key: Callable[[tuple[int, ...]], Any] = get_only_number
     permission: Permission = Permission.VIEW

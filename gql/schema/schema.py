@@ -8,6 +8,7 @@ from strawberry.types import ExecutionContext
 from gql.schema.errors import is_surprise, log_surprise
 from gql.schema.limits import make_extensions
 from gql.schema.mutations import Mutation
+from gql.schema.pacing import PacedExecutor
 from gql.schema.queries import Query
 from gql.schema.subscriptions import Subscription
 from gql.schema.types.job import PurchaseImport, Recalculation
@@ -39,6 +40,7 @@ def make_schema(settings: Settings) -> strawberry.Schema:
         subscription=Subscription,
         types=[Recalculation, PurchaseImport],
         extensions=make_extensions(settings),
+        execution_context_class=PacedExecutor,
         config=StrawberryConfig(scalar_map=build_scalar_map()),
     )
     schema.tells_names = settings.introspection

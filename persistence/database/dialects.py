@@ -326,6 +326,24 @@ def _compile_members_of(element: MembersOf, compiler: SQLCompiler, **kw: Any) ->
     return f"json_array_elements_text(CAST({compiler.process(element.clauses, **kw)} AS json))"
 
 
+class GatheredRows(FunctionElement[str]):
+    """The given columns of all rows as the text of one JSON list, in which each row is a list; null of no row on
+    PostgreSQL, an empty list on SQLite."""
+
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(GatheredRows, "sqlite")
+def _compile_gathered_rows_sqlite(element: GatheredRows, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_group_array(json_array({compiler.process(element.clauses, **kw)}))"
+
+
+@compiles(GatheredRows)
+def _compile_gathered_rows(element: GatheredRows, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST(json_agg(json_build_array({compiler.process(element.clauses, **kw)})) AS text)"
+
+
 def is_among(day: ColumnElement[int], ranges: DayRanges) -> ColumnElement[bool]:
     """Whether the day number lies in one of the ranges."""
     if not ranges:

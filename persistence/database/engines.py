@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
@@ -18,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from domain.errors import InvalidInput
+from persistence.database.condition import PAGE_BYTES, Condition, prepare_file
 
 BUSY_SECONDS = 10
 POOL_SECONDS = 2
@@ -25,7 +25,6 @@ STATEMENT_SECONDS = 65
 """Beyond the longest deadline of a request: what still runs then has been forgotten."""
 INTERRUPT_SECONDS = 1
 READERS = 4
-PAGE_BYTES = 16_384
 CACHE_KIB, BULK_CACHE_KIB, BULK_TEMPORARY_KIB = 65_536, 20_480, 8_192
 T = TypeVar("T")
 Observe = Callable[[str, float], None]
@@ -41,6 +40,7 @@ class Database:
     bulk: Engine
     worker: AsyncEngine
     dialect: str
+    condition: Condition
 
     async def close(self) -> None:
         for engine in {self.reader, self.writer, self.worker}:
@@ -105,16 +105,14 @@ def parse_url(address: str) -> URL:
 
 
 def open_database(address: str, observe: Observe | None = None) -> Database:
-    """Engines for the address; connects to nothing yet. `observe` is told every statement with its seconds."""
+    """Engines for the address; connects to nothing yet, but an SQLite store that is not there is made, and InvalidInput
+    says where the file is no store. `observe` is told every statement with its seconds."""
     url = parse_url(address)
     database = _open_sqlite(url) if url.get_backend_name() == "sqlite" else _open_postgresql(url)
-    if observe is not None:
-        for engine in {
-            database.reader.sync_engine,
-            database.writer.sync_engine,
-            database.worker.sync_engine,
-            database.bulk,
-        }:
+    asynchronous = (database.reader, database.writer, database.worker)
+    for engine in {database.bulk, *(engine.sync_engine for engine in asynchronous)}:
+        database.condition.watch(engine)
+        if observe is not None:
             _watch(engine, observe)
     return database
 
@@ -122,7 +120,7 @@ def open_database(address: str, observe: Observe | None = None) -> Database:
 def _open_sqlite(url: URL) -> Database:
     if url.database in (None, "", ":memory:"):
         raise InvalidInput("SEGMENTS_DATABASE_URL must name a file: an SQLite store in memory cannot be shared")
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    url, read_only = prepare_file(url)
     asynchronous = url.set(drivername="sqlite+aiosqlite")
     common: dict[str, Any] = {
         "poolclass": AsyncAdaptedQueuePool,
@@ -141,7 +139,7 @@ def _open_sqlite(url: URL) -> Database:
     ):
         event.listen(engine, "connect", _make_preparer(cache, temporary))
         event.listen(engine, "begin", _make_beginner(begin))
-    return Database(reader, writer, bulk, worker, "sqlite")
+    return Database(reader, writer, bulk, worker, "sqlite", Condition(read_only))
 
 
 def _make_preparer(cache: int, temporary: int) -> Callable[[Any, object], None]:
@@ -188,7 +186,7 @@ def _open_postgresql(url: URL) -> Database:
     engine = create_async_engine(driver, pool_size=10, max_overflow=10, pool_timeout=POOL_SECONDS, **limited)
     bulk = create_engine(driver, pool_size=2, **options())
     worker = create_async_engine(driver, pool_size=2, max_overflow=0, pool_timeout=POOL_SECONDS, **options())
-    return Database(engine, engine, bulk, worker, "postgresql")
+    return Database(engine, engine, bulk, worker, "postgresql", Condition())
 
 
 def _watch(engine: Engine, observe: Observe) -> None:

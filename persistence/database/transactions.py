@@ -2,7 +2,7 @@
 session lives on the connection of one transaction and is never shared between tasks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, Unavailable
-from domain.model import Actor, AttributeKinds, AuditTarget, Business, BusinessSettings
+from domain.model import AttributeKinds, Business, BusinessSettings
 from domain.money import LARGEST
+from persistence.database.condition import find_condition
 from persistence.database.engines import BUSY_SECONDS, Database, is_busy, is_wrong_statement
-from persistence.tables import AuditEventRow, BusinessRow, to_optional_instant
+from persistence.tables import BusinessRow, to_optional_instant
 from persistence.tables import business as table
 
 TOO_LARGE = "22003"
@@ -91,32 +92,6 @@ def open_blocking_session(bind: Connection | Engine) -> Session:
     return Session(bind, **SESSION)
 
 
-def build_event_row(
-    business_id: int,
-    number: int,
-    at: int,
-    actor: Actor,
-    action: str,
-    subject: AuditTarget | None,
-    detail: Mapping[str, object],
-    outcome: str = "DONE",
-) -> AuditEventRow:
-    """Who did what to whom in the write of that change number, `at` being microseconds since 1970."""
-    kind, key = subject or (None, None)
-    return AuditEventRow(
-        business_id=business_id,
-        id=number,
-        at=at,
-        actor=actor.name,
-        action=action,
-        outcome=outcome,
-        request_id=actor.request_id,
-        detail=dict(detail),
-        subject_kind=kind,
-        subject_id=key,
-    )
-
-
 def to_business(row: BusinessRow | Row[Any]) -> Business:
     return Business(
         row.id,
@@ -136,8 +111,8 @@ def to_business(row: BusinessRow | Row[Any]) -> Business:
 
 
 class translate_errors:
-    """Turns a store that cannot answer now into Unavailable and a sum that it cannot hold into InvalidInput; everything
-    else passes."""
+    """Turns a store that cannot answer now, is damaged or can only be read into Unavailable, and a sum that it cannot
+    hold into InvalidInput; everything else passes."""
 
     def __enter__(self) -> None:
         pass
@@ -146,6 +121,9 @@ class translate_errors:
         """Busy, gone or out of connections: the same call may succeed later."""
         if error is None:
             return
+        condition = find_condition(error)
+        if condition is not None:
+            raise condition from None
         original = getattr(error, "orig", None)
         if getattr(original, "sqlstate", None) == TOO_LARGE or str(original) == "integer overflow":
             raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.") from error

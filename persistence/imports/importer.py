@@ -15,7 +15,7 @@ from itertools import islice
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, insert, select, text, update
+from sqlalchemy import Connection, Engine, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from domain.attributes import add_kinds
@@ -26,17 +26,18 @@ from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, compute_outlier_fence, find_usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.jobs.model import JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
-from domain.model import NO_ATTRIBUTES, Actor, AttributeKind, AttributeKinds, Business
+from domain.model import NO_ATTRIBUTES, Actor, AttributeKind, AttributeKinds, AuditOutcome, Business
 from persistence import merge
+from persistence.audit import append_event
 from persistence.database.dialects import analyze
 from persistence.database.engines import Database
-from persistence.database.transactions import build_event_row, open_blocking_session, raise_change, translate_errors
+from persistence.database.transactions import open_blocking_session, raise_change, translate_errors
 from persistence.erasure import hide_rejects
 from persistence.imports.additions import Additions
 from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER, ArrangedOrders, arrange, refuse, stage
 from persistence.imports.undo import keep_before, keep_given
 from persistence.jobs import build_finish, build_heartbeat, build_release, build_row, is_held
-from persistence.tables import AuditEventRow, BusinessRow, PurchaseImportRow, business, job, purchase_import
+from persistence.tables import BusinessRow, PurchaseImportRow, business, job, purchase_import
 
 SAMPLE = 50_000
 """Orders whose amounts decide what is usual: every so many-th in the order of customers."""
@@ -245,7 +246,8 @@ class ImportRecord:
             mine = (purchase_import.c.business_id == self.business.id, purchase_import.c.id == self.id)
             connection.execute(update(PurchaseImportRow).where(*mine).values(**counts, **more))
             self._finish(connection, outcome, row.last_instant, done=orders, total=orders)
-            ended = ("DONE", counts) if succeeded else ("FAILED", {"error": AllRejected.code, **counts})
+            failed = (AuditOutcome.FAILED, {"error": AllRejected.code, **counts})
+            ended = (AuditOutcome.DONE, counts) if succeeded else failed
             self._audit(connection, row.change_number, row.last_instant, *ended)
 
     def fail(self, error: BaseException) -> None:
@@ -260,7 +262,9 @@ class ImportRecord:
             row = connection.execute(raise_change(self.business.id, self.clock())).one()
             # How far it came is what its phase goes on to say.
             if self._finish(connection, Outcome(status, code, sentence), row.last_instant, phase=job.c.phase):
-                self._audit(connection, row.change_number, row.last_instant, status.value, {"error": code})
+                self._audit(
+                    connection, row.change_number, row.last_instant, AuditOutcome(status.value), {"error": code}
+                )
 
     def _finish(self, connection: Connection, outcome: Outcome, at: int, **values: object) -> bool:
         statement = build_finish(is_held(self.business.id, self.lease), outcome, at, **values)
@@ -272,12 +276,12 @@ class ImportRecord:
             connection.execute(build_release(self.business.id, self.lease))
         self.released = True
 
-    def _audit(self, connection: Connection, number: int, at: int, outcome: str, detail: Mapping[str, object]) -> None:
+    def _audit(
+        self, connection: Connection, number: int, at: int, outcome: AuditOutcome, detail: Mapping[str, object]
+    ) -> None:
         detail = {"source": self.source, "import": self.id, **detail}
-        event = build_event_row(
-            self.business.id, number, at, Actor(self.actor), "importPurchases", None, detail, outcome
-        )
-        connection.execute(insert(AuditEventRow), event.model_dump())
+        actor = Actor(self.actor)
+        append_event(connection, self.business.id, at, actor, "importPurchases", None, detail, outcome, number)
 
 
 def describe_error(error: BaseException) -> tuple[str, str]:

@@ -7,20 +7,21 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, select, text, update
 
 from domain.calendar import Clock, to_micros
 from domain.errors import Conflict, NotFound, UndoRefused
 from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, UndoConflict, UndoSummary
 from domain.model import Actor, Business
 from persistence import merge
+from persistence.audit import append_event
 from persistence.database.dialects import analyze, create, empty, fill, lock_table, prefer_index_joins
 from persistence.database.engines import Database
-from persistence.database.transactions import build_event_row, open_blocking_session, raise_change, translate_errors
+from persistence.database.transactions import open_blocking_session, raise_change, translate_errors
 from persistence.imports.imports import IMPORTS
 from persistence.jobs import ACTIVE
 from persistence.merge import UPDATED, MergeResult
-from persistence.tables import AuditEventRow, PurchaseImportRow, import_range, purchase_import
+from persistence.tables import PurchaseImportRow, import_range, purchase_import
 
 STEP = 4_000
 """Customer ids that are looked at in one transaction."""
@@ -305,8 +306,7 @@ class ImportUndo:
             self._set(connection, {"undo": asdict(summary), "undone_at": row.last_instant})
             number, at = row.change_number, row.last_instant
             detail = {"import": self.import_id, **asdict(summary)}
-            event = build_event_row(self.business.id, number, at, actor, "undoImport", None, detail)
-            connection.execute(insert(AuditEventRow), event.model_dump())
+            append_event(connection, self.business.id, at, actor, "undoImport", None, detail, change_number=number)
         return summary
 
     def _mark_data_changed(self, connection: Connection, number: int) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 MIGRATIONS = Path(__file__).parent
+OWN_TABLES = {"alembic_version", "business", "customer"}
+"""What the store has at each step."""
 LOCK_NUMBER = 7_361_990_112
 
 
@@ -38,9 +40,14 @@ def find_current(connection: Connection) -> str | None:
 
 
 def describe_state(engine: Engine) -> str | None:
-    """What the store lacks, in words; None where it is at the newest step. InvalidInput where it is ahead."""
+    """What the store lacks, in words; None where it is at the newest step. InvalidInput where it is ahead, or an SQLite
+    file of another application."""
     with engine.connect() as connection:
         at, needed = find_current(connection), find_head()
+        if connection.dialect.name == "sqlite" and at != needed:
+            names = set(inspect(connection).get_table_names())
+            if names and not names >= OWN_TABLES:
+                raise InvalidInput(f"{engine.url.database} is no store: it holds the tables of another application.")
     if at == needed:
         return None
     if at is None:

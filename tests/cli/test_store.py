@@ -60,12 +60,53 @@ def test_a_store_of_a_newer_program_is_left_alone(shop: Segments, command: str) 
     assert refused == f"The store is at 9999, made by a newer version of this program; this one knows {find_head()}."
 
 
-@commands
-def test_a_file_that_is_no_store_is_refused(segments: Segments, command: str) -> None:
-    segments.data.mkdir()
-    (segments.data / "segments.sqlite").write_text("Nothing that a database would write into its first page. " * 20)
+REINSTATE = "Put a backup in its place with segments restore FILE, or remove it to begin with an empty store."
 
-    assert segments.expect_refusal(*command.split()) == "The store cannot be used: file is not a database."
+
+@commands
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b"", "is empty, and an empty file is no store"),
+        (b"Nothing that a database would write. " * 900, "is no store: its beginning is not that of an SQLite file"),
+    ],
+)
+def test_a_file_that_is_no_store_is_refused_and_left_as_it_was(
+    segments: Segments, command: str, content: bytes, wrong: str
+) -> None:
+    segments.data.mkdir()
+    file = segments.data / "segments.sqlite"
+    file.write_bytes(content)
+
+    assert segments.expect_refusal(*command.split()) == f"{file} {wrong}. {REINSTATE}"
+    assert file.read_bytes() == content
+
+
+@commands
+def test_a_store_of_another_application_is_refused_and_left_as_it_was(segments: Segments, command: str) -> None:
+    segments.data.mkdir()
+    file = segments.data / "segments.sqlite"
+    execute(segments.data, "CREATE TABLE alembic_version (version_num TEXT)")
+    execute(segments.data, "CREATE TABLE recipe (name TEXT)")
+
+    refused = segments.expect_refusal(*command.split())
+
+    assert refused == f"{file} is no store: it holds the tables of another application."
+    with closing(sqlite3.connect(file)) as store:
+        assert store.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall() == [
+            ("alembic_version",),
+            ("recipe",),
+        ]
+
+
+def test_a_file_without_any_table_was_never_filled_and_becomes_a_store(segments: Segments) -> None:
+    segments.data.mkdir()
+    with closing(sqlite3.connect(segments.data / "segments.sqlite")) as store:
+        store.execute("PRAGMA journal_mode = WAL")
+
+    segments.run("businesses", "list")
+
+    assert segments.run("db", "check").out == SOUND
 
 
 @commands

@@ -21,6 +21,7 @@ from domain.errors import (
     NotCancellable,
     NotFound,
 )
+from domain.model import AuditOutcome
 from gql.schema.context import CanEdit, Info
 from gql.schema.errors import name_path, name_text
 from gql.schema.types.enums import describe_enum
@@ -115,7 +116,8 @@ def to_user_errors(error: DomainError) -> list[UserError]:
 
 
 class AsUserErrors(FieldExtension):
-    """Turns a DomainError of a mutation into the field's own payload."""
+    """Turns a DomainError of a mutation into the field's own payload. The audit log has every payload with user errors;
+    that of a mutation without is the service's to write."""
 
     def apply(self, field: StrawberryField) -> None:
         """Remember the payload's type."""
@@ -126,10 +128,14 @@ class AsUserErrors(FieldExtension):
     ) -> Any:
         """The payload, or the payload with user errors."""
         try:
-            return await next_(source, info, **arguments)
+            answer = await next_(source, info, **arguments)
         except DomainError as error:
             payload: Any = self.field.type
-            return payload(user_errors=to_user_errors(error))
+            answer = payload(user_errors=to_user_errors(error))
+        if answer.user_errors:
+            codes = [error.code.value for error in answer.user_errors]
+            await info.context.add_refusal(info.field_name, arguments, AuditOutcome.REFUSED, codes)
+        return answer
 
 
 P = TypeVar("P", bound="Payload")
