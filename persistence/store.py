@@ -34,7 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import AlreadyTaken
 from domain.jobs.model import JobKind
-from domain.model import Actor, AuditOutcome, AuditTarget, Business
+from domain.model import Actor, AuditOutcome, AuditTarget, Business, Revocation
 from domain.rules.context import RuleContext, collect_references
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context
@@ -62,6 +62,7 @@ from persistence.jobs import JobStore, is_waiting
 from persistence.labels.classifiers import ClassifiedStore
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
+from persistence.revocations import RevocationStore, find_newest_revocations, load_revocations
 from persistence.rules.compiler import RuleCompiler, select_members
 from persistence.segments.analysis import RuleAnalysisStore, is_member
 from persistence.segments.history import HistoryStore, SnapshotStore
@@ -98,6 +99,7 @@ class Unit:
     history: HistoryStore = field(init=False)
     snapshots: SnapshotStore = field(init=False)
     erasure: ErasureStore = field(init=False)
+    revocations: RevocationStore = field(init=False)
     jobs: JobStore = field(init=False)
     imports: ImportStore = field(init=False)
     formats: FormatStore = field(init=False)
@@ -118,6 +120,7 @@ class Unit:
         self.history = HistoryStore(self.connection, self.business.id)
         self.snapshots = SnapshotStore(self.connection, self.session, self.business.id, self.business.as_of)
         self.erasure = ErasureStore(self.connection, self.session, self.business.id)
+        self.revocations = RevocationStore(self.session, self.business.id)
         self.jobs = JobStore(self.session, self.business.id)
         self.imports = ImportStore(self.session, self.business.id)
         self.formats = FormatStore(self.session, self.business.id)
@@ -395,6 +398,16 @@ class SqlStore:
             to_optional_instant(classify),
             frozenset(kind for kind, waits in zip(JobKind, kinds, strict=True) if waits),
         )
+
+    async def find_newest_revocations(self) -> Mapping[str, datetime]:
+        """When tokens were last revoked, by key of business."""
+        with translate_errors():
+            return await find_newest_revocations(self.database.reader)
+
+    async def load_revocations(self, keys: Sequence[str]) -> Mapping[str, list[Revocation]]:
+        """What is revoked in the businesses of those keys."""
+        with translate_errors():
+            return await load_revocations(self.database.reader, keys)
 
     @asynccontextmanager
     async def open_heartbeats(self, business: Business) -> AsyncIterator[JobStore]:

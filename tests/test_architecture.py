@@ -47,6 +47,7 @@ REPOSITORIES = (
     "persistence.idempotency",
     "persistence.jobs",
     "persistence.reports",
+    "persistence.revocations",
     "persistence.rules",
     "persistence.segments",
     "persistence.labels.classifiers",
@@ -146,6 +147,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "gql.app": ("domain", "persistence", "gql"),
     "gql.cli.serve": ("domain", "gql"),
+    "gql.cli.tokens": ("domain", "gql.auth", "gql.cli", "gql.composition", "gql.settings"),
     "gql.cli": (
         "domain",
         "gql.composition",
