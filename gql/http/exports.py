@@ -24,6 +24,7 @@ from domain.segments.member_export import MemberExport
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.composition import Services, Writers
 from gql.http.endpoint import Endpoints, Make, make_json_response
+from gql.http.graphql import Confirm
 from gql.http.middleware import run_with_deadline, while_connected
 from gql.http.throttling import Admission, Throttle, recognise
 from gql.parameters import (
@@ -167,6 +168,7 @@ class Downloads:
 
     services: Services
     admission: Admission
+    confirm: Confirm
     throttle: Throttle
     links: ExportLinks
     writers: Writers
@@ -200,6 +202,7 @@ class Downloads:
             if SIGNATURE not in request.query_params:
                 raise
             viewer = self.links.check(request.url.path, request.query_params.multi_items())
+            await self.confirm(viewer)
             recognise(request)
             return viewer
         return await self.admission.admit(request, token)

@@ -13,7 +13,7 @@ from strawberry.permission import BasePermission
 
 from domain.errors import Forbidden
 from domain.model import Actor, AuditOutcome, Business, Permission, Viewer
-from domain.store import Unit
+from domain.store import Claim, Unit
 from gql.composition import Services
 from gql.schema.loaders import Loaders
 from gql.schema.pacing import Pace
@@ -57,7 +57,7 @@ class Cost:
 @dataclass(slots=True)
 class Context:
     """One operation's. The business is read once, by whoever needs it first, and held at that moment: whatever is then
-    told of members is of the same ones."""
+    told of members is of the same ones. `claim` is that of a mutation with an Idempotency-Key."""
 
     viewer: Viewer
     services: Services
@@ -65,6 +65,7 @@ class Context:
     links: ExportLinks
     pace: Pace = field(default_factory=Pace)
     cost: Cost = field(default_factory=Cost)
+    claim: Claim | None = None
     loaders: Loaders = field(init=False)
     cache: CacheStats = field(init=False)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
@@ -112,7 +113,7 @@ class Context:
     @property
     def actor(self) -> Actor:
         """Who writes."""
-        return Actor(self.viewer.subject, self.request_id)
+        return Actor(self.viewer.subject, self.request_id, None if self.claim is None else self.claim.key)
 
 
 Info = strawberry.Info[Context, None]

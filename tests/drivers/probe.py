@@ -17,6 +17,7 @@ from domain.model import Viewer
 from gql.auth import Authenticator
 from gql.composition import Services
 from gql.http.graphql import Executor, GraphQLEndpoint
+from gql.http.idempotency import IdempotentRequests
 from gql.http.middleware import RequestMiddleware
 from gql.http.strangers import Strangers
 from gql.http.throttling import Admission, Throttle
@@ -141,8 +142,11 @@ def probe_app(
         return Context(viewer, services, request_id, links, cost=cost)
 
     executor = Executor(schema, settings, make_context, throttle)
-    admission = Admission(Authenticator(settings, clock).authenticate)
-    endpoint = GraphQLEndpoint(executor, admission, lambda request: Response("page"))
+    requests = IdempotentRequests(services.store, clock)
+    authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
+    admission = Admission(authenticator.authenticate)
+    over_socket = WebSocketEndpoint(executor, admission, authenticator.confirm, clock, init_seconds)
+    endpoint = GraphQLEndpoint(executor, admission, lambda request: Response("page"), requests)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
@@ -154,7 +158,7 @@ def probe_app(
     return Starlette(
         routes=[
             Route("/graphql", endpoint.__call__, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
-            WebSocketRoute("/graphql", WebSocketEndpoint(executor, admission, clock, init_seconds).__call__),
+            WebSocketRoute("/graphql", over_socket.__call__),
             Route("/broken", broken),
         ],
         middleware=[Middleware(RequestMiddleware)],

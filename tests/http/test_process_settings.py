@@ -11,6 +11,11 @@ from gql.settings import Settings
 PROXIES = "addresses or networks such as 10.0.0.5, 10.1.0.0/16, separated by commas"
 ORIGINS = "origins such as https://shop.example, separated by commas"
 
+KEYS = (
+    "like 2026b=SECRET,2026a=SECRET: key ids of letters, digits, dots, hyphens and underscores, each once, with their "
+    "secrets, which hold no comma"
+)
+
 
 def test_an_empty_environment_gives_the_defaults() -> None:
     settings = Settings.from_environment({})
@@ -29,6 +34,7 @@ def test_every_variable_is_read() -> None:
             "SEGMENTS_DATA": "/srv/segments",
             "SEGMENTS_DATABASE_URL": "postgresql://shop:pass@db/shop",
             "SEGMENTS_JWT_SECRET": "s" * 40,
+            "SEGMENTS_JWT_SECRETS": "2026b=new=secret==, 2026a=old",
             "SEGMENTS_JWKS_URL": "https://id.example/keys",
             "SEGMENTS_BUSINESS": "shop",
             "SEGMENTS_CORS_ORIGINS": "https://shop.example, http://localhost:3000",
@@ -46,6 +52,7 @@ def test_every_variable_is_read() -> None:
         data=Path("/srv/segments"),
         database_url="postgresql://shop:pass@db/shop",
         jwt_secret="s" * 40,
+        jwt_secrets=(("2026b", "new=secret=="), ("2026a", "old")),
         jwks_url="https://id.example/keys",
         business="shop",
         cors_origins=("https://shop.example", "http://localhost:3000"),
@@ -81,6 +88,7 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("SEGMENTS_TRUSTED_PROXIES", "*", PROXIES),
         ("SEGMENTS_TRUSTED_PROXIES", "10.0.0.5, proxy.example", PROXIES),
         ("SEGMENTS_TRUSTED_PROXIES", "10.0.0.5/8", PROXIES),
+        *(("SEGMENTS_JWT_SECRETS", value, KEYS) for value in ("secret", "a=1,a=2", "a b=1", "=1", "a=1,b", "é=1")),
         ("SEGMENTS_CORS_ORIGINS", "*", ORIGINS),
         ("SEGMENTS_CORS_ORIGINS", "https://shop.example/path", ORIGINS),
     ],
