@@ -121,7 +121,9 @@ def to_user_errors(error: DomainError) -> list[UserError]:
 async def restore_payload(payload: Any, context: Context, effect: Effect) -> Any:
     """The payload of a mutation whose answer is gone: counts and texts as they were, what it refers to as it is now."""
     types = {field.python_name: field.type for field in get_object_definition(payload, strict=True).fields}
-    return payload(**{name: await _restore(context, types[name], value) for name, value in effect.items()})
+    # Another version of the program may have named the fields otherwise.
+    known = {name: value for name, value in effect.items() if name in types}
+    return payload(**{name: await _restore(context, types[name], value) for name, value in known.items()})
 
 
 async def _restore(context: Context, kind: Any, value: Any) -> Any:
