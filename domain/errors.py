@@ -20,6 +20,7 @@ DomainError
 ├── KeyReused         an Idempotency-Key came before with another request
 ├── KeyInUse          the request that came first with an Idempotency-Key is at work
 └── Unavailable       the store cannot answer now; trying again later may help
+    └── StoreUpgraded  another version of the program upgraded the store meanwhile; restarting this one helps
 """
 
 from collections.abc import Callable, Sequence
@@ -226,6 +227,10 @@ class Unavailable(DomainError):
     """The store cannot answer now; the same call may succeed later."""
 
     code = "UNAVAILABLE"
+
+
+class StoreUpgraded(Unavailable):
+    """Another version of the program has changed the tables; this process writes nothing more."""
 
 
 MAXIMUM_TEXT = 1000

@@ -2,9 +2,10 @@
 has one implementation: they are Protocols because the domain imports no persistence, and tests use real stores. A
 unit is one service call's transaction on one business: a read unit sees one state, a write unit is the only one that
 writes. The nouns of a business come first, each with its repository: customers, purchases, reports, segments,
-memberships, snapshots, jobs, rules, imports, formats, the audit log, groups, requests; then Unit, Evaluation and Store,
-which hold them, and last what keeps reports. A label is the code of a group; for BEHAVIOR, whose groups come from the
-data, its name. The file is long because all that the domain asks of the store is to be seen in one place."""
+memberships, snapshots, jobs, rules, imports, formats, the audit log, groups, requests, revoked tokens; then Unit,
+Evaluation and Store, which hold them, and last what keeps reports. A label is the code of a group; for BEHAVIOR, whose
+groups come from the data, its name. The file is long because all that the domain asks of the store is to be seen in one
+place."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -34,6 +35,7 @@ from domain.model import (
     NewPurchase,
     Purchase,
     PurchaseLine,
+    Revocation,
     Storefront,
     WriteCounts,
 )
@@ -187,7 +189,6 @@ class Reports(Protocol):
         self, customers: Sequence[int] | None, span: ClassificationSpan
     ) -> Mapping[int, ClassificationFacts]: ...
     async def find_day_bounds(self) -> tuple[int, int] | None: ...
-    async def count_wrong_totals(self) -> int: ...
 
 
 class ClassifiedCustomers(Protocol):
@@ -437,6 +438,14 @@ class Audits(Protocol):
     async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]: ...
 
 
+class Revocations(Protocol):
+    """The tokens of one business that are worth nothing any more."""
+
+    async def add(self, revocation: Revocation, at: datetime, ends_at: datetime) -> None:
+        """Keep it until it ends, when no token that it is about can be valid by itself; those that have ended go."""
+        ...
+
+
 class Erasures(Protocol):
     """What names customers of one business, to be taken away."""
 
@@ -593,6 +602,8 @@ class Unit(Protocol):
     @property
     def erasure(self) -> Erasures: ...
     @property
+    def revocations(self) -> Revocations: ...
+    @property
     def instant(self) -> datetime:
         """When a write unit's changes are said to happen."""
         ...
@@ -695,4 +706,12 @@ class Store(Protocol):
 
     async def create_business(self, business: Business, now: datetime) -> Business: ...
     async def load_agenda(self, business: Business, now: datetime) -> Agenda: ...
+    async def find_newest_revocations(self) -> Mapping[str, datetime]:
+        """When tokens were last revoked, by key of business; those of which none were are not in it."""
+        ...
+
+    async def load_revocations(self, keys: Sequence[str]) -> Mapping[str, list[Revocation]]:
+        """What is revoked in the businesses of those keys."""
+        ...
+
     async def is_ready(self) -> bool: ...

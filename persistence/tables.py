@@ -589,6 +589,20 @@ class IdempotentRequestRow(SQLModel, table=True):
     answer: str | None = nullable(CodePointText)
 
 
+class RevokedTokenRow(SQLModel, table=True):
+    """Tokens that are worth nothing any more: the one of that id, or those issued before the instant, of the subject
+    where one is named. From `ends_at` on none of them could be valid by itself."""
+
+    __tablename__ = "revoked_token"
+    __table_args__ = of_business(primary_key("revoked_at"))
+    business_id: int = not_null(BigInteger)
+    revoked_at: int = not_null(BigInteger)
+    token_id: str | None = nullable(CodePointText)
+    subject: str | None = nullable(CodePointText)
+    issued_before: int | None = nullable(BigInteger)
+    ends_at: int = not_null(BigInteger)
+
+
 metadata = SQLModel.metadata
 business = metadata.tables["business"]
 storefront = metadata.tables["storefront"]
@@ -615,6 +629,7 @@ label_state = metadata.tables["label_state"]
 source_state = metadata.tables["source_state"]
 source_format = metadata.tables["source_format"]
 idempotent_request = metadata.tables["idempotent_request"]
+revoked_token = metadata.tables["revoked_token"]
 
 PRESENT = and_(customer.c.erased == false(), customer.c.merged_into.is_(None))
 """Who was erased or merged into another is in no current list or count; history and reports show who is behind what

@@ -45,6 +45,9 @@ SLOW = re.compile(
 QUERIES = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = QUERIES | {OperationType.MUTATION}
 Authenticate = Callable[[str], Awaitable[Viewer]]
+Confirm = Callable[[Viewer], Awaitable[None]]
+"""Fails as authentication does where the viewer's token holds no more."""
+RETRY_SECONDS = 5
 MakeContext = Callable[[Viewer, str], Context]
 RESPONSE_JSON = "application/graphql-response+json"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Vary": "Accept, Origin"}
@@ -223,6 +226,8 @@ class GraphQLEndpoint:
             return await self.authenticate(read_bearer_token(request.headers))
         except Unauthenticated as error:
             raise HttpError(401, error.message, error.code, CHALLENGE) from error
+        except Unavailable as error:
+            raise HttpError(503, error.message, error.code, {"Retry-After": str(RETRY_SECONDS)}) from error
 
     async def _read_parameters(self, request: Request) -> Parameters:
         if request.method == "GET":

@@ -19,7 +19,7 @@ from domain.errors import InvalidInput, TooManyImports, Unavailable, build_unkno
 from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection
 from domain.imports.model import NewImport, PurchaseImport
-from domain.imports.sources import FILE_TYPES
+from domain.imports.sources import FILE_TYPES, ReceivedPath, build_kept_name
 from domain.model import Business, Permission, Viewer
 from gql.auth import read_bearer_token
 from gql.composition import Services
@@ -51,7 +51,7 @@ InspectFile = Callable[[Path, Business, SourceFormat], Inspection]
 class ReceivedFile:
     """A file that was received, in a folder of its own."""
 
-    path: Path
+    path: ReceivedPath
     digest: str
 
     def drop(self) -> None:
@@ -135,7 +135,7 @@ class Uploads:
     async def _write(self, request: Request, name: str) -> ReceivedFile:
         """The same. Where the client goes, or sends too much, nothing stays."""
         digest, size = hashlib.sha256(), 0
-        path = self.folder / uuid4().hex / name
+        path = ReceivedPath.of(self.folder / uuid4().hex / build_kept_name(name), name)
         await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True)
         received = ReceivedFile(path, "")
         try:

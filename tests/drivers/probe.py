@@ -133,9 +133,10 @@ def probe_app(
     schema = ApiSchema(query=Query, mutation=Mutation, subscription=Subscription, extensions=make_extensions(settings))
     links = ExportLinks(settings, clock)
     executor = Executor(schema, settings, lambda viewer, request_id: Context(viewer, services, request_id, links))
-    authenticate = Authenticator(settings, clock).authenticate
     requests = IdempotentRequests(services.store, clock)
-    endpoint = GraphQLEndpoint(executor, authenticate, lambda request: Response("page"), requests)
+    authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
+    over_socket = WebSocketEndpoint(executor, authenticator.authenticate, authenticator.confirm, clock, init_seconds)
+    endpoint = GraphQLEndpoint(executor, authenticator.authenticate, lambda request: Response("page"), requests)
 
     async def broken(request: Request) -> Response:
         raise RuntimeError(DSN)
@@ -143,7 +144,7 @@ def probe_app(
     return Starlette(
         routes=[
             Route("/graphql", endpoint.__call__, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
-            WebSocketRoute("/graphql", WebSocketEndpoint(executor, authenticate, clock, init_seconds).__call__),
+            WebSocketRoute("/graphql", over_socket.__call__),
             Route("/broken", broken),
         ],
         middleware=[Middleware(RequestMiddleware)],
