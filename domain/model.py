@@ -326,7 +326,8 @@ LAST_QUALIFYING = 1
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who writes: a subject, and the request it came with."""
+    """Who writes: a subject, the request it came with, and the Idempotency-Key of that, where it has one."""
 
     name: str
     request_id: str | None = None
+    key: str | None = None

@@ -24,6 +24,7 @@ from gql.http.explorer import make_asset_routes, make_explorer
 from gql.http.exports import Downloads, RenderPool
 from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.health import Health
+from gql.http.idempotency import HEADER, REPLAYED, IdempotentRequests
 from gql.http.imports import Uploads
 from gql.http.middleware import RequestMiddleware
 from gql.http.processes import obey_signals
@@ -102,7 +103,8 @@ def create_app(
         return Context(viewer, services, request_id, links, Pace(turns))
 
     executor = Executor(schema, settings, make_context)
-    over_http = GraphQLEndpoint(executor, authenticator.authenticate, make_explorer(settings, demo_token))
+    requests = IdempotentRequests(services.store, clock)
+    over_http = GraphQLEndpoint(executor, authenticator.authenticate, make_explorer(settings, demo_token), requests)
     over_socket = WebSocketEndpoint(executor, authenticator.authenticate, authenticator.confirm, clock)
 
     @asynccontextmanager
@@ -134,8 +136,8 @@ def create_app(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-            expose_headers=["X-Request-Id", "ETag", "Content-Disposition"],
+            allow_headers=["Authorization", "Content-Type", HEADER],
+            expose_headers=["X-Request-Id", "ETag", "Content-Disposition", REPLAYED],
         )
     ]
     middleware = [Middleware(RequestMiddleware), *(across if settings.cors_origins else [])]

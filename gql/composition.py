@@ -57,8 +57,9 @@ from persistence.exports.pdf import render_report_pdf
 from persistence.imports.customers_file import CustomersFile
 from persistence.imports.importer import PurchaseImporter, pause_collector
 from persistence.imports.undo import ImportUndo
-from persistence.migrations.migrate import describe_state, list_differences, upgrade
+from persistence.migrations.migrate import require_newest, upgrade
 from persistence.reports.cache import MemoryCache
+from persistence.soundness.checks import Findings, Report, find_faults
 from persistence.sources.csv import CsvSource
 from persistence.sources.inspecting import ignore_progress, inspect_purchases
 from persistence.sources.opening import OpenedPurchases, SourceOpener, open_customers, read_section, write_section
@@ -304,7 +305,7 @@ def open_store(settings: Settings) -> OpenStore:
             if database.dialect == "sqlite" and not database.condition.read_only:
                 upgrade(database.bulk)
             else:
-                require_newest(database)
+                require_newest(database.bulk)
     except BaseException:
         database.bulk.dispose()
         raise
@@ -319,13 +320,6 @@ def connect_store(settings: Settings) -> Database:
         return open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
 
 
-def require_newest(database: Database) -> None:
-    """InvalidInput where the store lacks tables of this program."""
-    lacking = describe_state(database.bulk)
-    if lacking is not None:
-        raise InvalidInput(f"{lacking}. Run: segments db upgrade")
-
-
 def upgrade_store(settings: Settings) -> None:
     """Bring the store to the newest tables."""
     database = connect_store(settings)
@@ -336,12 +330,11 @@ def upgrade_store(settings: Settings) -> None:
         database.bulk.dispose()
 
 
-def compare_tables(settings: Settings) -> list[str]:
-    """How the tables of the store differ from those of this program."""
+def check_store(settings: Settings, report: Report) -> Findings:
+    """What is wrong with the store; `report` is told what is looked at, how much is done, and of how much."""
     database = connect_store(settings)
     try:
-        require_newest(database)
-        return list_differences(database.bulk)
+        return find_faults(database, report)
     finally:
         database.bulk.dispose()
 

@@ -44,6 +44,7 @@ REPOSITORIES = (
     "persistence.purchases",
     "persistence.merge",
     "persistence.erasure",
+    "persistence.idempotency",
     "persistence.jobs",
     "persistence.reports",
     "persistence.revocations",
@@ -97,6 +98,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "persistence.store": ("domain", *DATABASE, *REPOSITORIES, "persistence.migrations"),
     "persistence.imports": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.sources"),
     "persistence.sources": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.imports"),
+    "persistence.soundness": ("domain", *DATABASE, *REPOSITORIES, "persistence.migrations"),
     "persistence.labels.run_folder": ("domain",),
     "persistence.labels.run_sources": (
         "domain",
