@@ -1,4 +1,4 @@
-"""A store whose disk is full for one table: what writes to it is refused as a full disk refuses it, all else goes on."""
+"""A store whose disk is full for one table: what writes to it is refused as by a full disk, all else goes on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
