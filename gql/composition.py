@@ -8,13 +8,15 @@ import socket
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
+from domain.audit import Refusals
 from domain.businesses.businesses import Businesses
+from domain.businesses.revocations import Revocations
 from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers, Erasure
@@ -45,7 +47,7 @@ from domain.segments.runner import Runner
 from domain.segments.segments import Segments
 from domain.store import Cache, Store, Unit
 from gql.logs import log_statement
-from gql.settings import Settings
+from gql.settings import LONGEST_LIFETIME_HOURS, Settings
 from persistence.alerts import Alerts
 from persistence.database.condition import translate_condition
 from persistence.database.engines import Database, open_database
@@ -88,6 +90,8 @@ class Services:
     transitions: Transitions
     imports: PurchaseImports
     formats: SourceFormats
+    revocations: Revocations
+    refusals: Refusals
 
     async def read(self, business: Business, question: Callable[[Unit], Awaitable[T]]) -> T:
         """The answer of one read unit; while it is open nothing but the unit is awaited."""
@@ -101,8 +105,10 @@ def make_services(
     feed: ProgressFeed | None = None,
     report_cache: Cache | None = None,
     classifiers: Classifiers | None = None,
+    token_lifetime: timedelta = timedelta(hours=LONGEST_LIFETIME_HOURS),
 ) -> Services:
-    """The services over one store; the feed is told what there is to work on."""
+    """The services over one store; the feed is told what there is to work on. Revoked tokens are remembered for the
+    lifetime; a command, which may have other settings than the server, remembers them for the longest there is."""
     feed = feed or ProgressFeed()
     store, cache = SqlStore(database, clock), MemoryCache()
     customers = Customers(store, clock, cache, classifiers or Classifiers())
@@ -125,6 +131,8 @@ def make_services(
         Transitions(store, clock, customers),
         PurchaseImports(store, clock, feed),
         SourceFormats(store),
+        Revocations(store, clock, token_lifetime),
+        Refusals(store),
     )
 
 

@@ -3,40 +3,21 @@ where they are to be changed; an advisory wait keeps two starts apart."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect
 
 from domain.errors import InvalidInput
+from persistence.database.steps import MIGRATIONS, find_current, find_head, list_steps
 from persistence.tables import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 
-MIGRATIONS = Path(__file__).parent
 OWN_TABLES = {"alembic_version", "business", "customer"}
 """What the store has at each step."""
 LOCK_NUMBER = 7_361_990_112
-
-
-def list_steps() -> list[str]:
-    """Every step that this program knows, oldest first: files are named after them."""
-    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-
-
-def find_head() -> str:
-    """The newest step that this program knows."""
-    return list_steps()[-1]
-
-
-def find_current(connection: Connection) -> str | None:
-    """The step that the store is at; None for an empty one."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    at: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-    return at
 
 
 def describe_state(engine: Engine) -> str | None:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from persistence.migrations.migrate import find_head
+from persistence.database.steps import find_head
 from tests.cli.conftest import MAKE, SOUND, WINDOW, Segments
 
 NO_TABLES = f"The store has no tables yet, this program needs {find_head()}. Run: segments db upgrade."
