@@ -18,7 +18,7 @@ from strawberry.types.graphql import OperationType
 from domain.model import Viewer
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.http.endpoint import CHALLENGE, HttpError
-from gql.http.json_body import MAXIMUM_BODY, BadBody, decode_json, encode_json
+from gql.http.json_body import MAXIMUM_BODY, BadBody, decode_json, write_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
 from gql.schema.context import Context
 from gql.schema.errors import MAXIMUM_ERRORS, build_refusal, format_error, is_surprise
@@ -178,11 +178,11 @@ class GraphQLEndpoint:
                 operation = parameters.name_for_log
                 answer = await self._execute(request, viewer, parameters, request_id)
                 codes = answer.codes
-                response = _make_response(request, answer)
+                response = await _make_response(request, answer)
         except HttpError as error:
             codes = [error.code]
             answer = Answer({"errors": [build_refusal(error.message, error.code)]}, error.status)
-            response = _make_response(request, answer, request_error=False)
+            response = await _make_response(request, answer, request_error=False)
             response.headers.update(error.headers)
         except ClientDisconnect:
             response = Response(status_code=CLOSED)
@@ -243,7 +243,7 @@ def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def _make_response(request: Request, answer: Answer, request_error: bool = True) -> Response:
+async def _make_response(request: Request, answer: Answer, request_error: bool = True) -> Response:
     accept = request.headers.get("accept", "")
     modern = RESPONSE_JSON in accept
     status = answer.status
@@ -251,4 +251,4 @@ def _make_response(request: Request, answer: Answer, request_error: bool = True)
         # Clients that ask for plain JSON read the status as the transport's, not the operation's.
         status = 200
     media = RESPONSE_JSON if modern else "application/json"
-    return Response(encode_json(answer.body), status, {**HEADERS, "Content-Type": f"{media}; charset=utf-8"})
+    return Response(await write_json(answer.body), status, {**HEADERS, "Content-Type": f"{media}; charset=utf-8"})
