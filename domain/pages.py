@@ -8,6 +8,9 @@ from domain.errors import InvalidInput
 
 MAXIMUM_FIRST = 250
 DEFAULT_FIRST = 50
+MAXIMUM_IDS = 10_000
+DEFAULT_IDS = 1_000
+"""Of lists of bare ids."""
 T = TypeVar("T")
 U = TypeVar("U")
 Position = tuple[int | str, int]

@@ -13,7 +13,7 @@ import strawberry
 from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, build_unknown_id
 from domain.model import Business as BusinessEntity
-from domain.pages import Mapped, Page
+from domain.pages import DEFAULT_IDS, MAXIMUM_IDS, Mapped, Page
 from domain.segments.history import check_reachable
 from domain.segments.model import ChangeList, Place
 from domain.segments.model import Membership as MembershipEntity
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 CUSTOMER, SEGMENT = strawberry.lazy("gql.schema.types.customer"), strawberry.lazy("gql.schema.types.segment")
 CHANGE_ORDER = "changes"
 MEMBER_ORDER = "members"
-MAXIMUM_IDS = 10_000
 
 
 async def load_segment(info: Info, business: BusinessEntity, key: int) -> "Segment":
@@ -226,10 +225,10 @@ class Snapshot(Node):
     async def member_ids(
         self,
         info: Info,
-        first: Annotated[int | None, strawberry.argument(description="How many ids, 1 to 10,000.")] = 1000,
+        first: Annotated[int | None, strawberry.argument(description="How many ids, 1 to 10,000.")] = DEFAULT_IDS,
         after: Annotated[strawberry.ID | None, strawberry.argument(description="The last id received.")] = None,
     ) -> Sequence[strawberry.ID]:
-        size = 1000 if first is None else first
+        size = DEFAULT_IDS if first is None else first
         if not 1 <= size <= MAXIMUM_IDS:
             raise InvalidInput(f"first must be between 1 and {MAXIMUM_IDS}", ("first",))
         customer = None if after is None else expect(after, "Customer", self.business, "after")
