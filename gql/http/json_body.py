@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 MAXIMUM_BODY = 1 << 20
 MAXIMUM_DIGITS = 40
 MAXIMUM_NESTING = 100
+MAXIMUM_ITEMS = 20_000
+"""Each is checked before anything of a request is done, in one piece."""
 LONG = 16
 """Of a list of so many each item is written in one piece; what is shorter is gone into."""
 PIECE_SECONDS = 0.005
@@ -49,17 +51,20 @@ def decode_json(data: str | bytes) -> Any:
         raise
     except (ValueError, RecursionError) as error:
         raise BadBody("The body must be valid JSON.") from error
-    if _is_deep(value):
-        raise BadBody(f"Lists and objects are nested at most {MAXIMUM_NESTING} deep.")
+    _check_size(value)
     # An escape can spell half of a character, which no encoder and no database takes.
     if "\\u" in text and not _is_encodable(value):
         raise BadBody("Texts must be Unicode: an escape stands for half of a character.")
     return value
 
 
-def _is_deep(value: object) -> bool:
+def _check_size(value: object) -> None:
+    items = 0
     level = [value]
     for _ in range(MAXIMUM_NESTING + 1):
+        items += sum(len(outer) for outer in level if isinstance(outer, list))
+        if items > MAXIMUM_ITEMS:
+            raise BadBody(f"Lists hold at most {MAXIMUM_ITEMS:,} items in all.")
         level = [
             inner
             for outer in level
@@ -67,8 +72,8 @@ def _is_deep(value: object) -> bool:
             if isinstance(inner, dict | list)
         ]
         if not level:
-            return False
-    return True
+            return
+    raise BadBody(f"Lists and objects are nested at most {MAXIMUM_NESTING} deep.")
 
 
 def _is_encodable(value: object) -> bool:

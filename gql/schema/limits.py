@@ -129,8 +129,8 @@ MANY = 10**9
 
 @dataclass(slots=True)
 class Measure:
-    """Depth, aliases and cost of a selection, relative to where it stands. `whole` is how often it asks for every type of
-    the schema, `each` what one item of a page costs."""
+    """Depth, aliases and cost of a selection, relative to where it stands. `whole` is how often it asks for every type
+    of the schema, `each` what one item of a page costs."""
 
     depth: int = 0
     introspection: int = 0
