@@ -118,9 +118,9 @@ def read_instant(text: str, tz: ZoneInfo) -> datetime:
 
     A naive time that happens twice is the first of the two; one in a gap is read with the offset from before it.
     """
-    if len(text) < 10 or not text[:1].isdigit():
-        raise ValueError("must be an ISO 8601 date or timestamp such as 2024-03-01 or 2024-03-01T09:30:00Z")
     try:
+        if len(text) < 10 or not text.isascii() or not text[0].isdigit():
+            raise ValueError(text)
         value = datetime.fromisoformat(text)
     except ValueError as error:
         raise ValueError("must be an ISO 8601 date or timestamp such as 2024-03-01 or 2024-03-01T09:30:00Z") from error

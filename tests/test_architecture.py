@@ -28,6 +28,7 @@ VALUES = (
     "domain.money",
     "domain.pages",
     "domain.identifiers",
+    "domain.json_text",
     "domain.classifiers",
     "domain.attributes",
 )
@@ -35,15 +36,18 @@ VALUES = (
 PURE_ROOMS = (*VALUES, "domain.classification", "domain.rules", "domain.jobs.model")
 """Values and functions, which know no store."""
 NOUNS = (*PURE_ROOMS, "domain.segments.model", "domain.imports.model", "domain.imports.quality")
-PORTS = (*NOUNS, "domain.store")
+PORTS = (*NOUNS, "domain.store", "domain.audit")
 DATABASE = ("persistence.database", "persistence.tables")
 REPOSITORIES = (
+    "persistence.audit",
     "persistence.customers",
     "persistence.purchases",
     "persistence.merge",
     "persistence.erasure",
+    "persistence.idempotency",
     "persistence.jobs",
     "persistence.reports",
+    "persistence.revocations",
     "persistence.rules",
     "persistence.segments",
     "persistence.labels.classifiers",
@@ -62,6 +66,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "domain.attributes": ("domain.errors", "domain.model", "domain.calendar"),
     "domain.pages": ("domain.errors",),
     "domain.identifiers": ("domain.errors",),
+    "domain.json_text": (),
     "domain.classifiers": ("domain.errors",),
     "domain.classification": VALUES,
     "domain.rules": (*VALUES, "domain.classification"),
@@ -93,6 +98,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "persistence.store": ("domain", *DATABASE, *REPOSITORIES, "persistence.migrations"),
     "persistence.imports": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.sources"),
     "persistence.sources": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.imports"),
+    "persistence.soundness": ("domain", *DATABASE, *REPOSITORIES, "persistence.migrations"),
     "persistence.labels.run_folder": ("domain",),
     "persistence.labels.run_sources": (
         "domain",
@@ -115,6 +121,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "domain",
         "gql.composition",
         "gql.schema.loaders",
+        "gql.schema.types.ids",
         "gql.schema.pacing",
         "gql.signed_links",
     ),
@@ -140,6 +147,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "gql.app": ("domain", "persistence", "gql"),
     "gql.cli.serve": ("domain", "gql"),
+    "gql.cli.tokens": ("domain", "gql.auth", "gql.cli", "gql.composition", "gql.settings"),
     "gql.cli": (
         "domain",
         "gql.composition",

@@ -17,7 +17,7 @@ LONGEST = 500
 SCHEMES = ("mongodb://", "mongodb+srv://")
 # Such as `localhost:27017`, `db1:27017,db2:27017` or `[::1]:27017`.
 HOST = re.compile(
-    r"(mongodb(\+srv)?://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?(,(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?)*"
+    r"(mongodb(\+srv)?://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:[0-9]{1,5})?(,(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:[0-9]{1,5})?)*"
 )
 ATLAS = re.compile(r"[\w.-]+\.mongodb\.net")
 FORMS = {

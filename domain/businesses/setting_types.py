@@ -16,7 +16,7 @@ from domain.imports.presets import find_preset
 from domain.money import to_decimal, to_minor
 
 LONGEST = 1_000
-NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?")
+NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 

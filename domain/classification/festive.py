@@ -9,8 +9,8 @@ from datetime import date, datetime
 
 MonthDay = tuple[int, int]
 MOST = 200
-YEARLY = re.compile(r"(\d{2})-(\d{2})")
-DATED = re.compile(r"\d{4}-\d{2}-\d{2}")
+YEARLY = re.compile(r"([0-9]{2})-([0-9]{2})")
+DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 FORM = 'must have from and to, either both MM-DD such as "12-24" or both dates such as "2025-03-30"'
 
 

@@ -15,9 +15,11 @@ from zoneinfo import ZoneInfo, available_timezones
 from domain.calendar import format_day, load_zone, read_instant, to_micros, to_utc
 from domain.errors import Names
 
-HOUR = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}")
-TAIL = re.compile(r":([0-5]\d)(?::([0-5]\d)(?:\.(\d{3}|\d{6}))?)?")
-NUMBERS = re.compile(r"(\d{1,4})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?:[ T](\d{1,2}:\d{2}(:\d{2})?)( ?[AaPp][Mm])?)?")
+HOUR = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}", re.ASCII)
+TAIL = re.compile(r":([0-5]\d)(?::([0-5]\d)(?:\.(\d{3}|\d{6}))?)?", re.ASCII)
+NUMBERS = re.compile(
+    r"(\d{1,4})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?:[ T](\d{1,2}:\d{2}(:\d{2})?)( ?[AaPp][Mm])?)?", re.ASCII
+)
 NAMED_DAYS = ("%d %B %Y", "%d %b %Y", "%d-%b-%Y", "%d-%B-%Y", "%d/%b/%Y", "%B %d, %Y", "%b %d, %Y", "%b %d %Y")
 MORE_DAYS = ("%d-%b-%y", "%b-%d-%y", "%b-%d-%Y", "%a, %d %b %Y", "%Y%m%d")
 NAMED_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %I:%M %p", ", %I:%M:%S %p", " %H:%M:%S %z")
@@ -25,10 +27,13 @@ NAMED = tuple(f"{day}{time}" for day in NAMED_DAYS + MORE_DAYS for time in NAMED
 """Forms without doubt that are not ISO 8601 as it is read here; they are proposed, and read when they are told."""
 ZONED = re.compile(
     r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)\s*"
-    r"(?:([A-Za-z][\w/+-]*?)?\s*([+-]\d{2}(?::?\d{2})?)?)(?:\[[\w/+-]+\])?"
+    r"(?:([A-Za-z][\w/+-]*?)?\s*([+-]\d{2}(?::?\d{2})?)?)(?:\[[\w/+-]+\])?",
+    re.ASCII,
 )
 """An ISO 8601 time with the name of a zone after it, or an offset where ISO 8601 has none."""
-TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}.*")
+TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}.*", re.ASCII)
+FOREIGN_DIGIT = re.compile(r"[^\D0-9]")
+"""A digit of another script, which `strptime` would take."""
 ZONE_NAME = re.compile(r"[A-Za-z]\w*(?:[/+-]\w+)*")
 DIRECTIVE = re.compile(r"%.|[^%]+", re.DOTALL)
 UNIVERSAL = ("Z", "UTC", "GMT")
@@ -97,6 +102,8 @@ class DateForm:
 
     def __call__(self, text: str) -> datetime:
         """The time, with its zone where one is named; ValueError where the text is not of the form."""
+        if not text.isascii() and FOREIGN_DIGIT.search(text):
+            raise ValueError("must be written in the digits 0 to 9")
         if self.serial is not None:
             return self.serial.read(text)
         if not self.named:
@@ -287,6 +294,8 @@ NUMBERED = {
 def find_readings(text: str) -> dict[str, date]:
     """The forms in which a date can be read that is not ISO 8601, and the day that each says; none where it is no
     date of numbers and has no month by name."""
+    if FOREIGN_DIGIT.search(text):
+        return {}
     match = NUMBERS.fullmatch(text.strip())
     if match is None:
         return _find_named_readings(text.strip()) or _find_numbered_readings(text.strip())

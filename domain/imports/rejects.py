@@ -53,7 +53,7 @@ def find_remedy(kind: str) -> str | None:
     return next((remedy for begins, remedy in REMEDIES if kind.startswith(begins)), None)
 
 
-SIGNED_NUMBER = re.compile(r"[+-][\d.,' ]*\d")
+SIGNED_NUMBER = re.compile(r"[+-][0-9.,' ]*[0-9]")
 
 
 def protect_cell(cell: str) -> str:

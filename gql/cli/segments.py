@@ -32,6 +32,7 @@ from domain.imports.columns import (
 )
 from domain.imports.rows import PurchaseSource
 from domain.jobs.model import Job
+from domain.json_text import read_fraction, read_json
 from domain.model import Business
 from domain.pages import PageRequest
 from domain.segments.memberships import Memberships
@@ -100,7 +101,8 @@ def _read(file: Path) -> dict[str, Any]:
         raise InvalidInput(f"{file} must be at most 1 MiB")
     try:
         text = content.decode("utf-8-sig")
-        values = json.loads(text) if file.suffix == ".json" else _to_plain(tomllib.loads(text))
+        loaded = read_json(text) if file.suffix == ".json" else tomllib.loads(text, parse_float=read_fraction)
+        values = _to_plain(loaded)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{file} is not readable {file.suffix[1:].upper()}: {error}") from error
     if not isinstance(values, dict):

@@ -5,6 +5,7 @@ at a path of a document becomes the text of a cell, exactly, or the reason why i
 is evaluated."""
 
 import math
+import re
 import time
 from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -27,6 +28,7 @@ DEFAULTS = {"customer.id": "customer_id", "customer.name": "name", "product.cate
 """Where fields stand that have no column of their name."""
 OPTIONAL = ("status", "currency", "storefront", "channel", "customer.name")
 """What only some documents may have; it is looked for in all."""
+WHOLE = re.compile(r"[0-9]{1,17}")
 KINDS = {dict: "an object", list: "a list", bool: "true or false", bytes: "binary data"}
 DEEPEST = 8
 
@@ -69,7 +71,7 @@ def get_value_at(document: Mapping[str, Any], path: Sequence[str]) -> Any:
     for part in path:
         if isinstance(value, Mapping):
             value = value.get(part)
-        elif isinstance(value, list) and part.isdecimal():
+        elif isinstance(value, list) and WHOLE.fullmatch(part):
             value = value[int(part)] if int(part) < len(value) else None
         elif value is None:
             return None
@@ -347,7 +349,7 @@ class MongoSource:
             text = self._read_order(document, path)
             if text and text not in fetched:
                 value = get_value_at(document, path.split("."))
-                wanted[text] = [value, text, *([int(text)] if text.isdecimal() and len(text) < 18 else [])]
+                wanted[text] = [value, text, *([int(text)] if WHOLE.fullmatch(text) else [])]
         if not wanted:
             return []
         fetched.update(wanted)

@@ -44,7 +44,7 @@ def test_a_segment_comes_from_toml_and_goes_back_as_json(shop: Segments, tmp_pat
         "isDynamic": True,
         "isRfm": True,
         "rules": RULE,
-        "criteria": {"minLifetimeValue": "1000.5", "minOrders": 5, "loyaltyLevels": ["GOLD", "PLATINUM"]},
+        "criteria": {"minLifetimeValue": "1000.50", "minOrders": 5, "loyaltyLevels": ["GOLD", "PLATINUM"]},
         "rfmConfig": {"minScore": "344", "maxScore": "555"},
         "schedule": "0 4 * * 1",
     }

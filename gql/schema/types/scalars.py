@@ -1,19 +1,29 @@
 """Scalars of the schema. The stock ones accept NaN, Infinity and numbers of any size; these accept what the business
 can keep, and say what would be right."""
 
-import json
 import re
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NewType
 
 import strawberry
-from graphql import GraphQLError
+from graphql import (
+    FloatValueNode,
+    GraphQLError,
+    IntValueNode,
+    ListValueNode,
+    ObjectValueNode,
+    ValueNode,
+    value_from_ast_untyped,
+)
 from strawberry.types.scalar import ScalarDefinition
 
+from domain.json_text import BadJson, read_fraction, read_json, read_whole
+
 JSON = NewType("JSON", object)
-NUMBER = re.compile(r"[+-]?(\d{1,15}(\.\d{0,20})?|\.\d{1,20})")
-DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+NUMBER = re.compile(r"[+-]?([0-9]{1,15}(\.[0-9]{0,20})?|\.[0-9]{1,20})")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def parse_decimal(value: object) -> Decimal:
@@ -44,7 +54,7 @@ def parse_date(value: object) -> date:
 def parse_instant(value: object) -> datetime:
     """An ISO timestamp; without an offset it is local time of the business."""
     try:
-        if not isinstance(value, str) or len(value) > 40 or DAY.match(value) is None:
+        if not isinstance(value, str) or len(value) > 40 or not value.isascii() or DAY.match(value) is None:
             raise ValueError
         return datetime.fromisoformat(value)
     except ValueError as error:
@@ -56,14 +66,40 @@ def parse_json(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        content: object = json.loads(value)
-        # Half of a character, which escapes can state, could not be answered back.
-        json.dumps(content, ensure_ascii=False).encode()
+        content: object = read_json(value)
         return content
-    except UnicodeEncodeError as error:
-        raise GraphQLError("Texts must be Unicode: an escape stands for half of a character.") from error
-    except (ValueError, RecursionError) as error:
+    except BadJson as error:
+        raise GraphQLError(str(error)) from error
+    except ValueError as error:
         raise GraphQLError("A JSON value must come as a variable, or as a string that holds JSON text.") from error
+
+
+def read_literal(node: ValueNode, variables: Mapping[str, Any] | None = None) -> object:
+    """The value that stands in the document, with numbers as JSON's are read; the library's own way loses digits."""
+    match node:
+        case IntValueNode():
+            return read_whole(node.value)
+        case FloatValueNode():
+            return read_fraction(node.value)
+        case ListValueNode():
+            return [read_literal(item, variables) for item in node.values]
+        case ObjectValueNode():
+            return {field.name.value: read_literal(field.value, variables) for field in node.fields}
+        case _:
+            value: object = value_from_ast_untyped(node, dict(variables or {}))
+            return value
+
+
+def _parse_literal(parse: Callable[[object], object]) -> Callable[..., object]:
+    """What reads the same from a document."""
+
+    def read(node: ValueNode, variables: Mapping[str, Any] | None = None) -> object:
+        try:
+            return parse(read_literal(node, variables))
+        except BadJson as error:
+            raise GraphQLError(str(error)) from error
+
+    return read
 
 
 def _define(**options: Any) -> ScalarDefinition:
@@ -79,6 +115,7 @@ def build_scalar_map() -> dict[object, ScalarDefinition]:
             description="An exact decimal number, written as a string.",
             serialize=lambda value: format(value, "f"),
             parse_value=parse_decimal,
+            parse_literal=_parse_literal(parse_decimal),
         ),
         date: _define(
             name="Date",
@@ -97,5 +134,6 @@ def build_scalar_map() -> dict[object, ScalarDefinition]:
             description="Any JSON value, as a variable or as a string that holds JSON text.",
             serialize=lambda value: value,
             parse_value=parse_json,
+            parse_literal=_parse_literal(parse_json),
         ),
     }
