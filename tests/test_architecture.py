@@ -44,8 +44,10 @@ REPOSITORIES = (
     "persistence.purchases",
     "persistence.merge",
     "persistence.erasure",
+    "persistence.idempotency",
     "persistence.jobs",
     "persistence.reports",
+    "persistence.revocations",
     "persistence.rules",
     "persistence.segments",
     "persistence.labels.classifiers",
@@ -96,6 +98,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "persistence.store": ("domain", *DATABASE, *REPOSITORIES, "persistence.migrations"),
     "persistence.imports": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.sources"),
     "persistence.sources": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.imports"),
+    "persistence.soundness": ("domain", *DATABASE, *REPOSITORIES, "persistence.migrations"),
     "persistence.labels.run_folder": ("domain",),
     "persistence.labels.run_sources": (
         "domain",
@@ -144,6 +147,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "gql.app": ("domain", "persistence", "gql"),
     "gql.cli.serve": ("domain", "gql"),
+    "gql.cli.tokens": ("domain", "gql.auth", "gql.cli", "gql.composition", "gql.settings"),
     "gql.cli": (
         "domain",
         "gql.composition",

@@ -178,6 +178,7 @@ class Businesses:
             detail = {"changed": changed | dict.fromkeys(outside), "version": business.settings_version}
             digests = compute_digests(unit.business.settings.stored, business.settings.stored)
             await unit.audit(actor, "updateBusinessSettings", None, {**detail, **digests})
+            await unit.mark_done(actor, business=("Business",))
         return business, plan
 
     async def choose(self, key: str | None, default: str) -> Business:

@@ -58,6 +58,7 @@ class Erasure:
                 await unit.erasure.erase(customer_id, unit.instant)
                 await unit.mark_data_changed()
             await unit.audit(actor, "eraseCustomer", ("Customer", customer_id), {"membershipsEnded": ended})
+            await unit.mark_done(actor, erased_customer_id=("Customer", customer_id))
 
 
 Labels = Mapping[str, Sequence[str | None]]
@@ -216,6 +217,7 @@ class Customers:
                 await unit.mark_data_changed()
             customers = name_touched(item.external_id for item in items)
             await unit.audit(actor, "upsertCustomers", None, {**asdict(counts), "customers": customers})
+            await unit.mark_done(actor, **asdict(counts))
         return counts
 
     async def declare_attributes(

@@ -56,6 +56,7 @@ class Purchases:
             await unit.audit(
                 actor, "recordPurchases", None, {**asdict(counts), "orders": orders, "customers": customers}
             )
+            await unit.mark_done(actor, **asdict(counts))
         return counts
 
     async def delete(self, business: Business, external_ids: Sequence[str], actor: Actor) -> int:
@@ -69,6 +70,7 @@ class Purchases:
             if count:
                 await unit.mark_data_changed()
             await unit.audit(actor, "deletePurchases", None, {"deleted": count, "orders": name_touched(orders)})
+            await unit.mark_done(actor, deleted_count=count)
         return count
 
 

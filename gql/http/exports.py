@@ -24,7 +24,7 @@ from domain.segments.member_export import MemberExport
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.composition import Services, Writers
 from gql.http.endpoint import Endpoints, Make, make_json_response
-from gql.http.graphql import Authenticate
+from gql.http.graphql import Authenticate, Confirm
 from gql.http.middleware import run_with_deadline, while_connected
 from gql.parameters import (
     FILE_FORMATS,
@@ -165,6 +165,7 @@ class Downloads:
 
     services: Services
     authenticate: Authenticate
+    confirm: Confirm
     links: ExportLinks
     writers: Writers
     pool: RenderPool
@@ -194,7 +195,9 @@ class Downloads:
         except Unauthenticated:
             if SIGNATURE not in request.query_params:
                 raise
-            return self.links.check(request.url.path, request.query_params.multi_items())
+            viewer = self.links.check(request.url.path, request.query_params.multi_items())
+            await self.confirm(viewer)
+            return viewer
         return await self.authenticate(token)
 
     def _limit_time(self, make: Callable[[Request, Business], Awaitable[Response]]) -> Make:

@@ -12,7 +12,7 @@ from strawberry.permission import BasePermission
 
 from domain.errors import Forbidden
 from domain.model import Actor, AuditOutcome, Business, Permission, Viewer
-from domain.store import Unit
+from domain.store import Claim, Unit
 from gql.composition import Services
 from gql.schema.loaders import Loaders
 from gql.schema.pacing import Pace
@@ -46,13 +46,14 @@ class Cost:
 @dataclass(slots=True)
 class Context:
     """One operation's. The business is read once, by whoever needs it first, and held at that moment: whatever is then
-    told of members is of the same ones."""
+    told of members is of the same ones. `claim` is that of a mutation with an Idempotency-Key."""
 
     viewer: Viewer
     services: Services
     request_id: str
     links: ExportLinks
     pace: Pace = field(default_factory=Pace)
+    claim: Claim | None = None
     loaders: Loaders = field(init=False)
     cache: CacheStats = field(init=False)
     cost: Cost = field(init=False, default_factory=Cost)
@@ -101,7 +102,7 @@ class Context:
     @property
     def actor(self) -> Actor:
         """Who writes."""
-        return Actor(self.viewer.subject, self.request_id)
+        return Actor(self.viewer.subject, self.request_id, None if self.claim is None else self.claim.key)
 
 
 Info = strawberry.Info[Context, None]

@@ -17,7 +17,10 @@ from gql.settings import Settings
 
 
 class ApiSchema(strawberry.Schema):
-    """The schema with our own log of errors: kind, place and request id, nothing else."""
+    """The schema with our own log of errors: kind, place and request id, nothing else. `tells_names` is whether the
+    message of a wrong name may say which there are."""
+
+    tells_names = True
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """The first surprise of the operation; the others nearly always have the same cause."""
@@ -31,7 +34,7 @@ class ApiSchema(strawberry.Schema):
 
 def make_schema(settings: Settings) -> strawberry.Schema:
     """The schema with the limits that the settings ask for."""
-    return ApiSchema(
+    schema = ApiSchema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
@@ -40,6 +43,8 @@ def make_schema(settings: Settings) -> strawberry.Schema:
         execution_context_class=PacedExecutor,
         config=StrawberryConfig(scalar_map=build_scalar_map()),
     )
+    schema.tells_names = settings.introspection
+    return schema
 
 
 def print_sdl() -> str:

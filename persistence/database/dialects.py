@@ -5,7 +5,8 @@ order, and statements that hold a construct of a rule are not kept compiled, bec
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from typing import Any
 
@@ -293,6 +294,32 @@ def lock_table(connection: Connection, name: str) -> None:
     """Let nobody else write to the table until the transaction, which writes, ends; on SQLite nobody can."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"LOCK TABLE {name} IN SHARE MODE"))
+
+
+STEPS = 100_000
+"""Instructions of SQLite, a few milliseconds, after which it asks whether to go on."""
+
+
+@contextmanager
+def break_off_when(connection: Connection, is_over: Callable[[], bool]) -> Iterator[Callable[[], None]]:
+    """Within the block a statement of the connection ends early once it is over. SQLite asks that by itself, in the
+    thread that executes, so that Ctrl-C is heard there, too; PostgreSQL is told by the call that is given, from another
+    thread, and breaks off what the connection is at in that moment."""
+    raw: Any = connection.connection.driver_connection
+    if connection.dialect.name == "postgresql":
+
+        def break_off() -> None:
+            # What was to be broken off may have ended, and the connection with it.
+            with suppress(Exception):
+                raw.cancel()
+
+        yield break_off
+        return
+    raw.set_progress_handler(is_over, STEPS)
+    try:
+        yield lambda: None
+    finally:
+        raw.set_progress_handler(None, 0)
 
 
 def analyze(connection: Connection, *names: str) -> None:

@@ -19,7 +19,9 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from domain.errors import InvalidInput
 from persistence.database.condition import PAGE_BYTES, Condition, prepare_file
 
-BUSY_SECONDS = 10
+BUSY_SECONDS = 7
+"""How long a write waits for the lock. Less than the deadline of a request with what it may have waited for a
+connection, so that a lock is told as one."""
 POOL_SECONDS = 2
 STATEMENT_SECONDS = 65
 """Beyond the longest deadline of a request: what still runs then has been forgotten."""
@@ -182,7 +184,7 @@ def _open_postgresql(url: URL) -> Database:
     def options(more: str = "") -> dict[str, Any]:
         return {"connect_args": {"options": f"-c timezone=UTC{more}"}, "pool_pre_ping": True}
 
-    limited = options(f" -c statement_timeout={STATEMENT_SECONDS}s")
+    limited = options(f" -c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={BUSY_SECONDS}s")
     engine = create_async_engine(driver, pool_size=10, max_overflow=10, pool_timeout=POOL_SECONDS, **limited)
     bulk = create_engine(driver, pool_size=2, **options())
     worker = create_async_engine(driver, pool_size=2, max_overflow=0, pool_timeout=POOL_SECONDS, **options())
@@ -211,15 +213,3 @@ def run_alone(database: Database, work: Coroutine[Any, Any, T]) -> T:
                 await engine.dispose()
 
     return asyncio.run(all_of_it())
-
-
-def is_busy(error: BaseException) -> bool:
-    """Whether the store was locked by somebody else for longer than we wait."""
-    original = getattr(error, "orig", error)
-    return isinstance(original, sqlite3.OperationalError) and "locked" in str(original)
-
-
-def is_wrong_statement(error: BaseException) -> bool:
-    """Whether SQLite calls the statement wrong, which no second try would mend; only its code tells that from trouble
-    of the store."""
-    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR

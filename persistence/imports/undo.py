@@ -222,7 +222,7 @@ class ImportUndo:
 
     def _begin(self, connection: Connection) -> None:
         with connection.begin():
-            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+            row = raise_change(connection, self.business.id, self.clock())
             self._set(connection, {"undo_begun_at": row.last_instant})
 
     def _take_back(
@@ -235,7 +235,7 @@ class ImportUndo:
                 to = connection.execute(text(NEXT), bound).scalar_one_or_none()
             to = 2**62 if to is None else to
             with connection.begin():
-                row = connection.execute(raise_change(self.business.id, self.clock())).one()
+                row = raise_change(connection, self.business.id, self.clock())
                 began = time.perf_counter()
                 empty(connection, "touched", "undo_purchase")
                 prefer_index_joins(connection)
@@ -280,7 +280,7 @@ class ImportUndo:
                 free = False
                 while not free:
                     with connection.begin():
-                        row = connection.execute(raise_change(self.business.id, self.clock())).one()
+                        row = raise_change(connection, self.business.id, self.clock())
                         free = lock_out_evaluations(connection, self.business.id)
                         if free:
                             gone = remove_customers(connection, self.business.id, low, high)
@@ -297,7 +297,7 @@ class ImportUndo:
 
     def _finish(self, connection: Connection, storefronts: Spans, summary: UndoSummary, actor: Actor) -> UndoSummary:
         with connection.begin():
-            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+            row = raise_change(connection, self.business.id, self.clock())
             gone = sum(remove_storefronts(connection, self.business.id, *span) for span in storefronts)
             summary = replace(summary, storefronts_removed=gone)
             for table in (*JOURNAL, "import_range"):

@@ -24,14 +24,8 @@ from gql.composition import make_services
 from gql.schema.types.ids import encode
 from gql.settings import Settings
 from persistence.database.engines import Database, open_database
-from persistence.migrations.migrate import (
-    build_configuration,
-    find_current,
-    find_head,
-    list_differences,
-    list_steps,
-    upgrade,
-)
+from persistence.database.steps import find_current, find_head, list_steps
+from persistence.migrations.migrate import build_configuration, list_differences, upgrade
 from persistence.store import SqlStore
 from tests.conftest import NOW, SetClock
 from tests.drivers.face import SECRET, Face
