@@ -50,6 +50,7 @@ CALLS: Sequence[tuple[str, str]] = (
     ("eraseCustomer", 'customerId: "{customer}"'),
     ("exportSegmentationReport", "format: CSV"),
     ("exportSegmentMembers", 'segmentId: "{vip}", format: CSV'),
+    ("revokeTokens", 'jti: "lost"'),
 )
 """Calls that succeed, one after the other, some of which find nothing to change."""
 
