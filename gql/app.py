@@ -29,7 +29,7 @@ from gql.http.imports import Uploads
 from gql.http.middleware import RequestMiddleware
 from gql.http.processes import obey_signals
 from gql.http.websocket import WebSocketEndpoint
-from gql.logs import log_statement
+from gql.logs import log_damage, log_statement
 from gql.parameters import read_form, to_parameter_name
 from gql.schema.context import Context
 from gql.schema.pacing import Pace, Turns
@@ -70,6 +70,7 @@ def create_app(
 ) -> Starlette:
     """The application; `demo_token` fills the explorer's header in demo mode."""
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
+    opened.condition.tell = log_damage
     feed = ProgressFeed()
     cache = MemoryCache(RedisCache(settings.cache_url) if settings.cache_url else DatabaseCache(opened))
     classifiers = load_installed(opened.bulk)
