@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 from uuid import uuid4
 
 from sqlalchemy import Engine, event
@@ -100,18 +100,23 @@ def prepare_file(url: URL) -> tuple[URL, bool]:
     check_file(path)
     if can_write(path) and can_write(path.parent):
         return url, False
+    name, _, query = find_name(path).partition("?")
+    return url.set(database=name, query=dict(parse_qsl(f"{query}&uri=true"))), True
+
+
+def find_name(path: Path) -> str:
+    """The URI by which SQLite opens the file. Where it can write nothing beside it, it must be told that nobody else
+    can: InvalidInput where something lies there that would be passed over then."""
+    name = f"file:{quote(str(path))}"
     log_file, shared = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
-    unread = log_file.stat().st_size if log_file.exists() else 0
     if can_write(path.parent) or shared.exists():
-        return url, True
-    if unread:
+        return name
+    if log_file.exists() and log_file.stat().st_size:
         raise InvalidInput(
-            f"The store can only be read here, and {log_file} holds what was committed last, which can only be read "
-            "where that folder can be written. Copy it to another folder, or take a copy with segments backup FILE"
+            f"{path} can only be read here, and {log_file.name} beside it holds what was committed last, which can "
+            "only be read where that folder can be written. Copy both to another folder"
         )
-    # Nobody writes what can only be read, so that no lock is looked for, which would take files of its own.
-    query = {"mode": "ro", "immutable": "1", "uri": "true"}
-    return url.set(database=f"file:{quote(str(path))}", query=query), True
+    return f"{name}?mode=ro&immutable=1"
 
 
 def check_file(path: Path) -> None:
