@@ -187,7 +187,7 @@ class Downloads:
         except Unauthenticated:
             if SIGNATURE not in request.query_params:
                 raise
-            return self.links.check(request.url.path, request.query_params.multi_items())
+            return self.links.check(request.scope["path"], request.query_params.multi_items())
         return await self.authenticate(token)
 
     def _limit_time(self, make: Callable[[Request, Business], Awaitable[Response]]) -> Make:

@@ -129,7 +129,8 @@ class Uploads:
     async def _receive(self, request: Request, parameters: UploadParameters) -> ReceivedFile:
         """The body as a file."""
         name = clean_name(parameters.name or f"upload{find_file_ending(request)}")
-        self._check_size(int(request.headers.get("content-length") or 0))
+        length = request.headers.get("content-length", "")
+        self._check_size(int(length) if length.isascii() and length.isdigit() else 0)
         try:
             return await self._write(request, name)
         except OSError as error:

@@ -1,8 +1,11 @@
 """The schema, made once a process from the nouns. `print_sdl` prints what schema.graphql holds."""
 
+from typing import Any
+
 import strawberry
 from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext
 
 from gql.schema.errors import is_surprise, log_surprise
@@ -28,6 +31,15 @@ class ApiSchema(strawberry.Schema):
                 return
 
 
+class OperationExecution(StrawberryGraphQLCoreExecutionContext):
+    """The library's, but names in variables that nothing has are answered without likely ones: looking for these fails
+    where a name grows in lower case, as İ does."""
+
+    @classmethod
+    def build(cls, *given: Any, **named: Any) -> Any:
+        return super().build(*given, **{**named, "hide_suggestions": True})
+
+
 def make_schema(settings: Settings) -> strawberry.Schema:
     """The schema with the limits that the settings ask for."""
     return ApiSchema(
@@ -36,6 +48,7 @@ def make_schema(settings: Settings) -> strawberry.Schema:
         subscription=Subscription,
         types=[Recalculation, PurchaseImport],
         extensions=make_extensions(settings),
+        execution_context_class=OperationExecution,
         config=StrawberryConfig(scalar_map=build_scalar_map()),
     )
 
