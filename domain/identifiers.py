@@ -2,11 +2,11 @@
 cannot be. One function for every way in and for every lookup, so that what came in is found again."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from domain.errors import FieldProblem, Sentence, find_text_problems
 from domain.formulas import unprotect_text
+from domain.texts import compose_text, find_unseen
 
 PLACEHOLDERS = frozenset({"null", "nan", "none", "\\n", "n/a", "#n/a", "-", "guest"})
 """What stands for no id, in any letter case."""
@@ -31,7 +31,7 @@ class IdFault(ValueError):
 def normalise_id(text: str, what: str = "the id", *, order: bool = False) -> str:
     """The id as it is kept and looked for, empty where none is there; IdFault says what is wrong with it. Ids of orders
     are never in scientific notation, those of customers not where digits were lost."""
-    bare = unicodedata.normalize("NFC", text.strip()) if not text.isascii() else text.strip()
+    bare = compose_text(text.strip())
     while (plain := _unwrap(bare)) != bare:
         bare = plain
     if len(bare) > 1 and bare[0] == "'" and bare[1].isdigit():
@@ -44,6 +44,8 @@ def normalise_id(text: str, what: str = "the id", *, order: bool = False) -> str
         raise IdFault(f"{what} {bare[:40]!r} is in scientific notation: digits may be lost. Export ids as text")
     if (match := FLOAT.fullmatch(bare)) is not None:
         return match[1]
+    if (unseen := find_unseen(bare)) is not None:
+        raise IdFault(f"{what} holds a control character or a mark of direction, {unseen}")
     if len(bare) > MAXIMUM_ID:
         raise IdFault(f"{what} is longer than {MAXIMUM_ID} characters")
     return bare.lower() if "@" in bare and EMAIL.fullmatch(bare) else bare

@@ -39,6 +39,8 @@ AT_ONCE = 4
 PIECE = 1 << 20
 RETRY_SECONDS = 30
 LONGEST_KEY = 200
+LONGEST_LENGTH = 18
+"""Digits of the length of a body; more say the same."""
 CheckFile = Callable[[Path, Business, SourceFormat], object]
 """Looks at the header of a file; InvalidInput says what is wrong with it."""
 
@@ -130,7 +132,7 @@ class Uploads:
         """The body as a file."""
         name = clean_name(parameters.name or f"upload{find_file_ending(request)}")
         length = request.headers.get("content-length", "")
-        self._check_size(int(length) if length.isascii() and length.isdigit() else 0)
+        self._check_size(int(length[:LONGEST_LENGTH]) if length.isascii() and length.isdigit() else 0)
         try:
             return await self._write(request, name)
         except OSError as error:

@@ -4,7 +4,7 @@ that are usual, at an edge or odd, and now and then of no type at all."""
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from graphql import (
     GraphQLEnumType,
@@ -137,6 +137,11 @@ SCALARS = {
     "DateTime": st.sampled_from(INSTANTS),
     "JSON": RULE | SETTING | ANYTHING | st.builds(json.dumps, ANYTHING),
 }
+
+
+def refuse(name: str) -> NoReturn:
+    """For numbers that strict JSON does not have."""
+    raise AssertionError(f"{name} is not JSON")
 
 
 @dataclass(frozen=True)

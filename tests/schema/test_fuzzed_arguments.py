@@ -2,7 +2,6 @@
 are generated from the schema, so that a new field or argument is tried without being named here."""
 
 import json
-from typing import NoReturn
 
 import httpx
 import pytest
@@ -13,7 +12,7 @@ from gql.schema.schema import make_schema
 from gql.settings import Settings
 from tests.conftest import examples
 from tests.drivers.face import Face
-from tests.drivers.fuzzing import Call, Caller
+from tests.drivers.fuzzing import Call, Caller, refuse
 from tests.drivers.root_fields import FIELDS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.shared_store]
@@ -34,10 +33,6 @@ async def ids_of(face: Face) -> list[str]:
         text = json.dumps(await face.data(IDS))
         _known[id(face.database)] = [part for part in text.split('"') if len(part) > 12 and part.isalnum()]
     return _known[id(face.database)]
-
-
-def refuse(name: str) -> NoReturn:
-    raise AssertionError(f"{name} is not JSON")
 
 
 def draw_calls(calls: st.SearchStrategy[Call]) -> list[Call]:
