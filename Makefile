@@ -4,11 +4,13 @@ PORT ?= 8000
 BIN = .venv/bin
 # Twice as many as there are cores: tests of real processes wait as much as they compute.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+# Of `make soak`, half of them on each database.
+MINUTES ?= 60
 
 # Hundreds of processes are started by the tests: what one of them compiled the next one loads.
 test test-slow: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: install serve test test-slow test-tools bench lint schema graphiql
+.PHONY: install serve test test-slow test-tools bench soak lint schema graphiql
 
 .venv/installed: requirements.lock pyproject.toml
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -32,6 +34,9 @@ test-tools: install graphiql
 
 bench: install
 	$(BIN)/python -m tests.benchmarks
+
+soak: install
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 lint: install
 	$(BIN)/ruff check .

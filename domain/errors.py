@@ -17,7 +17,10 @@ DomainError
 ├── ImportStopped     the process that works on the import is about to end
 ├── UndoRefused       something has changed since the import
 ├── HistoryCompacted  what is asked for needs memberships that were removed
+├── KeyReused         an Idempotency-Key came before with another request
+├── KeyInUse          the request that came first with an Idempotency-Key is at work
 └── Unavailable       the store cannot answer now; trying again later may help
+    └── StoreUpgraded  another version of the program upgraded the store meanwhile; restarting this one helps
 """
 
 from collections.abc import Callable, Sequence
@@ -210,10 +213,26 @@ class HistoryCompacted(DomainError):
         super().__init__(f"The history before {horizon:%Y-%m-%dT%H:%M:%SZ} was compacted.")
 
 
+class KeyReused(DomainError):
+    """An Idempotency-Key came before with another request."""
+
+    code = "IDEMPOTENCY_MISMATCH"
+
+
+class KeyInUse(DomainError):
+    """The request that came first with an Idempotency-Key is at work; nothing was changed."""
+
+    code = "IDEMPOTENCY_IN_PROGRESS"
+
+
 class Unavailable(DomainError):
     """The store cannot answer now; the same call may succeed later."""
 
     code = "UNAVAILABLE"
+
+
+class StoreUpgraded(Unavailable):
+    """Another version of the program has changed the tables; this process writes nothing more."""
 
 
 MAXIMUM_TEXT = 1000

@@ -4,6 +4,7 @@ and ends with it: the probe says no, that work is given back, then the cache and
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from domain.calendar import Clock
 from domain.errors import InvalidInput, name_fields
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
-from gql.auth import Authenticator
+from gql.auth import LEEWAY, Authenticator
 from gql.composition import make_owner, make_services, make_worker, make_writers, read_system_clock
 from gql.http.endpoint import make_fallback_routes
 from gql.http.explorer import make_asset_routes, make_explorer
 from gql.http.exports import Downloads, RenderPool
 from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.health import Health
+from gql.http.idempotency import HEADER, REPLAYED, IdempotentRequests
 from gql.http.imports import Uploads
 from gql.http.middleware import RequestMiddleware
 from gql.http.processes import obey_signals
@@ -30,6 +32,7 @@ from gql.http.websocket import WebSocketEndpoint
 from gql.logs import log_statement
 from gql.parameters import read_form, to_parameter_name
 from gql.schema.context import Context
+from gql.schema.pacing import Pace, Turns
 from gql.schema.schema import make_schema
 from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
@@ -70,13 +73,21 @@ def create_app(
     feed = ProgressFeed()
     cache = MemoryCache(RedisCache(settings.cache_url) if settings.cache_url else DatabaseCache(opened))
     classifiers = load_installed(opened.bulk)
-    services = make_services(opened, clock, feed, cache, classifiers)
+    services = make_services(
+        opened, clock, feed, cache, classifiers, timedelta(hours=settings.token_lifetime_hours, seconds=LEEWAY)
+    )
     schema = make_schema(settings)
-    authenticator = Authenticator(settings, clock)
+    authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
     links = ExportLinks(settings, clock)
     seconds = settings.report_deadline_seconds
     downloads = Downloads(
-        services, authenticator.authenticate, links, make_writers(settings), RenderPool(seconds), seconds
+        services,
+        authenticator.authenticate,
+        authenticator.confirm,
+        links,
+        make_writers(settings),
+        RenderPool(seconds),
+        seconds,
     )
     folder = settings.data / UPLOADS
     check, opening = partial(open_purchases, database=opened), partial(open_upload, opened)
@@ -86,17 +97,20 @@ def create_app(
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
     worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
     health = Health(SqlStore(opened, clock).is_ready)
+    turns = Turns()
 
     def make_context(viewer: Viewer, request_id: str) -> Context:
-        return Context(viewer, services, request_id, links)
+        return Context(viewer, services, request_id, links, Pace(turns))
 
     executor = Executor(schema, settings, make_context)
-    over_http = GraphQLEndpoint(executor, authenticator.authenticate, make_explorer(settings, demo_token))
-    over_socket = WebSocketEndpoint(executor, authenticator.authenticate, clock)
+    requests = IdempotentRequests(services.store, clock)
+    over_http = GraphQLEndpoint(executor, authenticator.authenticate, make_explorer(settings, demo_token), requests)
+    over_socket = WebSocketEndpoint(executor, authenticator.authenticate, authenticator.confirm, clock)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        working = asyncio.create_task(worker.run_forever())
+        # In a store that can only be read there is nothing to work on.
+        working = asyncio.create_task(asyncio.sleep(0) if opened.condition.read_only else worker.run_forever())
 
         async def end() -> None:
             working.cancel()
@@ -113,6 +127,7 @@ def create_app(
         if not ending:
             begin_to_end()
         await ending[0]
+        await services.refusals.close()
         await cache.close()
         await opened.close()
 
@@ -121,8 +136,8 @@ def create_app(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-            expose_headers=["X-Request-Id", "ETag", "Content-Disposition"],
+            allow_headers=["Authorization", "Content-Type", HEADER],
+            expose_headers=["X-Request-Id", "ETag", "Content-Disposition", REPLAYED],
         )
     ]
     middleware = [Middleware(RequestMiddleware), *(across if settings.cors_origins else [])]

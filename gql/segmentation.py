@@ -3,6 +3,7 @@ store classified as it is at the times of a business's own, which is work of the
 the command line the third place that puts services and store together. One run at a time writes into a folder."""
 
 import asyncio
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,10 +24,10 @@ from domain.classification.pipeline import (
 )
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
-from domain.errors import DomainError, InvalidInput, Unavailable
+from domain.errors import DomainError, InvalidInput, StoreUpgraded, Unavailable
 from domain.imports.formats import SourceFormat
 from domain.imports.sources import Collection, Place, SourceName, choose_place, get_source
-from domain.jobs.model import ATTEMPTS, JobKind, JobStatus, Lease, Outcome
+from domain.jobs.model import ATTEMPTS, GAVE_UP, JobKind, JobStatus, Lease, Outcome, plan_pauses
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business
 from domain.store import Agenda
@@ -73,6 +74,17 @@ def choose_folder(settings: Settings, business: Business, path: str | Path | Non
     return settings.data / (business.settings.output_dir or Path("output") / business.key)
 
 
+class _EndedInTime(asyncio.CancelledError):
+    """The server ends, and what it waited for has just come to its end."""
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same may succeed later: the store cannot answer now, or a disk is full."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, Unavailable) and not isinstance(error, StoreUpgraded)
+
+
 @dataclass(frozen=True, slots=True)
 class ScheduledSegmentation:
     """What the worker does at the times of the setting `classify_every`."""
@@ -114,12 +126,14 @@ class ScheduledSegmentation:
         try:
             if job.attempts > ATTEMPTS:
                 raise DomainError(f"The classification was begun {ATTEMPTS} times and never came to an end.")
-            # So that purchases count whose instant has passed.
-            present = await Businesses(self.store, self.clock).open(business.key)
-            await self._run(present, Lease.of(job, self.owner))
+            await self._run(business, Lease.of(job, self.owner))
+        except StoreUpgraded:
+            # Whoever knows the new tables finds that the lease has expired.
+            raise
         except (DomainError, OSError) as error:
             log.warning("classification of business %s failed: %s", business.id, describe_error(error))
             code = error.code if isinstance(error, DomainError) else Unavailable.code
+            code = GAVE_UP if job.attempts > ATTEMPTS else code
             outcome = Outcome(JobStatus.FAILED, code, describe_error(error))
         except Exception:
             log.exception("classification of business %s failed", business.id)
@@ -133,24 +147,43 @@ class ScheduledSegmentation:
         return True
 
     async def _run(self, business: Business, lease: Lease) -> None:
-        """Classify in a thread, which cannot be stopped. Where the server ends before it has, the next one begins
-        anew."""
-        working = asyncio.ensure_future(asyncio.to_thread(self.classify, business))
+        """Classify, again and again as long as only the store, or a disk that is full, is what keeps it. Where the
+        server ends before, the next one begins anew."""
         alive = asyncio.create_task(self._keep_alive(business, lease))
         try:
-            await asyncio.shield(working)
-        except asyncio.CancelledError:
-            await asyncio.wait({working}, timeout=END_SECONDS)
+            for pause in (*plan_pauses(), None):
+                try:
+                    await self._run_once(business)
+                    return
+                except (Unavailable, OSError) as error:
+                    if pause is None or not may_pass(error):
+                        raise
+                    log.warning("classification of business %s waits: %s", business.id, describe_error(error))
+                    await asyncio.sleep(pause)
+        except asyncio.CancelledError as error:
             # Where the store cannot be told in time, the next one finds that the lease has expired.
             with suppress(DomainError, TimeoutError):
                 async with asyncio.timeout(RELEASE_SECONDS), self.store.open_heartbeats(business) as jobs:
-                    if working.done() and working.exception() is None:
+                    if isinstance(error, _EndedInTime):
                         await jobs.finish(lease, Outcome(JobStatus.SUCCEEDED), self.clock())
                     else:
                         await jobs.release(lease)
             raise
         finally:
             alive.cancel()
+
+    async def _run_once(self, business: Business) -> None:
+        """In a thread, which cannot be stopped."""
+        # So that purchases count whose instant has passed.
+        present = await Businesses(self.store, self.clock).open(business.key)
+        working = asyncio.ensure_future(asyncio.to_thread(self.classify, present))
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait({working}, timeout=END_SECONDS)
+            if working.done() and working.exception() is None:
+                raise _EndedInTime from None
+            raise
 
     async def _keep_alive(self, business: Business, lease: Lease) -> None:
         while True:
@@ -164,11 +197,14 @@ class ScheduledSegmentation:
         """Keep the labels of today, and write them where the business has settled a folder."""
         labels = StoredLabels(LabelStore(self.database, business.id, self.clock, self.classifiers))
         if business.settings.output_dir is None:
-            with labels.decide_labels(None):
+            with translate_errors(), labels.decide_labels(None):
                 return
         every = business.settings.classify_every
         then = None if every is None else find_next_run(every, self.clock(), business.time_zone)
-        with RunFolder.acquire(choose_folder(self.settings, business), business.settings.output_filename) as folder:
+        with (
+            translate_errors(),
+            RunFolder.acquire(choose_folder(self.settings, business), business.settings.output_filename) as folder,
+        ):
             source = StoreSource(self.database, business, self.clock, self.classifiers)
             Pipeline(source, labels, folder, self.clock).run(RunRequest(next_run=then))
 

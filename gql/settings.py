@@ -10,6 +10,9 @@ from domain.errors import InvalidInput
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
+KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+LONGEST_LIFETIME_HOURS = 8760
+"""Of a token, whatever is set."""
 ORIGIN = re.compile(r"https?://[^\s/?#@*]+")
 
 
@@ -20,6 +23,8 @@ class Settings:
     data: Path = Path("data")
     database_url: str = field(default="", repr=False)
     jwt_secret: str = field(default="", repr=False)
+    jwt_secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Key ids and their secrets; the first signs."""
     jwks_url: str = ""
     business: str = ""
     cors_origins: tuple[str, ...] = ()
@@ -39,9 +44,14 @@ class Settings:
     fonts: Path | None = None
 
     @property
+    def store_file(self) -> Path:
+        """The embedded store, which is used where no address is set."""
+        return self.data / "segments.sqlite"
+
+    @property
     def url(self) -> str:
-        """The store's address: the one that is set, else the SQLite file in the data folder."""
-        return self.database_url or f"sqlite:///{self.data / 'segments.sqlite'}"
+        """The store's address: the one that is set, else that of the embedded store."""
+        return self.database_url or f"sqlite:///{self.store_file}"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -55,6 +65,7 @@ class Settings:
             data=Path(env.get("SEGMENTS_DATA", "data")),
             database_url=env.get("SEGMENTS_DATABASE_URL", ""),
             jwt_secret=env.get("SEGMENTS_JWT_SECRET", ""),
+            jwt_secrets=_read_secrets(env, "SEGMENTS_JWT_SECRETS"),
             jwks_url=env.get("SEGMENTS_JWKS_URL", ""),
             business=env.get("SEGMENTS_BUSINESS", ""),
             cors_origins=_read_origins(env, "SEGMENTS_CORS_ORIGINS"),
@@ -66,7 +77,7 @@ class Settings:
             port=_read_whole(env, "PORT", 8000, 0, 65535),
             introspection=_read_switch(env, "SEGMENTS_INTROSPECTION", True),
             upload_bytes=_read_whole(env, "SEGMENTS_UPLOAD_BYTES", 1 << 30, 1, 1 << 40),
-            token_lifetime_hours=_read_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, 24 * 365),
+            token_lifetime_hours=_read_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, LONGEST_LIFETIME_HOURS),
         )
 
 
@@ -75,6 +86,17 @@ def _read_origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     if not all(ORIGIN.fullmatch(origin) for origin in origins):
         raise InvalidInput(f"{name} must be origins such as https://shop.example, separated by commas")
     return origins
+
+
+def _read_secrets(env: Mapping[str, str], name: str) -> tuple[tuple[str, str], ...]:
+    pairs = [part.strip().partition("=") for part in env.get(name, "").split(",") if part.strip()]
+    ids = {key_id for key_id, _, secret in pairs if KEY_ID.fullmatch(key_id) and secret}
+    if len(ids) < len(pairs):
+        raise InvalidInput(
+            f"{name} must be like 2026b=SECRET,2026a=SECRET: key ids of letters, digits, dots, hyphens and "
+            "underscores, each once, with their secrets, which hold no comma"
+        )
+    return tuple((key_id, secret) for key_id, _, secret in pairs)
 
 
 def _read_address(env: Mapping[str, str], name: str) -> str:

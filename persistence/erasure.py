@@ -36,6 +36,7 @@ from domain.calendar import to_micros
 from domain.imports.columns import split_row
 from domain.model import ERASED_TEXT
 from persistence.database.dialects import ContainsText, Selective
+from persistence.idempotency import IdempotentRequestStore
 from persistence.tables import (
     MISSING_TEXT,
     CustomerRow,
@@ -245,6 +246,7 @@ class ErasureStore:
         )
         await forget_in_rejects(self.connection, self.business_id, names)
         await forget_in_events(self.connection, self.business_id, names)
+        await IdempotentRequestStore(self.connection, self.business_id).forget_answers()
 
     async def _load_key(self) -> str:
         mine = business.c.id == self.business_id

@@ -1,6 +1,6 @@
 """The store: units of work, and the connection on which a run evaluates. A read unit is one read transaction; a write
 unit is the one write transaction of its business and begins by raising its change number, so that change order is
-commit order and the audit log, one row a write, is numbered by it. A run reads for long in one state of the store and
+commit order. A run reads for long in one state of the store and
 keeps what it finds in a temporary table of its connection, which locks nothing; then the same connection takes the
 write lock for one short transaction, while heartbeats go over another connection in transactions that change no
 data."""
@@ -10,12 +10,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Row,
     SelectBase,
     SmallInteger,
     column,
@@ -36,18 +34,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import AlreadyTaken
 from domain.jobs.model import JobKind
-from domain.model import Actor, AuditRecord, AuditTarget, Business
-from domain.pages import Page, PageRequest, build_page
+from domain.model import Actor, AuditOutcome, AuditTarget, Business, Revocation
 from domain.rules.context import RuleContext, collect_references
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context
 from domain.segments.model import Segment
 from domain.store import Agenda
+from persistence.audit import AuditStore, append_event
 from persistence.customers import CustomerStore
 from persistence.database.dialects import create, empty
 from persistence.database.engines import Database
+from persistence.database.steps import find_current, find_head
 from persistence.database.transactions import (
-    build_event_row,
+    begin_writing,
     choose_reading,
     choose_writing,
     open_session,
@@ -56,13 +55,14 @@ from persistence.database.transactions import (
     translate_errors,
 )
 from persistence.erasure import ErasureStore
+from persistence.idempotency import IdempotentRequestStore
 from persistence.imports.formats import FormatStore
 from persistence.imports.imports import ImportStore
 from persistence.jobs import JobStore, is_waiting
 from persistence.labels.classifiers import ClassifiedStore
-from persistence.migrations.migrate import find_current, find_head
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
+from persistence.revocations import RevocationStore, find_newest_revocations, load_revocations
 from persistence.rules.compiler import RuleCompiler, select_members
 from persistence.segments.analysis import RuleAnalysisStore, is_member
 from persistence.segments.history import HistoryStore, SnapshotStore
@@ -70,9 +70,7 @@ from persistence.segments.memberships import MembershipStore
 from persistence.segments.segments import SegmentStore
 from persistence.tables import (
     PRESENT,
-    AuditEventRow,
     BusinessRow,
-    audit_event,
     customer,
     customer_metrics,
     label_state,
@@ -81,46 +79,6 @@ from persistence.tables import (
     to_optional_instant,
 )
 from persistence.tables import business as business_table
-
-
-def to_event(row: AuditEventRow | Row[Any]) -> AuditRecord:
-    subject = None if row.subject_kind is None or row.subject_id is None else (row.subject_kind, row.subject_id)
-    return AuditRecord(
-        row.id, from_micros(row.at), row.actor, row.action, row.outcome, row.request_id, subject, row.detail
-    )
-
-
-@dataclass(slots=True)
-class AuditStore:
-    """On one connection, of one business."""
-
-    connection: AsyncConnection
-    session: AsyncSession
-    business_id: int
-
-    async def load_page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]:
-        """Events, newest first."""
-        conditions = self._build_conditions(subject)
-        if request.after is not None:
-            conditions.append(audit_event.c.id < request.after[1])
-        statement = select(audit_event).where(*conditions).order_by(audit_event.c.id.desc()).limit(request.size + 1)
-        rows = (await self.connection.execute(statement)).all()
-        return build_page(rows, request, lambda row: (row.id, row.id)).map(to_event)
-
-    async def count(self, subject: AuditTarget | None) -> int:
-        statement = select(func.count()).select_from(audit_event).where(*self._build_conditions(subject))
-        return int((await self.connection.execute(statement)).scalar_one())
-
-    async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]:
-        """Those that exist."""
-        statement = select(AuditEventRow).where(*self._build_conditions(None), audit_event.c.id.in_(ids))
-        return {row.id: to_event(row) for row in await self.session.scalars(statement)}
-
-    def _build_conditions(self, subject: AuditTarget | None) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = [audit_event.c.business_id == self.business_id]
-        if subject is not None:
-            conditions += [audit_event.c.subject_kind == subject[0], audit_event.c.subject_id == subject[1]]
-        return conditions
 
 
 @dataclass(slots=True)
@@ -141,6 +99,7 @@ class Unit:
     history: HistoryStore = field(init=False)
     snapshots: SnapshotStore = field(init=False)
     erasure: ErasureStore = field(init=False)
+    revocations: RevocationStore = field(init=False)
     jobs: JobStore = field(init=False)
     imports: ImportStore = field(init=False)
     formats: FormatStore = field(init=False)
@@ -161,6 +120,7 @@ class Unit:
         self.history = HistoryStore(self.connection, self.business.id)
         self.snapshots = SnapshotStore(self.connection, self.session, self.business.id, self.business.as_of)
         self.erasure = ErasureStore(self.connection, self.session, self.business.id)
+        self.revocations = RevocationStore(self.session, self.business.id)
         self.jobs = JobStore(self.session, self.business.id)
         self.imports = ImportStore(self.session, self.business.id)
         self.formats = FormatStore(self.session, self.business.id)
@@ -175,6 +135,11 @@ class Unit:
         statement = update(BusinessRow).where(business_table.c.id == self.business.id).values(**changes)
         await self.session.execute(statement)
 
+    async def mark_done(self, actor: Actor, **effect: object) -> None:
+        """Where the actor's request has an Idempotency-Key, keep what it did; KeyInUse where another has taken over."""
+        if actor.key is not None:
+            await IdempotentRequestStore(self.connection, self.business.id).mark_done(actor, effect)
+
     async def audit(
         self,
         actor: Actor,
@@ -182,11 +147,11 @@ class Unit:
         subject: AuditTarget | None,
         detail: Mapping[str, object],
         *,
-        outcome: str = "DONE",
+        outcome: AuditOutcome = AuditOutcome.DONE,
     ) -> None:
         number, at = self.business.change_number, to_micros(self.instant)
-        self.session.add(build_event_row(self.business.id, number, at, actor, action, subject, detail, outcome))
-        await self.session.flush()
+        event = (self.business.id, at, actor, action, subject, detail, outcome, number)
+        await self.connection.run_sync(append_event, *event)
 
 
 EVALUATED = "customer_id BIGINT PRIMARY KEY, holds SMALLINT NOT NULL"
@@ -287,7 +252,7 @@ class SqlEvaluation:
         """End the reading and hold the business's only write transaction, on the same connection: all or nothing."""
         await self.connection.commit()
         await self.connection.execution_options(**choose_writing(self.connection.dialect.name))
-        row = (await self.connection.execute(raise_change(self.unit.business.id, self.clock()))).one()
+        row = await self.connection.run_sync(raise_change, self.unit.business.id, self.clock())
         yield Unit(self.connection, to_business(row), from_micros(row.last_instant))
         await self.connection.commit()
 
@@ -322,9 +287,25 @@ class SqlStore:
     async def write(self, business: Business) -> AsyncIterator[Unit]:
         """All of it is committed, or nothing."""
         with translate_errors():
-            async with self.database.writer.begin() as connection:
-                row = (await connection.execute(raise_change(business.id, self.clock()))).one()
+            async with begin_writing(self.database) as connection:
+                row = await connection.run_sync(raise_change, business.id, self.clock())
                 yield Unit(connection, to_business(row), from_micros(row.last_instant))
+
+    async def audit(
+        self,
+        business_id: int,
+        actor: Actor,
+        action: str,
+        subject: AuditTarget | None,
+        detail: Mapping[str, object],
+        *,
+        outcome: AuditOutcome = AuditOutcome.DONE,
+    ) -> None:
+        """Keep what changes no data, in a short transaction of its own."""
+        event = (business_id, to_micros(self.clock()), actor, action, subject, detail, outcome)
+        with translate_errors():
+            async with begin_writing(self.database) as connection:
+                await connection.run_sync(append_event, *event)
 
     async def load_businesses(self) -> list[Business]:
         """All, by key."""
@@ -341,7 +322,8 @@ class SqlStore:
                 row = (await session.scalars(statement)).one_or_none()
         if row is None:
             return None
-        return to_business(row), row.matures_at is not None and row.matures_at <= to_micros(self.clock())
+        waits = row.matures_at is not None and row.matures_at <= to_micros(self.clock())
+        return to_business(row), waits and not self.database.condition.read_only
 
     async def create_business(self, business: Business, now: datetime) -> Business:
         """Add a tenant; AlreadyTaken where the key is in use."""
@@ -364,10 +346,11 @@ class SqlStore:
         return to_business(row)
 
     async def is_ready(self) -> bool:
-        """Whether the store answers and has the tables that this program needs."""
+        """Whether the store answers, has the tables that this program needs, and never answered that it is damaged."""
         try:
             async with self.database.reader.connect() as connection:
-                return await connection.run_sync(find_current) == find_head()
+                newest = await connection.run_sync(find_current) == find_head()
+                return newest and not self.database.condition.damaged
         except (DBAPIError, PoolTimeout, OSError):
             return False
 
@@ -416,9 +399,26 @@ class SqlStore:
             frozenset(kind for kind, waits in zip(JobKind, kinds, strict=True) if waits),
         )
 
+    async def find_newest_revocations(self) -> Mapping[str, datetime]:
+        """When tokens were last revoked, by key of business."""
+        with translate_errors():
+            return await find_newest_revocations(self.database.reader)
+
+    async def load_revocations(self, keys: Sequence[str]) -> Mapping[str, list[Revocation]]:
+        """What is revoked in the businesses of those keys."""
+        with translate_errors():
+            return await load_revocations(self.database.reader, keys)
+
     @asynccontextmanager
     async def open_heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
         """Leases, in a short transaction that changes no data of the business."""
         with translate_errors():
-            async with self.database.writer.begin() as connection:
+            async with begin_writing(self.database) as connection:
                 yield JobStore(open_session(connection), business.id)
+
+    @asynccontextmanager
+    async def open_requests(self, business: Business) -> AsyncIterator[IdempotentRequestStore]:
+        """Requests with an Idempotency-Key, in a short transaction that changes no data of the business."""
+        with translate_errors():
+            async with self.database.writer.begin() as connection:
+                yield IdempotentRequestStore(connection, business.id)

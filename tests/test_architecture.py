@@ -38,15 +38,18 @@ VALUES = (
 PURE_ROOMS = (*VALUES, "domain.classification", "domain.rules", "domain.jobs.model")
 """Values and functions, which know no store."""
 NOUNS = (*PURE_ROOMS, "domain.segments.model", "domain.imports.model", "domain.imports.quality")
-PORTS = (*NOUNS, "domain.store")
+PORTS = (*NOUNS, "domain.store", "domain.audit")
 DATABASE = ("persistence.database", "persistence.tables")
 REPOSITORIES = (
+    "persistence.audit",
     "persistence.customers",
     "persistence.purchases",
     "persistence.merge",
     "persistence.erasure",
+    "persistence.idempotency",
     "persistence.jobs",
     "persistence.reports",
+    "persistence.revocations",
     "persistence.rules",
     "persistence.segments",
     "persistence.labels.classifiers",
@@ -99,6 +102,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "persistence.store": ("domain", *DATABASE, *REPOSITORIES, "persistence.migrations"),
     "persistence.imports": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.sources"),
     "persistence.sources": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.imports"),
+    "persistence.soundness": ("domain", *DATABASE, *REPOSITORIES, "persistence.migrations"),
     "persistence.labels.run_folder": ("domain",),
     "persistence.labels.run_sources": (
         "domain",
@@ -117,12 +121,20 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gql.signed_links": ("domain", "gql.auth", "gql.parameters", "gql.settings"),
     "gql.composition": ("domain", "persistence", "gql.settings", "gql.logs"),
     "gql.segmentation": ("domain", "persistence", "gql.settings", "gql.composition"),
-    "gql.schema.context": ("domain", "gql.composition", "gql.schema.loaders", "gql.signed_links"),
+    "gql.schema.context": (
+        "domain",
+        "gql.composition",
+        "gql.schema.loaders",
+        "gql.schema.types.ids",
+        "gql.schema.pacing",
+        "gql.signed_links",
+    ),
     "gql.schema.errors": ("domain",),
     "gql.schema.inputs": TYPES,
     "gql.schema.limits": ("domain", "gql.settings"),
-    "gql.schema.loaders": ("domain", "gql.composition", "gql.schema.limits"),
+    "gql.schema.loaders": ("domain", "gql.composition", "gql.schema.limits", "gql.schema.pacing"),
     "gql.schema.mutations": (*TYPES, "gql.parameters", "gql.schema.inputs", "gql.schema.segment_mutations"),
+    "gql.schema.pacing": (),
     "gql.schema.queries": (*TYPES, "gql.parameters", "gql.schema.inputs", "gql.schema.loaders"),
     "gql.schema.schema": ("domain", "gql.schema", "gql.settings"),
     "gql.schema.segment_mutations": (*TYPES, "gql.schema.inputs"),
@@ -139,6 +151,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "gql.app": ("domain", "persistence", "gql"),
     "gql.cli.serve": ("domain", "gql"),
+    "gql.cli.tokens": ("domain", "gql.auth", "gql.cli", "gql.composition", "gql.settings"),
     "gql.cli": (
         "domain",
         "gql.composition",

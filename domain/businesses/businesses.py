@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from domain.audit import compute_digests
 from domain.businesses.settings import SettingsPlan, plan_changes
 from domain.calendar import Clock, load_zone
 from domain.customers.purchases import count_due
@@ -183,9 +184,10 @@ class Businesses:
                     unit, find_affected_segments(names, await unit.segments.load_all(automatic=True)), "settings"
                 )
                 business = replace(business, settings=BusinessSettings.of(plan.kept), settings_version=version + 1)
-            if changed or outside:
-                detail = {"changed": changed | dict.fromkeys(outside), "version": business.settings_version}
-                await unit.audit(actor, "updateBusinessSettings", None, detail)
+            detail = {"changed": changed | dict.fromkeys(outside), "version": business.settings_version}
+            digests = compute_digests(unit.business.settings.stored, business.settings.stored)
+            await unit.audit(actor, "updateBusinessSettings", None, {**detail, **digests})
+            await unit.mark_done(actor, business=("Business",))
         return business, plan
 
     async def choose(self, key: str | None, default: str) -> Business:

@@ -224,14 +224,14 @@ def score_recency(age: int, days: int) -> int:
     return 1 + build_recency_conditions(-age, 0, days).count(True)
 
 
-def build_recency_conditions(day: Any, last_day: int, days: int) -> list[Any]:
+def build_recency_conditions(day: Any, last_day: Any, days: int) -> list[Any]:
     """For k = 1…4, whether a day of the `days` up to `last_day` scores more than k."""
     return [day >= floor for floor in compute_recency_floors(last_day, days)]
 
 
-def compute_recency_floors(last_day: int, days: int) -> tuple[int, int, int, int]:
+def compute_recency_floors(last_day: Any, days: int) -> tuple[Any, Any, Any, Any]:
     """For k = 1…4, the earliest day number whose score is more than k: 5*age < (5-k)*days, solved for the day."""
-    return tuple(last_day - ((5 - k) * days - 1) // 5 for k in CUTS)  # type: ignore[return-value]
+    return tuple(last_day - ((5 - k) * days - 1) // 5 for k in CUTS)
 
 
 def compute_cut_values(ascending: Sequence[int]) -> tuple[int, ...]:

@@ -7,12 +7,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from domain.attributes import add_kinds
+from domain.audit import name_touched
 from domain.calendar import Clock, Span, load_zone, to_local_date, to_utc
 from domain.classification.labels import (
     Classification,
@@ -53,11 +54,13 @@ class Erasure:
             record = (await unit.customers.find_by_ids([customer_id])).get(customer_id)
             if record is None:
                 raise build_unknown_id("customer", "customer_id")
+            ended = 0
             if not record.customer.erased:
                 ended = await unit.memberships.close_customer(customer_id, unit.instant, actor.name)
                 await unit.erasure.erase(customer_id, unit.instant)
                 await unit.mark_data_changed()
-                await unit.audit(actor, "eraseCustomer", ("Customer", customer_id), {"membershipsEnded": ended})
+            await unit.audit(actor, "eraseCustomer", ("Customer", customer_id), {"membershipsEnded": ended})
+            await unit.mark_done(actor, erased_customer_id=("Customer", customer_id))
 
 
 Labels = Mapping[str, Sequence[str | None]]
@@ -203,8 +206,6 @@ class Customers:
         problems = _find_problems(items, wrong, limit)
         if problems:
             raise InvalidInput.of(join_problems(problems, read_attributes(business, items, "customer")[2]))
-        if not items:
-            return WriteCounts()
         async with self.store.write(business) as unit:
             items = await keep_attributes(unit, items, "customer")
             if known_only:
@@ -216,8 +217,9 @@ class Customers:
                 raise InvalidInput.of([to_field_problem("external_id", refusal) for refusal in refused])
             if counts.created or counts.updated:
                 await unit.mark_data_changed()
-            detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
-            await unit.audit(actor, "upsertCustomers", None, detail)
+            customers = name_touched(item.external_id for item in items)
+            await unit.audit(actor, "upsertCustomers", None, {**asdict(counts), "customers": customers})
+            await unit.mark_done(actor, **asdict(counts))
         return counts
 
     async def declare_attributes(

@@ -2,10 +2,11 @@
 nothing, and says of each wrong item which field is wrong."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from domain.audit import name_touched
 from domain.calendar import Clock, load_zone, to_utc
 from domain.customers.attributes import join_problems, keep_attributes, read_attributes
 from domain.errors import FieldProblem, InvalidInput, Sentence, find_text_problems
@@ -47,8 +48,6 @@ class Purchases:
         problems = _find_problems(items, wrong, limit)
         if problems:
             raise InvalidInput.of(join_problems(problems, read_attributes(business, items, "purchase")[2]))
-        if not items:
-            return WriteCounts()
         async with self.store.write(business) as unit:
             items = await keep_attributes(unit, items, "purchase")
             counts, refused = await unit.purchases.record(items, unit.business.time_zone, self.clock())
@@ -56,8 +55,12 @@ class Purchases:
                 raise InvalidInput.of([to_field_problem(REFUSED_FIELDS[refusal.code], refusal) for refusal in refused])
             if counts.created or counts.updated:
                 await unit.mark_data_changed()
-            detail = {"created": counts.created, "updated": counts.updated, "unchanged": counts.unchanged}
-            await unit.audit(actor, "recordPurchases", None, detail)
+            orders = name_touched(item.external_id for item in items)
+            customers = name_touched(item.customer_external_id for item in items)
+            await unit.audit(
+                actor, "recordPurchases", None, {**asdict(counts), "orders": orders, "customers": customers}
+            )
+            await unit.mark_done(actor, **asdict(counts))
         return counts
 
     async def delete(self, business: Business, external_ids: Sequence[str], actor: Actor) -> int:
@@ -65,13 +68,13 @@ class Purchases:
         if len(external_ids) > MAXIMUM_ITEMS:
             message = Sentence("{external_ids} must hold at most {} items", MAXIMUM_ITEMS)
             raise InvalidInput(message, ("external_ids",), "LIMIT_REACHED")
-        if not external_ids:
-            return 0
+        orders = sorted({find_id(text, order=True) for text in external_ids})
         async with self.store.write(business) as unit:
-            count = await unit.purchases.delete(sorted({find_id(text, order=True) for text in external_ids}))
+            count = await unit.purchases.delete(orders)
             if count:
                 await unit.mark_data_changed()
-            await unit.audit(actor, "deletePurchases", None, {"deleted": count})
+            await unit.audit(actor, "deletePurchases", None, {"deleted": count, "orders": name_touched(orders)})
+            await unit.mark_done(actor, deleted_count=count)
         return count
 
 

@@ -1,8 +1,9 @@
 """Imports of purchases as jobs: queued, listed, followed, cancelled; one whose lease has expired and whose file nobody
-has is marked as failed. With them the words of taking an import back: what it restored, or what has changed since, for
-an order that another write has stated since is not the import's any more, and then nothing is changed."""
+has is marked as failed, and no other. With them the words of taking an import back: what it restored, or what has
+changed since, for an order that another write has stated since is not the import's any more, and then nothing is
+changed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 from domain.calendar import Clock
@@ -11,7 +12,7 @@ from domain.imports.model import NewImport, PurchaseImport
 from domain.jobs.model import JobKind, JobStatus, Outcome
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import stop
-from domain.model import Actor, Business
+from domain.model import Actor, AuditOutcome, Business
 from domain.store import Store
 
 MOST_WAITING = 20
@@ -75,15 +76,17 @@ class PurchaseImports:
                 raise NotCancellable("The job has ended already.")
             await stop(unit, current)
             await unit.audit(actor, "cancelJob", None, {"import": import_id})
+            await unit.mark_done(actor, job=("PurchaseImport", import_id))
             current = (await unit.imports.find_by_ids([import_id]))[import_id]
         self.feed.publish(business.id, current)
         return current
 
-    async def sweep(self, business: Business) -> int:
-        """Mark the imports whose process died as failed; how many there were."""
+    async def sweep(self, business: Business, is_kept: Callable[[PurchaseImport], bool] = lambda _: False) -> int:
+        """Mark the imports whose process died as failed, but for those whose file is kept, which wait for a place; how
+        many there were."""
         now, outcome = self.clock(), Outcome(JobStatus.FAILED, ABANDONED, ABANDONED_SENTENCE)
         async with self.store.read(business) as unit:
-            expired = [one for one in await unit.imports.load_active() if one.is_expired(now)]
+            expired = [one for one in await unit.imports.load_active() if one.is_expired(now) and not is_kept(one)]
         for one in expired:
             async with self.store.write(business) as unit:
                 still = (await unit.imports.find_by_ids([one.id]))[one.id]
@@ -91,7 +94,9 @@ class PurchaseImports:
                     continue
                 await unit.jobs.terminate(JobKind.IMPORT, one.id, outcome, unit.instant)
                 detail = {"source": one.source, "import": one.id, "error": ABANDONED}
-                await unit.audit(Actor(one.requested_by or ""), "importPurchases", None, detail, outcome="FAILED")
+                await unit.audit(
+                    Actor(one.requested_by or ""), "importPurchases", None, detail, outcome=AuditOutcome.FAILED
+                )
             ended = replace(one, status=JobStatus.FAILED, error_code=ABANDONED, error_message=ABANDONED_SENTENCE)
             self.feed.publish(business.id, ended)
         return len(expired)

@@ -1,11 +1,17 @@
 """What purchases are read from: files of some types, and collections of databases. Here stands which there are, for the
 faces; `SourceOpener` in `persistence/sources/opening.py` opens them."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from domain.errors import InvalidInput, Sentence
+
+if sys.platform == "win32":
+    from pathlib import WindowsPath as SystemPath
+else:
+    from pathlib import PosixPath as SystemPath
 
 WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -51,6 +57,33 @@ FILE_TYPES = (
     FileType((".jsonl", ".ndjson"), ("application/x-ndjson", "application/jsonl")),
     FileType((".json.gz", ".jsonl.gz", ".ndjson.gz"), ()),
 )
+
+
+class ReceivedPath(SystemPath):
+    """A file that stands under a name of ours, and is called everywhere what whoever sent it calls it."""
+
+    called = ""
+
+    @classmethod
+    def of(cls, path: Path, called: str) -> "ReceivedPath":
+        """The file at the path, called so."""
+        received = cls(path)
+        received.called = called
+        return received
+
+    @property
+    def name(self) -> str:
+        """What messages call it; paths that are made of it, such as its folder, have their own names."""
+        return self.called or super().name
+
+
+def build_kept_name(name: str) -> str:
+    """What the file of a client is called on the disk, where its own name may be too long or mean something: all that
+    is left of it is an ending that is known."""
+    endings = [ending for one in FILE_TYPES for ending in one.endings if name.lower().endswith(ending)]
+    return f"file{max(endings, key=len, default='')}"
+
+
 SourceName = Literal["csv", "mongodb"]
 """Kinds of sources; `csv` is a file of any type."""
 SOURCES: tuple[SourceName, ...] = get_args(SourceName)

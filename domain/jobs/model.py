@@ -1,6 +1,7 @@
 """Background work: what is queued, how far it got, and who holds it. Whoever works on something holds a lease of it,
 which lasts as long as its heartbeats: one that gives none for LEASE_SECONDS is gone, and another may take its place."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +10,20 @@ LEASE_SECONDS = 30
 """How long a holder that gives no heartbeat still holds its work."""
 ATTEMPTS = 3
 """How often work is begun whose process dies every time."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+PATIENCE_SECONDS = 3600.0
+"""How long work waits for a store that is full, locked or out of reach before it fails for that."""
+GAVE_UP = "GAVE_UP"
+"""The code of work whose process ended every time."""
+
+
+def plan_pauses() -> Iterator[float]:
+    """The seconds to wait before each further attempt at what the store could not do: twice as long each time up to a
+    bound, PATIENCE_SECONDS in all."""
+    waited, pause = 0.0, FIRST_PAUSE
+    while waited < PATIENCE_SECONDS:
+        yield pause
+        waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE)
 
 
 class JobStatus(StrEnum):

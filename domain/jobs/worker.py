@@ -11,6 +11,7 @@ from itertools import count
 from typing import Protocol
 
 from domain.calendar import Clock
+from domain.errors import Unavailable
 from domain.jobs.model import JobKind
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business
@@ -45,6 +46,7 @@ class Worker:
     clock: Clock
     feed: ProgressFeed
     handlers: Sequence[Handler]
+    _is_ready: bool = True
     _tasks: dict[JobKind, set["asyncio.Task[None]"]] = field(default_factory=lambda: defaultdict(set))
     _turns: dict[tuple[JobKind, int], int] = field(default_factory=lambda: defaultdict(int))
     _turn: "count[int]" = field(default_factory=lambda: count(1))
@@ -65,7 +67,10 @@ class Worker:
         try:
             while True:
                 try:
-                    await self._begin_all()
+                    if await self._can_work():
+                        await self._begin_all()
+                except Unavailable as error:
+                    log.warning("nothing can be worked on now: %s", error)
                 except Exception:
                     log.exception("the store cannot be worked on now")
                 await self.feed.wait_work(IDLE_SECONDS)
@@ -76,18 +81,31 @@ class Worker:
             if tasks:
                 await asyncio.wait(tasks)
 
+    async def _can_work(self) -> bool:
+        """Whether the store answers and is at this program's step, which is told where it changes. Nothing is begun
+        in a store that another version of the program has upgraded."""
+        before, self._is_ready = self._is_ready, await self.store.is_ready()
+        if self._is_ready != before:
+            told = "can be worked on again" if self._is_ready else "is out of reach, or of another version"
+            log.warning("the store %s", told)
+        return self._is_ready
+
     async def _begin_all(self) -> None:
         """Begin what there is a place for. Who was served last comes last."""
         ready: dict[JobKind, list[tuple[Business, Agenda]]] = defaultdict(list)
         for business in await self.store.load_businesses():
             try:
                 agenda = await self.store.load_agenda(business, self.clock())
+            except Unavailable:
+                raise
             except Exception:
                 log.exception("business %s cannot be looked at now", business.id)
                 continue
             for handler in self.handlers:
                 try:
                     agenda = await handler.prepare(business, agenda)
+                except Unavailable as error:
+                    log.warning("%s of business %s waits: %s", handler.kind.value, business.id, error)
                 except Exception:
                     log.exception("%s of business %s cannot be prepared", handler.kind.value, business.id)
                 if handler.kind in agenda.kinds:
@@ -103,6 +121,8 @@ class Worker:
         worked = False
         try:
             worked = await handler.work(business, agenda)
+        except Unavailable as error:
+            log.warning("%s of business %s waits: %s", handler.kind.value, business.id, error)
         except Exception:
             log.exception("%s of business %s failed", handler.kind.value, business.id)
         finally:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from domain.audit import name_touched
 from domain.calendar import Clock, SeriesInterval, build_series, load_zone, to_local_date, to_utc
 from domain.errors import FieldProblem, InvalidInput, NotFound, Sentence, build_unknown_id
 from domain.identifiers import find_id
@@ -118,7 +119,10 @@ class Memberships:
                     problems.append(FieldProblem(field, message, "ERASED"))
             if problems:
                 raise InvalidInput.of(problems)
-            changed = await _change(unit, segment, list(known), actor, MembershipSource.MANUAL, entering)
+            names = {key: record.customer.external_id for key, record in known.items()}
+            changed = await _change(unit, segment, names, actor, MembershipSource.MANUAL, entering)
+            count = {"assigned_count" if entering else "removed_count": changed}
+            await unit.mark_done(actor, segment=("Segment", segment_id), **count)
             written = (await unit.segments.find_by_ids([segment_id]))[segment_id]
             return replace(written, seen_at=unit.instant), changed
 
@@ -134,11 +138,11 @@ class Memberships:
             segment = await _get_manual_segment(unit, stored.id, "The key")
             names = {text: find_id(text) for text in external_ids}
             known = await unit.customers.find_known(list(names.values()))
-            ids = [number for number, erased in known.values() if not erased]
-            changed = await _change(unit, segment, ids, actor, MembershipSource.IMPORT, entering)
-            live = {name for name, (_, erased) in known.items() if not erased}
+            live = {name: number for name, (number, erased) in known.items() if not erased}
+            by_id = {number: name for name, number in live.items()}
+            changed = await _change(unit, segment, by_id, actor, MembershipSource.IMPORT, entering)
             unknown = tuple(text for text, name in names.items() if name not in live)
-            return Assignment(changed, len(ids) - changed, unknown)
+            return Assignment(changed, len(live) - changed, unknown)
 
 
 def _bound_end(business: Business, end: datetime | None) -> datetime | None:
@@ -166,21 +170,22 @@ async def _get_manual_segment(unit: Unit, segment_id: int, word: str) -> Segment
 async def _change(
     unit: Unit,
     segment: Segment,
-    customers: Sequence[int],
+    names: Mapping[int, str],
     actor: Actor,
     source: MembershipSource,
     entering: bool,
 ) -> int:
-    before = segment.member_count
+    """Let the customers, whose external ids are given by their ids, enter or leave; how many did."""
+    before, customers = segment.member_count, list(names)
     if entering:
         done = await unit.memberships.add(segment.id, customers, unit.instant, source, actor.name)
     else:
         done = await unit.memberships.remove(segment.id, customers, unit.instant, actor.name)
-    # The intervals of the instant say who; the event says how many.
     detail = {
         "segment": segment.key,
         "source": source.value,
         "asked": len(customers),
+        "customers": name_touched(names.values()),
         "entered": done.entered,
         "left": done.left,
         "memberCount": {"old": before, "new": done.member_count},

@@ -4,12 +4,24 @@ changes (memberships, snapshot, the segment, the run's result) is one short tran
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.calendar import Clock
-from domain.errors import DomainError
-from domain.jobs.model import ATTEMPTS, Difference, Job, JobKind, JobReason, JobStatus, Lease, Outcome
+from domain.errors import DomainError, StoreUpgraded, Unavailable
+from domain.jobs.model import (
+    ATTEMPTS,
+    GAVE_UP,
+    Difference,
+    Job,
+    JobKind,
+    JobReason,
+    JobStatus,
+    Lease,
+    Outcome,
+    plan_pauses,
+)
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue_following
 from domain.model import Business
@@ -19,6 +31,8 @@ from domain.store import Evaluation, Store
 
 RANGE = 10_000
 """Customer ids evaluated between two heartbeats."""
+BEAT_SECONDS = 1.0
+"""Between two heartbeats of a run that waits for the store."""
 RELEASE_SECONDS = 2.0
 """How long a worker that is told to end tries to release what it works on."""
 log = logging.getLogger("segments.runs")
@@ -97,15 +111,28 @@ class Runner:
         self, business: Business, job: Job, parent: Job | None = None, done: int = 0, parts: int = 0
     ) -> None:
         self.feed.publish(business.id, job)
+        if job.attempts > ATTEMPTS:
+            sentence = f"The run was begun {ATTEMPTS} times and never came to an end."
+            await self._finish(business, job, Outcome(JobStatus.FAILED, GAVE_UP, sentence))
+            return
         try:
-            if job.attempts > ATTEMPTS:
-                raise DomainError(f"The run was begun {ATTEMPTS} times and never came to an end.")
-            while not await self._recalculate(business, job, parent, done, parts):
-                pass
+            for pause in (*plan_pauses(), None):
+                try:
+                    while not await self._recalculate(business, job, parent, done, parts):
+                        pass
+                    break
+                except Unavailable as error:
+                    if pause is None or isinstance(error, StoreUpgraded):
+                        raise
+                    log.warning("run %s of business %s waits: %s", job.id, business.id, error)
+                    await self._rest(business, job, pause)
         except RunStopped:
             await self._end_if_cancelled(business, job)
         except asyncio.CancelledError:
             await self._release(business, job)
+            raise
+        except StoreUpgraded:
+            # Whoever knows the new tables finds that the lease has expired.
             raise
         except DomainError as error:
             await self._finish(business, job, Outcome(JobStatus.FAILED, error.code, error.message))
@@ -160,7 +187,7 @@ class Runner:
         async with evaluation.write() as unit:
             now = (await unit.segments.find_by_ids([segment.id])).get(segment.id)
             held = (await unit.jobs.find_by_ids([job.id])).get(job.id)
-            if now is None or now.version != segment.version or held is None or held.cancel_requested:
+            if now is None or now.defined_at != segment.defined_at or held is None or held.cancel_requested:
                 raise RunStopped
             if held.status is not JobStatus.RUNNING or held.attempts != job.attempts:
                 raise RunStopped
@@ -181,10 +208,19 @@ class Runner:
                 )
         return outcome
 
+    async def _rest(self, business: Business, job: Job, seconds: float) -> None:
+        """Wait so long and keep the run meanwhile, as far as the store can be told; RunStopped where it is lost."""
+        until = asyncio.get_running_loop().time() + seconds
+        while (left := until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(left, BEAT_SECONDS))
+            with suppress(Unavailable):
+                if not await self._heartbeat(business, job, "waiting", 0, None):
+                    raise RunStopped
+
     def _make_lease(self, job: Job) -> Lease:
         return Lease.of(job, self.owner)
 
-    async def _heartbeat(self, business: Business, job: Job, phase: str, done: int, total: int) -> bool:
+    async def _heartbeat(self, business: Business, job: Job, phase: str, done: int, total: int | None) -> bool:
         async with self.store.open_heartbeats(business) as jobs:
             held = await jobs.heartbeat(self._make_lease(job), self.clock(), phase, done, total)
         self.feed.publish(business.id, replace(job, status=JobStatus.RUNNING, phase=phase, done=done, total=total))

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from domain.audit import compute_digests
 from domain.calendar import Clock, find_next_run
 from domain.classification.rfm import ELEVEN_BY_RECENCY, RfmClass, RfmScheme, list_scheme_groups
 from domain.errors import FieldProblem, InvalidInput, Sentence, build_unknown_id, fold_text
@@ -98,6 +99,10 @@ def _list_values(segment: Segment) -> dict[str, object]:
     return {**_name_as_api(own), **to_definition_json(segment.definition)}
 
 
+def _compute_digests(old: Segment | None, new: Segment | None) -> dict[str, str | None]:
+    return compute_digests(*(None if one is None else to_definition_json(one.definition) for one in (old, new)))
+
+
 def _name_as_api(values: Mapping[str, object]) -> dict[str, object]:
     return {re.sub("_([a-z])", lambda match: match[1].upper(), name): value for name, value in values.items()}
 
@@ -134,8 +139,9 @@ class Segments:
         async with self.store.write(business) as unit:
             ready = validate_draft(draft, unit.business.currency, unit.business.attributes)
             segment, job = await self._add(unit, ready, await unit.segments.load_all(), actor)
-            detail = {"segment": segment.key, "changes": list_fields(segment)}
+            detail = {"segment": segment.key, "changes": list_fields(segment), **_compute_digests(None, segment)}
             await unit.audit(actor, "createSegment", ("Segment", segment.id), detail)
+            await _mark_done(unit, actor, segment, job)
         self.wake()
         return segment, job
 
@@ -156,14 +162,14 @@ class Segments:
                     stored.append(known)
                     created.append(known.key)
                 segments.append(replace(known, seen_at=unit.instant))
-            if created:
-                detail = {"scheme": scheme.value, "segments": created}
-                await unit.audit(actor, "createStandardSegments", None, detail)
+            detail = {"scheme": scheme.value, "segments": created}
+            await unit.audit(actor, "createStandardSegments", None, detail)
+            await unit.mark_done(actor, segments=[("Segment", segment.id) for segment in segments])
         self.wake()
         return segments
 
     async def update(self, business: Business, change: Change, actor: Actor) -> Written:
-        """Change what is given. Another definition is another version and is calculated at once."""
+        """Change what is given. Any change is another version; another definition is calculated at once."""
         async with self.store.write(business) as unit:
             old = await _get(unit, change.segment_id, ("input", "id"))
             if change.expected_version not in (None, old.version):
@@ -172,13 +178,15 @@ class Segments:
                 raise InvalidInput(message, ("input", "expected_version"), "CONFLICT")
             new = await _apply(unit, old, change.given)
             difference = list_changes(old, new)
+            detail = {"segment": old.key, "changes": difference, **_compute_digests(old, new)}
+            await unit.audit(actor, "updateSegment", ("Segment", old.id), detail)
             if not difference:
+                await _mark_done(unit, actor, old, None)
                 return replace(old, seen_at=unit.instant), None
             await unit.segments.change(new)
-            redefined = new.version != old.version
+            redefined = new.defined_at != old.defined_at
             job = await requeue(unit, new.id, actor.name) if redefined else None
-            detail = {"segment": new.key, "changes": difference}
-            await unit.audit(actor, "updateSegment", ("Segment", new.id), detail)
+            await _mark_done(unit, actor, new, job)
         self.wake()
         return replace(new, seen_at=unit.instant), job
 
@@ -197,7 +205,8 @@ class Segments:
             ended = await unit.memberships.close_segment(old.id, unit.instant, actor.name)
             await unit.segments.change(replace(old, deleted_at=unit.instant, updated_at=unit.instant, next_run_at=None))
             detail = {"segment": old.key, "members": ended.left, "changes": list_fields(old, gone=True)}
-            await unit.audit(actor, "deleteSegment", ("Segment", old.id), detail)
+            await unit.audit(actor, "deleteSegment", ("Segment", old.id), {**detail, **_compute_digests(old, None)})
+            await unit.mark_done(actor, deleted_segment_id=("Segment", old.id))
 
     async def _add(self, unit: Unit, ready: ValidDraft, stored: Sequence[Segment], actor: Actor) -> Written:
         draft, keys = ready.draft, {each.key for each in stored}
@@ -223,6 +232,11 @@ class Segments:
         segment = await unit.segments.add(new, unit.instant)
         automatic = segment.kind is SegmentKind.AUTOMATIC
         return segment, await requeue(unit, segment.id, actor.name) if automatic else None
+
+
+async def _mark_done(unit: Unit, actor: Actor, segment: Segment, job: Job | None) -> None:
+    run = None if job is None else ("Recalculation", job.id)
+    await unit.mark_done(actor, segment=("Segment", segment.id), recalculation=run)
 
 
 async def _get(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:
@@ -261,18 +275,13 @@ async def _apply(unit: Unit, old: Segment, values: Mapping[str, Any]) -> Segment
         description=ready.draft.description,
         is_dynamic=ready.dynamic,
         schedule=ready.draft.schedule,
+        version=old.version + 1,
         updated_at=unit.instant,
     )
     if (new.is_dynamic, new.schedule) != (old.is_dynamic, old.schedule):
         new = replace(new, next_run_at=_find_due(new.is_dynamic, new.kind, new.schedule, unit))
     if redefined:
-        new = replace(
-            new,
-            definition=ready.draft.definition,
-            is_rfm=ready.rfm,
-            version=old.version + 1,
-            defined_at=unit.instant,
-        )
+        new = replace(new, definition=ready.draft.definition, is_rfm=ready.rfm, defined_at=unit.instant)
     return new
 
 

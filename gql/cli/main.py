@@ -95,7 +95,7 @@ PLACES = {
     "inspect": "gql.cli.imports:import_app",
     "import-customers": "gql.cli.customers:customers_app",
     "formats": "gql.cli.formats:formats_app",
-    "imports": "gql.cli.import_history:imports_app",
+    "imports": "gql.cli.imports:imports_app",
     "watch": "gql.cli.watch:watch_app",
     "classify": "gql.cli.classify:classify_app",
     "recalculate": "gql.cli.recalculate:recalculate_app",
@@ -108,7 +108,7 @@ PLACES = {
     "settings": "gql.cli.settings:settings_app",
     "report": "gql.cli.reports:report_app",
     "customers": "gql.cli.customers:listed_app",
-    "token": "gql.cli.serve:token_app",
+    "token": "gql.cli.tokens:token_app",
     "schema": "gql.cli.store:schema_app",
     "verify": "gql.cli.verify:verify_app",
 }

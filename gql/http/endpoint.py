@@ -10,12 +10,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from domain.businesses.businesses import Businesses
-from domain.errors import DomainError, Forbidden
-from domain.model import Business, Permission, Viewer
+from domain.errors import DomainError, Forbidden, Unavailable
+from domain.model import Actor, AuditOutcome, Business, Permission, Viewer
+from gql.composition import Services
 from gql.http.json_body import encode_json
 from gql.http.middleware import CLOSED, log_request
 from gql.schema.errors import log_surprise
+from gql.schema.types.ids import find_target
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Methods that the log names."""
@@ -25,6 +26,8 @@ STATUSES = {
     "FORBIDDEN": 403,
     "NOT_FOUND": 404,
     "CONFLICT": 409,
+    "IDEMPOTENCY_IN_PROGRESS": 409,
+    "IDEMPOTENCY_MISMATCH": 422,
     "TOO_MANY_IMPORTS": 429,
     "UNAVAILABLE": 503,
 }
@@ -85,31 +88,48 @@ class Endpoint:
 @dataclass(frozen=True, slots=True)
 class Endpoints:
     """Makes the endpoints of one folder of addresses: they share how a viewer is known, the answer to wrong input, made
-    of its sentence, and the seconds after which a refused client may try again."""
+    of its sentence, and the seconds after which a refused client may try again. The audit log has whatever a known
+    viewer is refused."""
 
     operation: str
     viewer: Callable[[Request], Awaitable[Viewer]]
-    businesses: Businesses
+    services: Services
     answer_wrong_input: Callable[[str], Response]
     retry_seconds: int
 
-    def make_endpoint(self, methods: Sequence[str], permission: Permission, make: Make) -> Endpoint:
-        """What `make` answers a viewer with the permission, for the viewer's business."""
+    def make_endpoint(self, action: str, methods: Sequence[str], permission: Permission, make: Make) -> Endpoint:
+        """What `make` answers a viewer with the permission, for the viewer's business; `action` is what the audit log
+        calls it."""
+
+        async def answer(request: Request, viewer: Viewer) -> Response:
+            try:
+                if permission.value not in viewer.permissions:
+                    raise Forbidden(f"This needs the permission {permission.value}.")
+                return await make(request, viewer, await self.services.businesses.open(viewer.business))
+            except (HttpError, DomainError) as error:
+                await self._add_refusal(request, viewer, action, error.code)
+                raise
 
         async def respond(request: Request) -> Response:
             if request.method not in methods:
                 return make_error_response(405, f"Use {' or '.join(methods)}.", {"Allow": ", ".join(methods)})
             try:
-                viewer = await self.viewer(request)
-                if permission.value not in viewer.permissions:
-                    raise Forbidden(f"This needs the permission {permission.value}.")
-                return await make(request, viewer, await self.businesses.open(viewer.business))
+                return await answer(request, await self.viewer(request))
             except HttpError as error:
                 return make_error_response(error.status, error.message, error.headers)
             except DomainError as error:
                 return self._answer_failure(error)
 
         return Endpoint(self.operation, respond)
+
+    async def _add_refusal(self, request: Request, viewer: Viewer, action: str, code: str) -> None:
+        """What the store cannot answer now is no refusal."""
+        stored = None if code == Unavailable.code else await self.services.store.find_business(viewer.business)
+        if stored is not None:
+            outcome = AuditOutcome.DENIED if code == Forbidden.code else AuditOutcome.REFUSED
+            target = find_target(request.path_params, stored[0])
+            actor = Actor(viewer.subject, request.state.request_id)
+            await self.services.refusals.add(stored[0].id, actor, action, target, outcome, [code])
 
     def _answer_failure(self, error: DomainError) -> Response:
         status = STATUSES.get(error.code, 400)

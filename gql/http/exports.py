@@ -18,16 +18,17 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import InvalidInput, NotFound, Unavailable
-from domain.model import Business, Permission, Storefront, Viewer
+from domain.model import Actor, Business, Permission, Storefront, Viewer
 from domain.reports.document import ReportRequest
 from domain.segments.member_export import MemberExport
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.composition import Services, Writers
 from gql.http.endpoint import Endpoints, Make, make_json_response
-from gql.http.graphql import Authenticate
+from gql.http.graphql import Authenticate, Confirm
 from gql.http.middleware import run_with_deadline, while_connected
 from gql.parameters import (
     FILE_FORMATS,
+    LINK_PARAMETERS,
     MEMBER_FORMATS,
     REPORT_FORMATS,
     SIGNATURE,
@@ -35,7 +36,7 @@ from gql.parameters import (
     read_member_columns,
     read_report_parameters,
 )
-from gql.schema.types.ids import match
+from gql.schema.types.ids import find_target, match
 from gql.signed_links import ExportLinks
 
 T = TypeVar("T")
@@ -101,8 +102,12 @@ class FileStream(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self.pieces.aclose()
-            await self.held.aclose()
+            await self.close()
+
+    async def close(self) -> None:
+        """Give back what was held; also where it is not sent at all."""
+        await self.pieces.aclose()
+        await self.held.aclose()
 
 
 def compute_entity_tag(*parts: object) -> str:
@@ -160,18 +165,21 @@ class Downloads:
 
     services: Services
     authenticate: Authenticate
+    confirm: Confirm
     links: ExportLinks
     writers: Writers
     pool: RenderPool
     seconds: float
 
     def make_routes(self) -> list[Route]:
-        endpoints = Endpoints(
-            "export", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS
-        )
+        endpoints = Endpoints("export", self._authenticate, self.services, _answer_wrong_input, RETRY_SECONDS)
         report, older, members = (
-            endpoints.make_endpoint(METHODS, Permission.VIEW, self._limit_time(make))
-            for make in (self.answer_report, self.answer_older_report, self.answer_members)
+            endpoints.make_endpoint(action, METHODS, Permission.VIEW, self._tell(action, self._limit_time(make)))
+            for action, make in (
+                ("downloadReport", self.answer_report),
+                ("downloadReport", self.answer_older_report),
+                ("downloadMembers", self.answer_members),
+            )
         )
         return [
             Route("/exports/segmentation.{ending}", report),
@@ -187,7 +195,9 @@ class Downloads:
         except Unauthenticated:
             if SIGNATURE not in request.query_params:
                 raise
-            return self.links.check(request.scope["path"], request.query_params.multi_items())
+            viewer = self.links.check(request.scope["path"], request.query_params.multi_items())
+            await self.confirm(viewer)
+            return viewer
         return await self.authenticate(token)
 
     def _limit_time(self, make: Callable[[Request, Business], Awaitable[Response]]) -> Make:
@@ -196,6 +206,30 @@ class Downloads:
                 return await run_with_deadline(self.seconds, while_connected(request, make(request, business)))
             except TimeoutError as error:
                 raise Unavailable(f"The file took longer than {self.seconds:g} seconds.") from error
+
+        return respond
+
+    def _tell(self, action: str, make: Make) -> Make:
+        """The same, but no file is given out that the audit log does not have: Unavailable where it cannot be told."""
+
+        async def respond(request: Request, viewer: Viewer, business: Business) -> Response:
+            response = await make(request, viewer, business)
+            if request.method == "GET" and response.status_code == 200:
+                asked = {name: text for name, text in request.query_params.items() if name not in LINK_PARAMETERS}
+                detail = {"format": request.path_params.get("ending", "json"), **asked}
+                try:
+                    await self.services.store.audit(
+                        business.id,
+                        Actor(viewer.subject, request.state.request_id),
+                        action,
+                        find_target(request.path_params, business),
+                        {**detail, "link": SIGNATURE in request.query_params},
+                    )
+                except BaseException:
+                    if isinstance(response, FileStream):
+                        await response.close()
+                    raise
+            return response
 
         return respond
 

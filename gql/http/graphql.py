@@ -2,11 +2,13 @@
 into words. Only a JSON object in an exact content type is read, only with a token; whatever comes in, what goes out is
 strict JSON with a fitting status, and work that nobody waits for any more is stopped."""
 
+import json
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from graphql import GraphQLError
@@ -15,10 +17,21 @@ from starlette.responses import Response
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
+from domain.errors import InvalidInput, KeyInUse, KeyReused, Unavailable
 from domain.json_text import BadJson
-from domain.model import Viewer
+from domain.model import Actor, Viewer
+from domain.store import Claim
 from gql.auth import Unauthenticated, read_bearer_token
-from gql.http.endpoint import CHALLENGE, HttpError
+from gql.http.endpoint import CHALLENGE, STATUSES, HttpError
+from gql.http.idempotency import (
+    HEADER,
+    PASSING,
+    REPLAYED,
+    IdempotentRequests,
+    compute_digest,
+    is_mutation,
+    read_key,
+)
 from gql.http.json_body import MAXIMUM_BODY, decode_json, encode_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
 from gql.schema.context import Context
@@ -32,9 +45,14 @@ SLOW = re.compile(
 QUERIES = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = QUERIES | {OperationType.MUTATION}
 Authenticate = Callable[[str], Awaitable[Viewer]]
+Confirm = Callable[[Viewer], Awaitable[None]]
+"""Fails as authentication does where the viewer's token holds no more."""
+RETRY_SECONDS = 5
 MakeContext = Callable[[Viewer, str], Context]
 RESPONSE_JSON = "application/graphql-response+json"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Vary": "Accept, Origin"}
+RETRY = {"Retry-After": "1"}
+"""Of a request whose Idempotency-Key cannot be claimed now."""
 CHARSETS = ("", "charset=utf-8", 'charset="utf-8"')
 
 
@@ -73,10 +91,12 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A body and its status: 400 without `data` where nothing was executed, 500 where the server is at fault."""
+    """A body and its status: 400 without `data` where nothing was executed, 500 where the server is at fault.
+    `replayed` says that an earlier request with the same Idempotency-Key did what it tells of."""
 
     body: dict[str, Any]
     status: int = 200
+    replayed: bool = False
 
     @property
     def codes(self) -> list[str]:
@@ -92,12 +112,19 @@ class Executor:
     make_context: MakeContext
 
     async def run(
-        self, viewer: Viewer, parameters: Parameters, request_id: str, allowed: Collection[OperationType]
+        self,
+        viewer: Viewer,
+        parameters: Parameters,
+        request_id: str,
+        allowed: Collection[OperationType],
+        claim: Claim | None = None,
     ) -> Answer:
-        """The answer of a query or mutation within the deadline; InvalidOperationTypeError for what is not allowed."""
+        """The answer of a query or mutation within the deadline; InvalidOperationTypeError for what is not allowed. A
+        mutation that holds a claim is done, or has been done, once."""
         slow = SLOW.search(parameters.query) is not None
         deadline = self.settings.report_deadline_seconds if slow else self.settings.deadline_seconds
         context = self.make_context(viewer, request_id)
+        context.claim = claim
         try:
             execution = self.schema.execute(
                 parameters.query,
@@ -164,6 +191,7 @@ class GraphQLEndpoint:
     executor: Executor
     authenticate: Authenticate
     explorer: Callable[[Request], Response]
+    requests: IdempotentRequests
 
     async def __call__(self, request: Request) -> Response:
         """One request, one line in the log."""
@@ -180,6 +208,8 @@ class GraphQLEndpoint:
                 answer = await self._execute(request, viewer, parameters, request_id)
                 codes = answer.codes
                 response = _make_response(request, answer)
+                if answer.replayed:
+                    response.headers[REPLAYED] = "true"
         except HttpError as error:
             codes = [error.code]
             answer = Answer({"errors": [build_refusal(error.message, error.code)]}, error.status)
@@ -196,6 +226,8 @@ class GraphQLEndpoint:
             return await self.authenticate(read_bearer_token(request.headers))
         except Unauthenticated as error:
             raise HttpError(401, error.message, error.code, CHALLENGE) from error
+        except Unavailable as error:
+            raise HttpError(503, error.message, error.code, {"Retry-After": str(RETRY_SECONDS)}) from error
 
     async def _read_parameters(self, request: Request) -> Parameters:
         if request.method == "GET":
@@ -212,11 +244,46 @@ class GraphQLEndpoint:
     async def _execute(self, request: Request, viewer: Viewer, parameters: Parameters, request_id: str) -> Answer:
         allowed = QUERIES if request.method == "GET" else QUERIES_AND_MUTATIONS
         try:
-            return await while_connected(request, self.executor.run(viewer, parameters, request_id, allowed))
+            key = _read_key(request, parameters)
+            if key is None:
+                work = self.executor.run(viewer, parameters, request_id, allowed)
+            else:
+                work = self._run_once(viewer, parameters, request_id, key)
+            return await while_connected(request, work)
         except InvalidOperationTypeError as error:
             if request.method == "GET":
                 raise HttpError(405, "Use POST for this operation.", headers={"Allow": "POST"}) from error
             raise HttpError(400, "Use a WebSocket for subscriptions.") from error
+
+    async def _run_once(self, viewer: Viewer, parameters: Parameters, request_id: str, key: str) -> Answer:
+        """The answer of a mutation that is done once for the key."""
+        run = partial(self.executor.run, viewer, parameters, request_id, QUERIES_AND_MUTATIONS)
+        found = await self.requests.store.find_business(viewer.business)
+        if found is None:
+            return await run()
+        actor = Actor(viewer.subject, request_id, key)
+        digest = compute_digest(parameters.query, parameters.variables or {}, parameters.operation_name)
+        try:
+            async with self.requests.hold(found[0], actor, digest) as held:
+                if held.claim.answer is not None:
+                    return Answer(json.loads(held.claim.answer), replayed=True)
+                answer = await run(held.claim)
+                if answer.status == 200 and PASSING.isdisjoint(answer.codes):
+                    held.answer = encode_json(answer.body)
+                return replace(answer, replayed=held.claim.effect is not None)
+        except (KeyReused, KeyInUse, Unavailable) as error:
+            headers = {} if isinstance(error, KeyReused) else RETRY
+            raise HttpError(STATUSES[error.code], error.message, error.code, headers) from error
+
+
+def _read_key(request: Request, parameters: Parameters) -> str | None:
+    """The Idempotency-Key of a mutation; HttpError where the key, or the document with one, cannot be."""
+    if HEADER not in request.headers or request.method != "POST":
+        return None
+    try:
+        return read_key(request.headers) if is_mutation(parameters.query, parameters.operation_name) else None
+    except InvalidInput as error:
+        raise HttpError(400, error.message, error.code) from error
 
 
 async def _read_body(request: Request) -> bytes:

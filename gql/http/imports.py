@@ -19,13 +19,14 @@ from domain.errors import InvalidInput, TooManyImports, Unavailable, build_unkno
 from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection
 from domain.imports.model import NewImport, PurchaseImport
-from domain.imports.sources import FILE_TYPES
+from domain.imports.sources import FILE_TYPES, ReceivedPath, build_kept_name
 from domain.model import Business, Permission, Viewer
 from gql.auth import read_bearer_token
 from gql.composition import Services
 from gql.http.endpoint import Endpoints, HttpError, make_error_response, make_json_response
 from gql.http.exports import clean_name
 from gql.http.graphql import Authenticate
+from gql.http.idempotency import read_key
 from gql.parameters import UploadParameters, read_upload_parameters, to_parameter_name
 from gql.schema.types.ids import encode, match
 
@@ -38,7 +39,6 @@ AT_ONCE = 4
 """Uploads of one business that may be on their way at once."""
 PIECE = 1 << 20
 RETRY_SECONDS = 30
-LONGEST_KEY = 200
 LONGEST_LENGTH = 18
 """Digits of the length of a body; more say the same."""
 CheckFile = Callable[[Path, Business, SourceFormat], object]
@@ -53,7 +53,7 @@ InspectFile = Callable[[Path, Business, SourceFormat], Inspection]
 class ReceivedFile:
     """A file that was received, in a folder of its own."""
 
-    path: Path
+    path: ReceivedPath
     digest: str
 
     def drop(self) -> None:
@@ -76,13 +76,12 @@ class Uploads:
     coming: dict[int, int] = field(default_factory=dict)
 
     def make_routes(self) -> list[Route]:
-        endpoints = Endpoints(
-            "import", self._authenticate, self.services.businesses, _answer_wrong_input, RETRY_SECONDS
-        )
+        endpoints = Endpoints("import", self._authenticate, self.services, _answer_wrong_input, RETRY_SECONDS)
+        make = endpoints.make_endpoint
         return [
-            Route(PATH, endpoints.make_endpoint(("POST",), Permission.EDIT, self.upload)),
-            Route(INSPECTION_PATH, endpoints.make_endpoint(("POST",), Permission.EDIT, self.answer_inspection)),
-            Route(f"{PATH}/{{id}}", endpoints.make_endpoint(("GET",), Permission.VIEW, self.answer_state)),
+            Route(PATH, make("uploadPurchases", ("POST",), Permission.EDIT, self.upload)),
+            Route(INSPECTION_PATH, make("inspectPurchases", ("POST",), Permission.EDIT, self.answer_inspection)),
+            Route(f"{PATH}/{{id}}", make("readImport", ("GET",), Permission.VIEW, self.answer_state)),
         ]
 
     async def _authenticate(self, request: Request) -> Viewer:
@@ -91,9 +90,7 @@ class Uploads:
     async def upload(self, request: Request, viewer: Viewer, business: Business) -> Response:
         """Receive a file and let it wait."""
         parameters = read_parameters(request)
-        key = request.headers.get("idempotency-key")
-        if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
-            raise InvalidInput(f"Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters")
+        key = read_key(request.headers)
         with self._count_coming(business):
             received = await self._receive(request, parameters)
         try:
@@ -141,7 +138,7 @@ class Uploads:
     async def _write(self, request: Request, name: str) -> ReceivedFile:
         """The same. Where the client goes, or sends too much, nothing stays."""
         digest, size = hashlib.sha256(), 0
-        path = self.folder / uuid4().hex / name
+        path = ReceivedPath.of(self.folder / uuid4().hex / build_kept_name(name), name)
         await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True)
         received = ReceivedFile(path, "")
         try:

@@ -1,5 +1,6 @@
 """GraphQL over WebSocket, protocol graphql-transport-ws. Every frame is checked before it is believed; each operation
-has its own context and task; nothing is queued for a slow reader; the socket ends when its token does."""
+has its own context and task; nothing is queued for a slow reader; the socket ends when its token expires or is
+revoked."""
 
 import asyncio
 import time
@@ -13,11 +14,12 @@ from urllib.parse import urlsplit
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from domain.calendar import Clock
+from domain.errors import Unavailable
 from domain.json_text import BadJson
 from domain.model import Viewer
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.http.endpoint import HttpError
-from gql.http.graphql import Authenticate, Executor, Parameters
+from gql.http.graphql import Authenticate, Confirm, Executor, Parameters
 from gql.http.json_body import decode_json, encode_json
 from gql.http.middleware import log_request
 from gql.schema.errors import build_internal_error, build_refusal, log_surprise
@@ -30,6 +32,8 @@ MAXIMUM_ID = 200
 INIT_SECONDS = 10.0
 EXPIRY_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
+TRY_LATER = 1013
+"""The code that says that the same may succeed later."""
 
 
 class Close(Exception):
@@ -118,27 +122,42 @@ class Socket:
             viewer = await self.endpoint.authenticate(read_bearer_token(headers))
         except Unauthenticated as error:
             raise Close(4403, "Forbidden") from error
+        except Unavailable as error:
+            raise Close(TRY_LATER, "Try again later") from error
         if not self.endpoint.enter(viewer):
-            raise Close(1013, f"At most {MAXIMUM_SOCKETS} sockets are open at once for one subject")
+            raise Close(TRY_LATER, f"At most {MAXIMUM_SOCKETS} sockets are open at once for one subject")
         self.viewer = viewer
-        self.expiry = asyncio.create_task(self.expire(viewer))
+        self.expiry = asyncio.create_task(self.watch_token(viewer))
         await self.send({"type": "connection_ack"})
 
-    async def expire(self, viewer: Viewer) -> None:
-        """Close when the token ends. The clock is asked again and again: it may have been set."""
-        while True:
-            left = (viewer.expires_at - self.endpoint.clock()).total_seconds()
-            if left <= 0:
-                break
-            await asyncio.sleep(min(left, EXPIRY_SECONDS))
-        await self.close(4403, "Token expired")
+    async def watch_token(self, viewer: Viewer) -> None:
+        """Close when the token ends or is revoked, or where that cannot be known. The clock is asked again and again:
+        it may have been set."""
+        try:
+            while True:
+                await self.confirm(viewer)
+                left = (viewer.expires_at - self.endpoint.clock()).total_seconds()
+                await asyncio.sleep(min(max(left, 0), EXPIRY_SECONDS))
+        except Close as close:
+            await self.close(close.code, close.reason)
+        except Exception as error:
+            log_surprise(error, self.websocket.state.request_id)
+            await self.close(1011, "Internal error")
+
+    async def confirm(self, viewer: Viewer) -> None:
+        """Close where the viewer's token holds no more, or where that cannot be known."""
+        try:
+            await self.endpoint.confirm(viewer)
+        except Unauthenticated as error:
+            raise Close(4403, "Token expired or revoked") from error
+        except Unavailable as error:
+            raise Close(TRY_LATER, "Try again later") from error
 
     async def subscribe(self, frame: dict[str, Any]) -> None:
         """Begin an operation in a task of its own."""
         if self.viewer is None:
             raise Close(4401, "Unauthorized")
-        if self.viewer.expires_at <= self.endpoint.clock():
-            raise Close(4403, "Token expired")
+        await self.confirm(self.viewer)
         key, payload = _read_operation_id(frame), frame.get("payload")
         if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
             raise Close(4400, "payload.query must be a string")
@@ -200,6 +219,7 @@ class WebSocketEndpoint:
 
     executor: Executor
     authenticate: Authenticate
+    confirm: Confirm
     clock: Clock
     init_seconds: float = INIT_SECONDS
     open: Counter[tuple[str, str]] = field(default_factory=Counter)

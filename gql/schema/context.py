@@ -2,7 +2,7 @@
 operation."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -11,10 +11,12 @@ import strawberry
 from strawberry.permission import BasePermission
 
 from domain.errors import Forbidden
-from domain.model import Actor, Business, Permission, Viewer
-from domain.store import Unit
+from domain.model import Actor, AuditOutcome, Business, Permission, Viewer
+from domain.store import Claim, Unit
 from gql.composition import Services
 from gql.schema.loaders import Loaders
+from gql.schema.pacing import Pace
+from gql.schema.types.ids import find_target
 from gql.signed_links import ExportLinks
 
 T = TypeVar("T")
@@ -35,21 +37,31 @@ class CacheStats:
 
 
 @dataclass(slots=True)
+class Cost:
+    """What the operation may come to, in objects, measured before any resolver runs."""
+
+    requested: int = 0
+
+
+@dataclass(slots=True)
 class Context:
     """One operation's. The business is read once, by whoever needs it first, and held at that moment: whatever is then
-    told of members is of the same ones."""
+    told of members is of the same ones. `claim` is that of a mutation with an Idempotency-Key."""
 
     viewer: Viewer
     services: Services
     request_id: str
     links: ExportLinks
+    pace: Pace = field(default_factory=Pace)
+    claim: Claim | None = None
     loaders: Loaders = field(init=False)
     cache: CacheStats = field(init=False)
+    cost: Cost = field(init=False, default_factory=Cost)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
     _moment: datetime | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.loaders = Loaders(self.services, self.load_business)
+        self.loaders = Loaders(self.services, self.load_business, self.pace)
         self.cache = CacheStats()
 
     async def load_business(self) -> Business:
@@ -78,22 +90,34 @@ class Context:
         if self._business is not None:
             self._business.cancel()
 
+    async def add_refusal(
+        self, action: str, arguments: Mapping[str, object], outcome: AuditOutcome, codes: Sequence[str]
+    ) -> None:
+        """Tell the audit log that the field was refused, and about which thing where the arguments name one."""
+        stored = await self.services.store.find_business(self.viewer.business)
+        if stored is not None:
+            target = find_target(arguments, stored[0])
+            await self.services.refusals.add(stored[0].id, self.actor, action, target, outcome, codes)
+
     @property
     def actor(self) -> Actor:
         """Who writes."""
-        return Actor(self.viewer.subject, self.request_id)
+        return Actor(self.viewer.subject, self.request_id, None if self.claim is None else self.claim.key)
 
 
 Info = strawberry.Info[Context, None]
 
 
 class _RequiredPermission(BasePermission):
-    """Fails with FORBIDDEN where the token lacks the permission."""
+    """Fails with FORBIDDEN where the token lacks the permission; the audit log has the attempt."""
 
     permission: Permission
 
-    def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:
-        return self.permission.value in info.context.viewer.permissions
+    async def has_permission(self, source: Any, info: Info, **kwargs: Any) -> bool:
+        permitted = self.permission.value in info.context.viewer.permissions
+        if not permitted:
+            await info.context.add_refusal(info.field_name, kwargs, AuditOutcome.DENIED, [Forbidden.code])
+        return permitted
 
     def on_unauthorized(self) -> None:
         raise Forbidden(f"This needs the permission {self.permission.value}.")

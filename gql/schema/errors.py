@@ -3,6 +3,7 @@ and code; surprises are masked, logged once under the request's id, and the id i
 or its variables is logged."""
 
 import logging
+import re
 from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLError, GraphQLSyntaxError
@@ -14,6 +15,8 @@ from domain.errors import DomainError, InvalidInput, InvalidRule, name_fields
 log = logging.getLogger("segments")
 MAXIMUM_ERRORS = 5
 MAXIMUM_MESSAGE = 500
+SUGGESTION = re.compile(r"\s*Did you mean .*", re.DOTALL)
+"""What the library adds to a message of names that are not there: those that are."""
 
 
 def name_path(field: tuple[str, ...]) -> list[str]:
@@ -71,7 +74,10 @@ def format_error(error: GraphQLError, request_id: str, schema: Any) -> dict[str,
         tangled = isinstance(error, ValidationAbortedError)
         message = "The document repeats too many fields." if tangled else error.message
         shown = build_refusal(message, "LIMIT_EXCEEDED" if exhausted or tangled else "BAD_USER_INPUT")
-        shown["message"] += list_enum_values(error.message, schema)
+        if schema.tells_names:
+            shown["message"] += list_enum_values(message, schema)
+        else:
+            shown["message"] = SUGGESTION.sub("", shown["message"])
         shown["extensions"].update(error.extensions or {})
     if error.locations:
         shown["locations"] = [{"line": place.line, "column": place.column} for place in error.locations[:5]]

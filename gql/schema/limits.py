@@ -236,8 +236,9 @@ class Measurer:
 
 def check_limits(
     schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, variables: dict[str, Any]
-) -> None:
-    """GraphQLError with LIMIT_EXCEEDED where the operation asks for too much."""
+) -> int:
+    """The cost of the operation; GraphQLError with LIMIT_EXCEEDED where it asks for too much."""
+    cost = 0
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     for node in document.definitions:
         if not isinstance(node, OperationDefinitionNode):
@@ -260,6 +261,8 @@ def check_limits(
             if value > limit:
                 stated = value if value < MANY else "too much"
                 raise build_limit_error(f"The {what} of the operation is {stated}, at most {limit} is allowed.")
+        cost = measure.cost
+    return cost
 
 
 def build_limit_error(message: str) -> GraphQLError:
@@ -285,7 +288,8 @@ class DocumentLimits(SchemaExtension):
                 message = "operationName must name an operation of the document."
                 raise GraphQLError(message, extensions={"code": "BAD_USER_INPUT"})
             try:
-                check_limits(context.schema._schema, document, context.operation_name, context.variables or {})
+                schema, variables = context.schema._schema, context.variables or {}
+                context.context.cost.requested = check_limits(schema, document, context.operation_name, variables)
             except RecursionError as error:
                 raise build_limit_error("The document is nested too deeply.") from error
         yield

@@ -5,9 +5,7 @@ that asked."""
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
-
-from strawberry.dataloader import DataLoader
+from typing import Any, Generic, Protocol, TypeVar
 
 from domain.model import Business, CustomerTotals
 from domain.pages import Page, PageRequest
@@ -15,10 +13,10 @@ from domain.segments.model import ChangeKey, ChangeList, MembershipChange, Snaps
 from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, Member, MemberKey, SnapshotKey, Unit
 from gql.composition import Services
 from gql.schema.limits import build_limit_error
+from gql.schema.pacing import Pace
 
 K = TypeVar("K")
 V = TypeVar("V")
-Loader = cached_property[DataLoader[K, V]]
 Answers = Mapping[K, V] | Sequence[V]
 """By key, or in the order of the keys."""
 Owner = tuple[int, CustomerTotals]
@@ -27,6 +25,53 @@ PageKey = tuple[K, PageRequest]
 NEWEST_SNAPSHOTS = 10
 MAXIMUM_GROUPED = 20_000
 """Customers that the pages of all groups of a report may hold together."""
+
+
+DELIVERED = 50
+"""So many answers of a batch are given out in one piece: each wakes whoever waits for it."""
+
+
+class BatchLoader(Generic[K, V]):
+    """Answers one by one what is asked one by one, and asks it together: each key once, all that the operation asks for
+    before it has settled in one batch."""
+
+    def __init__(self, answer: Callable[[list[K]], Awaitable[Sequence[V]]], pace: Pace) -> None:
+        self._answer = answer
+        self._pace = pace
+        self._futures: dict[K, asyncio.Future[V]] = {}
+        self._batch: dict[K, asyncio.Future[V]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+
+    def load(self, key: K) -> Awaitable[V]:
+        """The answer to the key, once the batch that it is in has been answered."""
+        future = self._futures.get(key)
+        if future is None or future.cancelled():
+            future = self._futures[key] = asyncio.get_running_loop().create_future()
+            if not self._batch:
+                task = asyncio.create_task(self._run())
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+            self._batch[key] = future
+        return future
+
+    async def _run(self) -> None:
+        await self._pace.settle()
+        batch, self._batch = self._batch, {}
+        try:
+            answers = await self._answer(list(batch))
+        except Exception as error:
+            for future in batch.values():
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for place, (future, value) in enumerate(zip(batch.values(), answers, strict=True), 1):
+            if not future.done():
+                future.set_result(value)
+            if place % DELIVERED == 0:
+                await self._pace.next()
+
+
+Loader = cached_property[BatchLoader[K, V]]
 
 
 class PageSource(Protocol):
@@ -44,7 +89,7 @@ GroupPage = tuple[PageSource, Hashable, PageRequest]
 def _make_service_loader(question: Callable[[Services, Business, list[K]], Awaitable[Answers[K, V]]]) -> Loader[K, V]:
     """One call of a service a batch, which says something of every key."""
 
-    def make(loaders: "Loaders") -> DataLoader[K, V]:
+    def make(loaders: "Loaders") -> BatchLoader[K, V]:
         async def load(keys: list[K]) -> list[V]:
             answers = await question(loaders.services, await loaders.load_business(), keys)
             return [answers[key] for key in keys] if isinstance(answers, Mapping) else list(answers)
@@ -172,13 +217,14 @@ class Loaders:
         lambda loaders: loaders.make_loader(_load_groups)
     )
 
-    def __init__(self, services: Services, load_business: Callable[[], Awaitable[Business]]) -> None:
+    def __init__(self, services: Services, load_business: Callable[[], Awaitable[Business]], pace: Pace) -> None:
         self.services = services
         self.load_business = load_business
+        self._pace = pace
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    def make_loader(self, load: Callable[[list[K]], Awaitable[list[V]]]) -> DataLoader[K, V]:
+    def make_loader(self, load: Callable[[list[K]], Awaitable[list[V]]]) -> BatchLoader[K, V]:
         """A loader whose batches end with the operation."""
 
         async def batch(keys: list[K]) -> list[V]:
@@ -191,7 +237,7 @@ class Loaders:
             finally:
                 self._running.discard(task)
 
-        return DataLoader(batch)
+        return BatchLoader(batch, self._pace)
 
     def close(self) -> None:
         """Stop the batches that run, and those that are about to."""

@@ -179,6 +179,13 @@ class DeletePurchasesPayload(Payload):
     deleted_count: int = strawberry.field(default=0, description="Purchases that were there and are gone.")
 
 
+@payload("What revoking tokens did.")
+class RevokeTokensPayload(Payload):
+    revoked_at: datetime | None = strawberry.field(
+        default=None, description="Timestamp of the revocation; five seconds later no process takes the tokens."
+    )
+
+
 @strawberry.type(description="The changes that can be made.")
 class Mutation(SegmentMutations):
     @mutation("Queue a run that makes the segment's members agree with its definition.")
@@ -257,6 +264,8 @@ class Mutation(SegmentMutations):
         last, place = report.window.as_of, None if storefront is None else storefront.key
         query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme).query
         url, expires = context.links.sign(f"/exports/segmentation.{format.value}", query, context.viewer)
+        detail = {"format": format.value, **dict(query), "expiresAt": expires.isoformat()}
+        await context.services.store.audit(business.id, context.actor, "exportSegmentationReport", None, detail)
         return ExportPayload(url=url, expires_at=expires)
 
     @mutation("A signed, expiring link to the members of a segment as a file.", CanView)
@@ -272,6 +281,9 @@ class Mutation(SegmentMutations):
             raise build_unknown_id("segment", "segmentId")
         path = f"/exports/segments/{encode('Segment', business.id, segment.id)}/members.{format.value}"
         url, expires = context.links.sign(path, [], context.viewer)
+        detail = {"segment": segment.key, "format": format.value, "expiresAt": expires.isoformat()}
+        target = ("Segment", segment.id)
+        await context.services.store.audit(business.id, context.actor, "exportSegmentMembers", target, detail)
         return ExportPayload(url=url, expires_at=expires)
 
     @mutation("Change settings of the business, all that are given or none. What is absent keeps its value.")
@@ -363,6 +375,44 @@ class Mutation(SegmentMutations):
         context.renew()
         return MergeCustomersPayload(customer=Customer.of(business, merged.customer))
 
+    @mutation(
+        "Revoke tokens of the business before they expire: one by its id, or all of a subject, or all that were issued "
+        "before an instant, of one subject or of everybody. Within five seconds no request with them is answered, and "
+        "sockets and links to files that were opened with them are closed."
+    )
+    async def revoke_tokens(
+        self,
+        info: Info,
+        jti: Annotated[
+            str | None, strawberry.argument(description="Id of one token, its claim jti; given without the others.")
+        ] = None,
+        subject: Annotated[
+            str | None,
+            strawberry.argument(description="Whose tokens; without issuedBefore all that were issued up to now."),
+        ] = None,
+        issued_before: Annotated[
+            datetime | None,
+            strawberry.argument(
+                description="Timestamp, not in the future; tokens that were issued before it, everybody's where no "
+                "subject is given. Without an offset, local time."
+            ),
+        ] = None,
+    ) -> RevokeTokensPayload:
+        context, business = info.context, await info.context.load_business()
+        before = None if issued_before is None else read_instant(issued_before, business, "issuedBefore")
+        at = await context.services.revocations.revoke(
+            business, context.actor, token_id=jti, subject=subject, issued_before=before
+        )
+        return RevokeTokensPayload(revoked_at=at)
+
+
+def read_instant(value: datetime, business: BusinessEntity, *field: str) -> datetime:
+    """The instant, in the business's zone where it names none; InvalidInput where there is no such one."""
+    try:
+        return to_utc(value, load_zone(business.time_zone))
+    except ValueError as error:
+        raise InvalidInput(f"{field[-1]} {error}", field) from error
+
 
 def read_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list[NewPurchase]:
     """The inputs as the domain reads them; InvalidInput carries every unreadable amount and instant."""
@@ -419,16 +469,12 @@ def read_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list
 
 def read_customers(items: list[CustomerInput], business: BusinessEntity) -> list[NewCustomer]:
     """The inputs as the domain reads them."""
-    tz = load_zone(business.time_zone)
     customers: list[NewCustomer] = []
     for index, item in enumerate(items):
         present = {name: getattr(item, name) for name in PROFILE if getattr(item, name) is not strawberry.UNSET}
         if present.get("registered_at") is not None:
-            try:
-                present["registered_at"] = to_utc(present["registered_at"], tz)
-            except ValueError as error:
-                field = ("input", str(index), "registeredAt")
-                raise InvalidInput(f"registeredAt {error}", field) from error
+            at, field = present["registered_at"], ("input", str(index), "registeredAt")
+            present["registered_at"] = read_instant(at, business, *field)
         attributes: Any = {} if item.attributes is None else item.attributes
         customers.append(NewCustomer(item.external_id, given=frozenset(present), attributes=attributes, **present))
     return customers

@@ -5,12 +5,12 @@ from typing import Any
 import strawberry
 from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext
 
 from gql.schema.errors import is_surprise, log_surprise
 from gql.schema.limits import make_extensions
 from gql.schema.mutations import Mutation
+from gql.schema.pacing import PacedExecutor
 from gql.schema.queries import Query
 from gql.schema.subscriptions import Subscription
 from gql.schema.types.job import PurchaseImport, Recalculation
@@ -19,7 +19,10 @@ from gql.settings import Settings
 
 
 class ApiSchema(strawberry.Schema):
-    """The schema with our own log of errors: kind, place and request id, nothing else."""
+    """The schema with our own log of errors: kind, place and request id, nothing else. `tells_names` is whether the
+    message of a wrong name may say which there are."""
+
+    tells_names = True
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """The first surprise of the operation; the others nearly always have the same cause."""
@@ -31,8 +34,8 @@ class ApiSchema(strawberry.Schema):
                 return
 
 
-class OperationExecution(StrawberryGraphQLCoreExecutionContext):
-    """The library's, but names in variables that nothing has are answered without likely ones: looking for these fails
+class OperationExecutor(PacedExecutor):
+    """Names in variables that nothing has are answered without likely ones: looking for these fails
     where a name grows in lower case, as İ does."""
 
     @classmethod
@@ -42,15 +45,17 @@ class OperationExecution(StrawberryGraphQLCoreExecutionContext):
 
 def make_schema(settings: Settings) -> strawberry.Schema:
     """The schema with the limits that the settings ask for."""
-    return ApiSchema(
+    schema = ApiSchema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         types=[Recalculation, PurchaseImport],
         extensions=make_extensions(settings),
-        execution_context_class=OperationExecution,
+        execution_context_class=OperationExecutor,
         config=StrawberryConfig(scalar_map=build_scalar_map()),
     )
+    schema.tells_names = settings.introspection
+    return schema
 
 
 def print_sdl() -> str:

@@ -5,7 +5,8 @@ order, and statements that hold a construct of a rule are not kept compiled, bec
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from typing import Any
 
@@ -295,6 +296,32 @@ def lock_table(connection: Connection, name: str) -> None:
         connection.execute(text(f"LOCK TABLE {name} IN SHARE MODE"))
 
 
+STEPS = 100_000
+"""Instructions of SQLite, a few milliseconds, after which it asks whether to go on."""
+
+
+@contextmanager
+def break_off_when(connection: Connection, is_over: Callable[[], bool]) -> Iterator[Callable[[], None]]:
+    """Within the block a statement of the connection ends early once it is over. SQLite asks that by itself, in the
+    thread that executes, so that Ctrl-C is heard there, too; PostgreSQL is told by the call that is given, from another
+    thread, and breaks off what the connection is at in that moment."""
+    raw: Any = connection.connection.driver_connection
+    if connection.dialect.name == "postgresql":
+
+        def break_off() -> None:
+            # What was to be broken off may have ended, and the connection with it.
+            with suppress(Exception):
+                raw.cancel()
+
+        yield break_off
+        return
+    raw.set_progress_handler(is_over, STEPS)
+    try:
+        yield lambda: None
+    finally:
+        raw.set_progress_handler(None, 0)
+
+
 def analyze(connection: Connection, *names: str) -> None:
     """Tell PostgreSQL what is in the tables, of which it knows nothing until then; SQLite plans well without."""
     if connection.dialect.name == "postgresql":
@@ -324,6 +351,24 @@ def _compile_members_of_sqlite(element: MembersOf, compiler: SQLCompiler, **kw: 
 @compiles(MembersOf)
 def _compile_members_of(element: MembersOf, compiler: SQLCompiler, **kw: Any) -> str:
     return f"json_array_elements_text(CAST({compiler.process(element.clauses, **kw)} AS json))"
+
+
+class GatheredRows(FunctionElement[str]):
+    """The given columns of all rows as the text of one JSON list, in which each row is a list; null of no row on
+    PostgreSQL, an empty list on SQLite."""
+
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(GatheredRows, "sqlite")
+def _compile_gathered_rows_sqlite(element: GatheredRows, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_group_array(json_array({compiler.process(element.clauses, **kw)}))"
+
+
+@compiles(GatheredRows)
+def _compile_gathered_rows(element: GatheredRows, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST(json_agg(json_build_array({compiler.process(element.clauses, **kw)})) AS text)"
 
 
 def is_among(day: ColumnElement[int], ranges: DayRanges) -> ColumnElement[bool]:

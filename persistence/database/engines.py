@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
@@ -18,14 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from domain.errors import InvalidInput
+from persistence.database.condition import PAGE_BYTES, Condition, prepare_file
 
-BUSY_SECONDS = 10
+BUSY_SECONDS = 7
+"""How long a write waits for the lock. Less than the deadline of a request with what it may have waited for a
+connection, so that a lock is told as one."""
 POOL_SECONDS = 2
 STATEMENT_SECONDS = 65
 """Beyond the longest deadline of a request: what still runs then has been forgotten."""
 INTERRUPT_SECONDS = 1
 READERS = 4
-PAGE_BYTES = 16_384
 CACHE_KIB, BULK_CACHE_KIB, BULK_TEMPORARY_KIB = 65_536, 20_480, 8_192
 T = TypeVar("T")
 Observe = Callable[[str, float], None]
@@ -41,6 +42,7 @@ class Database:
     bulk: Engine
     worker: AsyncEngine
     dialect: str
+    condition: Condition
 
     async def close(self) -> None:
         for engine in {self.reader, self.writer, self.worker}:
@@ -105,16 +107,14 @@ def parse_url(address: str) -> URL:
 
 
 def open_database(address: str, observe: Observe | None = None) -> Database:
-    """Engines for the address; connects to nothing yet. `observe` is told every statement with its seconds."""
+    """Engines for the address; connects to nothing yet, but an SQLite store that is not there is made, and InvalidInput
+    says where the file is no store. `observe` is told every statement with its seconds."""
     url = parse_url(address)
     database = _open_sqlite(url) if url.get_backend_name() == "sqlite" else _open_postgresql(url)
-    if observe is not None:
-        for engine in {
-            database.reader.sync_engine,
-            database.writer.sync_engine,
-            database.worker.sync_engine,
-            database.bulk,
-        }:
+    asynchronous = (database.reader, database.writer, database.worker)
+    for engine in {database.bulk, *(engine.sync_engine for engine in asynchronous)}:
+        database.condition.watch(engine)
+        if observe is not None:
             _watch(engine, observe)
     return database
 
@@ -122,7 +122,7 @@ def open_database(address: str, observe: Observe | None = None) -> Database:
 def _open_sqlite(url: URL) -> Database:
     if url.database in (None, "", ":memory:"):
         raise InvalidInput("SEGMENTS_DATABASE_URL must name a file: an SQLite store in memory cannot be shared")
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    url, read_only = prepare_file(url)
     asynchronous = url.set(drivername="sqlite+aiosqlite")
     common: dict[str, Any] = {
         "poolclass": AsyncAdaptedQueuePool,
@@ -141,7 +141,7 @@ def _open_sqlite(url: URL) -> Database:
     ):
         event.listen(engine, "connect", _make_preparer(cache, temporary))
         event.listen(engine, "begin", _make_beginner(begin))
-    return Database(reader, writer, bulk, worker, "sqlite")
+    return Database(reader, writer, bulk, worker, "sqlite", Condition(read_only))
 
 
 def _make_preparer(cache: int, temporary: int) -> Callable[[Any, object], None]:
@@ -184,11 +184,11 @@ def _open_postgresql(url: URL) -> Database:
     def options(more: str = "") -> dict[str, Any]:
         return {"connect_args": {"options": f"-c timezone=UTC{more}"}, "pool_pre_ping": True}
 
-    limited = options(f" -c statement_timeout={STATEMENT_SECONDS}s")
+    limited = options(f" -c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={BUSY_SECONDS}s")
     engine = create_async_engine(driver, pool_size=10, max_overflow=10, pool_timeout=POOL_SECONDS, **limited)
     bulk = create_engine(driver, pool_size=2, **options())
     worker = create_async_engine(driver, pool_size=2, max_overflow=0, pool_timeout=POOL_SECONDS, **options())
-    return Database(engine, engine, bulk, worker, "postgresql")
+    return Database(engine, engine, bulk, worker, "postgresql", Condition())
 
 
 def _watch(engine: Engine, observe: Observe) -> None:
@@ -213,15 +213,3 @@ def run_alone(database: Database, work: Coroutine[Any, Any, T]) -> T:
                 await engine.dispose()
 
     return asyncio.run(all_of_it())
-
-
-def is_busy(error: BaseException) -> bool:
-    """Whether the store was locked by somebody else for longer than we wait."""
-    original = getattr(error, "orig", error)
-    return isinstance(original, sqlite3.OperationalError) and "locked" in str(original)
-
-
-def is_wrong_statement(error: BaseException) -> bool:
-    """Whether SQLite calls the statement wrong, which no second try would mend; only its code tells that from trouble
-    of the store."""
-    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR

@@ -2,42 +2,81 @@
 session lives on the connection of one transaction and is never shared between tasks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Row, case, update
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import Connection, Engine, Row, case, literal, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from domain.calendar import from_micros, to_micros
-from domain.errors import InvalidInput, Unavailable
-from domain.model import Actor, AttributeKinds, AuditTarget, Business, BusinessSettings
+from domain.errors import DomainError, InvalidInput, StoreUpgraded, Unavailable
+from domain.model import AttributeKinds, Business, BusinessSettings
 from domain.money import LARGEST
-from persistence.database.engines import BUSY_SECONDS, Database, is_busy, is_wrong_statement
-from persistence.tables import AuditEventRow, BusinessRow, to_optional_instant
+from persistence.database.condition import find_condition
+from persistence.database.engines import BUSY_SECONDS, Database
+from persistence.database.failures import describe_trouble
+from persistence.database.steps import find_current, find_head
+from persistence.tables import BusinessRow, to_optional_instant
 from persistence.tables import business as table
 
 TOO_LARGE = "22003"
 """PostgreSQL's state for a number beyond its type."""
 
 
-def raise_change(business: int, now: datetime) -> Executable:
-    """The statement that every write begins with: it takes the business's lock and gives number and instant."""
+AT_STEP = text("(SELECT version_num FROM alembic_version)")
+WAITED_LONG = 0.5
+"""Seconds of waiting for a connection from which on they are taken off the wait for the lock."""
+
+
+def raise_change(connection: Connection, business: int, now: datetime) -> Row[Any]:
+    """What every write begins with, in one statement: it takes the business's lock and gives number and instant, or
+    raises StoreUpgraded where the store is not at this program's step any more."""
     micros = to_micros(now)
     later = table.c.last_instant + 1
-    return (
+    statement = (
         update(table)
-        .where(table.c.id == business)
+        .where(table.c.id == business, literal(find_head()) == AT_STEP)
         .values(
             change_number=table.c.change_number + 1,
             last_instant=case((later > micros, later), else_=micros),
         )
         .returning(table)
     )
+    row = connection.execute(statement).one_or_none()
+    if row is None and (at := find_current(connection)) != find_head():
+        raise StoreUpgraded(f"The store was brought to {at} by another version of this program. Restart this one.")
+    if row is None:
+        raise LookupError("there is no such business")
+    return row
+
+
+@asynccontextmanager
+async def begin_writing(database: Database) -> AsyncIterator[AsyncConnection]:
+    """A transaction that writes. On SQLite writers wait for one connection and then for the lock, in all no longer than
+    for the lock alone."""
+    began = time.monotonic()
+    async with database.writer.connect() as connection:
+        left = BUSY_SECONDS - (time.monotonic() - began)
+        late = database.dialect == "sqlite" and left < BUSY_SECONDS - WAITED_LONG
+        if late:
+            await _set_patience(connection, max(0.0, left))
+        try:
+            async with connection.begin():
+                yield connection
+        finally:
+            if late and not connection.invalidated:
+                await asyncio.shield(_set_patience(connection, BUSY_SECONDS))
+
+
+async def _set_patience(connection: AsyncConnection, seconds: float) -> None:
+    """How long SQLite waits for a lock; outside of transactions, which would wait for it themselves."""
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert raw is not None
+    await raw.execute_fetchall(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
 def choose_reading(dialect: str) -> dict[str, str]:
@@ -69,8 +108,7 @@ async def connect_briefly(database: Database, seconds: float) -> AsyncIterator[A
 
 async def _wait_as_usual(connection: AsyncConnection) -> None:
     await connection.rollback()
-    await connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-    await connection.rollback()
+    await _set_patience(connection, BUSY_SECONDS)
 
 
 SESSION: dict[str, Any] = {
@@ -91,32 +129,6 @@ def open_blocking_session(bind: Connection | Engine) -> Session:
     return Session(bind, **SESSION)
 
 
-def build_event_row(
-    business_id: int,
-    number: int,
-    at: int,
-    actor: Actor,
-    action: str,
-    subject: AuditTarget | None,
-    detail: Mapping[str, object],
-    outcome: str = "DONE",
-) -> AuditEventRow:
-    """Who did what to whom in the write of that change number, `at` being microseconds since 1970."""
-    kind, key = subject or (None, None)
-    return AuditEventRow(
-        business_id=business_id,
-        id=number,
-        at=at,
-        actor=actor.name,
-        action=action,
-        outcome=outcome,
-        request_id=actor.request_id,
-        detail=dict(detail),
-        subject_kind=kind,
-        subject_id=key,
-    )
-
-
 def to_business(row: BusinessRow | Row[Any]) -> Business:
     return Business(
         row.id,
@@ -135,21 +147,27 @@ def to_business(row: BusinessRow | Row[Any]) -> Business:
     )
 
 
+def translate_error(error: BaseException) -> DomainError | None:
+    """What the failure is to whoever asked: Unavailable where the store cannot answer now, is damaged or can only be
+    read, InvalidInput of a sum that it cannot hold; None where it is another."""
+    condition = find_condition(error)
+    if condition is not None:
+        return condition
+    original = getattr(error, "orig", None)
+    if getattr(original, "sqlstate", None) == TOO_LARGE or str(original) == "integer overflow":
+        return InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.")
+    trouble = describe_trouble(error)
+    return None if trouble is None else Unavailable(trouble)
+
+
 class translate_errors:
-    """Turns a store that cannot answer now into Unavailable and a sum that it cannot hold into InvalidInput; everything
-    else passes."""
+    """Raises what a failure is to whoever asked in its place; everything else passes."""
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Busy, gone or out of connections: the same call may succeed later."""
-        if error is None:
-            return
-        original = getattr(error, "orig", None)
-        if getattr(original, "sqlstate", None) == TOO_LARGE or str(original) == "integer overflow":
-            raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.") from error
-        gone = isinstance(error, DBAPIError) and error.connection_invalidated
-        lost = isinstance(error, OperationalError | InterfaceError) and not is_wrong_statement(error)
-        if gone or is_busy(error) or isinstance(error, PoolTimeout) or lost:
-            raise Unavailable("The store is busy or out of reach. Try again in a moment.") from error
+        """What the database said of damage is left out: it may hold texts of customers."""
+        translated = None if error is None else translate_error(error)
+        if translated is not None:
+            raise translated from (None if error is None or find_condition(error) else error)

@@ -6,14 +6,15 @@ as sheets know no zones."""
 
 import asyncio
 import unicodedata
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from io import BytesIO
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, TypeVar
+from threading import Lock
+from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 from openpyxl import Workbook
@@ -338,7 +339,6 @@ def _list_values(group: DocumentGroup) -> list[Cell]:
     ]
 
 
-T = TypeVar("T")
 LARGEST_SHEET = 1_048_576
 """Rows of a sheet."""
 PIECE = 1 << 18
@@ -351,31 +351,23 @@ async def write_members_xlsx(export: MemberExport, pages: AsyncIterator[MemberPa
     book = MemberBook(export)
     try:
         async for page in pages:
-            await run_in_thread(book.append, page)
+            await asyncio.to_thread(book.append, page)
         with TemporaryFile() as file:
-            await run_in_thread(book.save, file)
+            await asyncio.to_thread(book.save, file)
             while piece := await asyncio.to_thread(file.read, PIECE):
                 yield piece
     finally:
-        book.discard()
-
-
-async def run_in_thread(work: Callable[[T], None], argument: T) -> None:
-    """Do it in a thread. A thread cannot be stopped: whoever is stopped meanwhile waits for its end first, so that
-    nothing is taken away from under it."""
-    working = asyncio.ensure_future(asyncio.to_thread(work, argument))
-    try:
-        await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.wait({working})
-        raise
+        # Whoever is stopped may be stopped again and again, and could not wait for what a thread still writes.
+        await asyncio.shield(asyncio.to_thread(book.discard))
 
 
 class MemberBook:
-    """A workbook that grows."""
+    """A workbook that grows. Its steps are taken in threads, which cannot be stopped: each waits for the one before, so
+    that nothing is taken away from under it."""
 
     def __init__(self, export: MemberExport) -> None:
         self.export = export
+        self.turn = Lock()
         self.tz = load_zone(export.business.time_zone)
         self.book = Workbook(write_only=True)
         self.format = build_money_format(export.business.currency, find_exponent(export.business.currency))
@@ -400,12 +392,13 @@ class MemberBook:
         self.rows = 1
 
     def append(self, page: MemberPage) -> None:
-        for row in page:
-            if self.rows == LARGEST_SHEET:
-                self.sheet.close()
-                self._begin()
-            self.sheet.append([self._make_cell(value) for value in row])
-            self.rows += 1
+        with self.turn:
+            for row in page:
+                if self.rows == LARGEST_SHEET:
+                    self.sheet.close()
+                    self._begin()
+                self.sheet.append([self._make_cell(value) for value in row])
+                self.rows += 1
 
     def _make_cell(self, value: Any) -> Any:
         if isinstance(value, Decimal):
@@ -415,13 +408,15 @@ class MemberBook:
 
     def save(self, file: IO[bytes]) -> None:
         """Write the finished file and stand at its beginning."""
-        self.book.save(file)
-        file.seek(0)
+        with self.turn:
+            self.book.save(file)
+            file.seek(0)
 
     def discard(self) -> None:
         """Take away what lies on the disk of a book that was not saved."""
-        for sheet in self.book.worksheets:
-            if not sheet.closed:
-                sheet.close()
-            if Path(sheet._writer.out).exists():
-                sheet._writer.cleanup()
+        with self.turn:
+            for sheet in self.book.worksheets:
+                if not sheet.closed:
+                    sheet.close()
+                if Path(sheet._writer.out).exists():
+                    sheet._writer.cleanup()

@@ -230,9 +230,11 @@ class CustomerBatch:
         )
 
     async def _write(self, rows: Sequence[tuple[int, str, NewCustomer]]) -> WriteCounts:
+        if not rows:
+            return WriteCounts()
         items = [item for _, _, item in rows]
         done = await self.customers.upsert(self.business, items, ACTOR, limit=BATCH, known_only=self.known_only)
-        self.writes += bool(items)
+        self.writes += 1
         return done
 
 

@@ -1,8 +1,8 @@
 """A purchases file into the store. Rows are staged in a temporary table, which locks nothing; then their orders are
 merged in ranges, one short write transaction each. Whole orders commit or nothing of them, and orders stand in the
 order of their customers, so a run that was killed is simply run again. Before they are merged, what is doubtful about
-the rows is counted; and while they are, a thread of its own keeps the lease of the import by a heartbeat a second:
-whoever lost it writes nothing more."""
+the rows is counted; and while they are, a thread of its own keeps the lease of the import by heartbeats: whoever lost
+it, or is asked to end, has the statement that he is at broken off and writes nothing more."""
 
 import gc
 import threading
@@ -15,28 +15,31 @@ from itertools import islice
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, insert, select, text, update
+from sqlalchemy import Connection, Engine, text, update
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.attributes import add_kinds
 from domain.calendar import Clock, from_micros, load_zone, to_local_date, to_micros
-from domain.errors import AllRejected, DomainError, ImportEnded, ImportStopped, InvalidInput
+from domain.errors import AllRejected, DomainError, ImportEnded, ImportStopped, InvalidInput, StoreUpgraded
 from domain.imports.model import ImportSummary, Progress, describe_failure
 from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, compute_outlier_fence, find_usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.jobs.model import JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
-from domain.model import NO_ATTRIBUTES, Actor, AttributeKind, AttributeKinds, Business
+from domain.model import NO_ATTRIBUTES, Actor, AttributeKind, AttributeKinds, AuditOutcome, Business
 from persistence import merge
-from persistence.database.dialects import analyze
+from persistence.audit import append_event
+from persistence.database.dialects import analyze, break_off_when
 from persistence.database.engines import Database
-from persistence.database.transactions import build_event_row, open_blocking_session, raise_change, translate_errors
+from persistence.database.failures import is_interruption
+from persistence.database.transactions import open_blocking_session, raise_change, translate_error, translate_errors
 from persistence.erasure import hide_rejects
 from persistence.imports.additions import Additions
-from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER, ArrangedOrders, arrange, refuse, stage
+from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER, ArrangedOrders, Staging, arrange, refuse
 from persistence.imports.undo import keep_before, keep_given
 from persistence.jobs import build_finish, build_heartbeat, build_release, build_row, is_held
-from persistence.tables import AuditEventRow, BusinessRow, PurchaseImportRow, business, job, purchase_import
+from persistence.tables import BusinessRow, PurchaseImportRow, business, job, purchase_import
 
 SAMPLE = 50_000
 """Orders whose amounts decide what is usual: every so many-th in the order of customers."""
@@ -108,7 +111,10 @@ def look(
     )
 
 
-BEAT_SECONDS = 1.0
+BEAT_SECONDS = 0.5
+"""Between two heartbeats, by which a holder learns that he is to end."""
+BREAK_SECONDS = 0.1
+"""Between two attempts to break off what he does then."""
 INTERNAL = "INTERNAL"
 REJECTS = """INSERT INTO import_reject (business_id, import_id, line, text, reason, kind)
     SELECT :business, :id, line, COALESCE(text, ''), reason, COALESCE(kind, reason) FROM rejected ORDER BY line"""
@@ -136,7 +142,8 @@ KINDS = "SELECT COALESCE(kind, reason), COUNT(*) FROM rejected GROUP BY COALESCE
 
 
 class ImportRecord:
-    """One import that is worked on: its job is held by `lease` while it runs."""
+    """One import that is worked on: its job is held by `lease` while it runs. `reason` is why it is to end, once it
+    is; `settled` whether its row says how it ended."""
 
     def __init__(
         self, engine: Engine, business: Business, clock: Clock, actor: str, source: str, lease: Lease | None = None
@@ -147,8 +154,10 @@ class ImportRecord:
         self.actor = actor
         self.source = source
         self.lease = lease or Lease(JobKind.IMPORT, 0, uuid4().hex, 1)
-        self.released = False
-        self.ended = False
+        self.reason: DomainError | None = None
+        self.settled = False
+        self._news = threading.Event()
+        self._break_off: Callable[[], None] = do_nothing
         self._progress: tuple[str, int, int | None] = ("starting", 0, None)
 
     @property
@@ -159,7 +168,7 @@ class ImportRecord:
     def begin(self) -> None:
         """Make an import that did not wait, and hold it."""
         with open_blocking_session(self.engine) as session, session.begin():
-            change = session.execute(raise_change(self.business.id, self.clock())).one()
+            change = raise_change(session.connection(), self.business.id, self.clock())
             self.lease = replace(self.lease, job_id=int(change.change_number))
             new = NewJob(JobKind.IMPORT, JobReason.REQUEST, requested_by=self.actor)
             held = build_row(self.business.id, self.id, new, from_micros(change.last_instant))
@@ -183,17 +192,33 @@ class ImportRecord:
             return
         own = business.c.id == self.business.id
         with self.engine.begin() as connection:
-            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+            row = raise_change(connection, self.business.id, self.clock())
             known = AttributeKinds.of(row.attributes or {})
             added = add_kinds(known, "purchase", kinds)
             if added != known:
                 connection.execute(update(BusinessRow).where(own).values(attributes=added.as_json()))
 
     def report(self, phase: str, done: int, total: int | None) -> None:
-        """How far the import is; stored with the next heartbeat. ImportEnded where somebody ended it."""
+        """How far the import is; stored with the next heartbeat. What `check` raises where it is to end."""
         self._progress = (phase, done, total)
-        if self.ended:
-            raise ImportEnded("The import was cancelled, or taken over by another process.")
+        self.check()
+
+    def stop(self, reason: DomainError) -> None:
+        """It is to end, wherever it is; whoever says so first has said why."""
+        self.reason = self.reason or reason
+        self._news.set()
+
+    def check(self) -> None:
+        """ImportEnded where somebody ended it, ImportStopped where its process is to end."""
+        if self.reason is not None:
+            raise self.reason
+
+    def rest(self, seconds: float) -> None:
+        """Wait so long; what `check` raises where it is to end meanwhile."""
+        until = time.monotonic() + seconds
+        while self.reason is None and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, BREAK_SECONDS))
+        self.check()
 
     @contextmanager
     def keep_alive(self) -> Iterator[None]:
@@ -205,22 +230,42 @@ class ImportRecord:
             yield
         finally:
             over.set()
+            self._news.set()
             thread.join()
 
+    @contextmanager
+    def guard(self, connection: Connection) -> Iterator[None]:
+        """Whatever the connection executes within the block is broken off where the import is to end."""
+        with break_off_when(connection, lambda: self.reason is not None) as self._break_off:
+            try:
+                yield
+            finally:
+                self._break_off = do_nothing
+
     def _send_heartbeats(self, over: threading.Event) -> None:
-        while not over.wait(BEAT_SECONDS):
-            statement = build_heartbeat(self.business.id, self.lease, self.clock(), *self._progress)
-            # A store that is busy now hears of it a second later.
-            with suppress(DBAPIError), self.engine.begin() as connection:
-                row = connection.execute(statement.returning(job.c.cancel_requested)).one_or_none()
-                self.ended = row is None or bool(row[0])
+        while not over.is_set():
+            self._news.wait(BEAT_SECONDS if self.reason is None else BREAK_SECONDS)
+            self._news.clear()
+            if self.reason is not None:
+                # Again and again: what comes between two statements breaks off none.
+                self._break_off()
+                over.wait(BREAK_SECONDS)
+            elif not over.is_set():
+                # A store that is busy now hears of it with the next one.
+                with suppress(DBAPIError, PoolTimeout), self.engine.begin() as connection:
+                    self._beat(connection)
+
+    def _beat(self, connection: Connection) -> None:
+        statement = build_heartbeat(self.business.id, self.lease, self.clock(), *self._progress)
+        row = connection.execute(statement.returning(job.c.cancel_requested)).one_or_none()
+        if row is None or row[0]:
+            self.stop(ImportEnded("The import was cancelled, or taken over by another process."))
 
     def require(self, connection: Connection) -> None:
-        """ImportEnded where the lease is lost; for transactions that hold the business's lock."""
-        held = select(job.c.cancel_requested).where(is_held(self.business.id, self.lease))
-        if connection.execute(held).scalar_one_or_none() is not False:
-            self.ended = True
-            raise ImportEnded("The import was cancelled, or taken over by another process.")
+        """Keep the lease; ImportEnded where it is lost. For transactions that hold the business's lock, between which
+        the heartbeats of the thread may find no gap."""
+        self._beat(connection)
+        self.check()
 
     def finish(
         self,
@@ -236,7 +281,7 @@ class ImportRecord:
         with connection.begin():
             hidden = hide_rejects(connection, self.business.id)
         with connection.begin():
-            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+            row = raise_change(connection, self.business.id, self.clock())
             self.require(connection)
             own = {"business": self.business.id, "id": self.id}
             connection.execute(text("DELETE FROM import_reject WHERE business_id = :business AND import_id = :id"), own)
@@ -245,22 +290,29 @@ class ImportRecord:
             mine = (purchase_import.c.business_id == self.business.id, purchase_import.c.id == self.id)
             connection.execute(update(PurchaseImportRow).where(*mine).values(**counts, **more))
             self._finish(connection, outcome, row.last_instant, done=orders, total=orders)
-            ended = ("DONE", counts) if succeeded else ("FAILED", {"error": AllRejected.code, **counts})
+            failed = (AuditOutcome.FAILED, {"error": AllRejected.code, **counts})
+            ended = (AuditOutcome.DONE, counts) if succeeded else failed
             self._audit(connection, row.change_number, row.last_instant, *ended)
+        self.settled = True
 
     def fail(self, error: BaseException) -> None:
-        """It ended otherwise; an import that was stopped waits again."""
+        """It ended otherwise; an import that was stopped waits again. One that the store cannot be told of, or is not
+        to be told of by this version of the program, is found with an expired lease and gone on with."""
         if isinstance(error, ImportStopped):
             self.release()
             return
         status = JobStatus.CANCELLED if isinstance(error, ImportEnded) else JobStatus.FAILED
         code, sentence = describe_error(error)
-        # Where the store cannot take it now, whoever finds the lease expired says so.
-        with suppress(DBAPIError), self.engine.begin() as connection:
-            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+        ended = False
+        with suppress(DBAPIError, PoolTimeout, StoreUpgraded), self.engine.begin() as connection:
+            row = raise_change(connection, self.business.id, self.clock())
             # How far it came is what its phase goes on to say.
-            if self._finish(connection, Outcome(status, code, sentence), row.last_instant, phase=job.c.phase):
-                self._audit(connection, row.change_number, row.last_instant, status.value, {"error": code})
+            ended = self._finish(connection, Outcome(status, code, sentence), row.last_instant, phase=job.c.phase)
+            if ended:
+                self._audit(
+                    connection, row.change_number, row.last_instant, AuditOutcome(status.value), {"error": code}
+                )
+        self.settled = ended
 
     def _finish(self, connection: Connection, outcome: Outcome, at: int, **values: object) -> bool:
         statement = build_finish(is_held(self.business.id, self.lease), outcome, at, **values)
@@ -268,16 +320,19 @@ class ImportRecord:
 
     def release(self) -> None:
         """It waits for another process, as if this one had not begun it."""
-        with self.engine.begin() as connection:
+        with suppress(DBAPIError, PoolTimeout), self.engine.begin() as connection:
             connection.execute(build_release(self.business.id, self.lease))
-        self.released = True
 
-    def _audit(self, connection: Connection, number: int, at: int, outcome: str, detail: Mapping[str, object]) -> None:
+    def _audit(
+        self, connection: Connection, number: int, at: int, outcome: AuditOutcome, detail: Mapping[str, object]
+    ) -> None:
         detail = {"source": self.source, "import": self.id, **detail}
-        event = build_event_row(
-            self.business.id, number, at, Actor(self.actor), "importPurchases", None, detail, outcome
-        )
-        connection.execute(insert(AuditEventRow), event.model_dump())
+        actor = Actor(self.actor)
+        append_event(connection, self.business.id, at, actor, "importPurchases", None, detail, outcome, number)
+
+
+def do_nothing() -> None:
+    """Nothing is under way that could be broken off."""
 
 
 def describe_error(error: BaseException) -> tuple[str, str]:
@@ -356,31 +411,50 @@ class PurchaseImporter:
         finish: Callable[[], None] = lambda: None,
     ) -> ImportSummary:
         """Import the rows; `texts` finds the text of rows that turn out wrong only when orders are put together. A
-        `record` that is given is one that waited and is held now. `beside` is told, among those that `rejects` is, the
-        rows that were imported of orders of which another was not. `of_orders`: a row carried its order's amount, so
-        that zeros beside it mean nothing. `digest` is the hash of the file; `stated` are the orders that it states
-        completely, where the rows of the others are added to what is there; None: all. `attributes` are the kinds of
-        those that the rows have. `finish` is called when all orders are written, before the import is said to have
-        succeeded."""
-        with translate_errors(), self.engine.connect() as connection:
-            plan = ImportPlan(rows, texts, rejects, beside, of_orders, digest, stated, attributes, finish)
+        `record` that is given is one that waited and is held now, and whoever gives it says how it failed. `beside` is
+        told, among those that `rejects` is, the rows that were imported of orders of which another was not.
+        `of_orders`: a row carried its order's amount, so that zeros beside it mean nothing. `digest` is the hash of the
+        file; `stated` are the orders that it states completely, where the rows of the others are added to what is
+        there; None: all. `attributes` are the kinds of those that the rows have. `finish` is called when all orders are
+        written, before the import is said to have succeeded."""
+        plan = ImportPlan(rows, texts, rejects, beside, of_orders, digest, stated, attributes, finish)
+        with translate_errors():
+            if record is not None:
+                return self._run_guarded(plan, record, progress)
+            own = ImportRecord(self.engine, self.business, self.clock, actor, source)
             if dry_run:
-                return self._run(connection, plan, None, progress)
-            held = record or ImportRecord(self.engine, self.business, self.clock, actor, source)
-            if record is None:
-                held.begin()
-
-            def say(step: Progress) -> None:
-                held.report(step.phase, step.done, step.total)
-                progress(step)
-
-            with held.keep_alive():
+                return self._run_guarded(plan, own, progress, dry=True)
+            own.begin()
+            with own.keep_alive():
                 try:
-                    return self._run(connection, plan, held, say)
+                    return self._run_guarded(plan, own, progress)
                 except BaseException as error:
-                    connection.rollback()
-                    held.fail(error)
+                    own.fail(translate_error(error) or error)
                     raise
+
+    def _run_guarded(
+        self, plan: "ImportPlan", record: ImportRecord, progress: Callable[[Progress], None], *, dry: bool = False
+    ) -> ImportSummary:
+        """Run it so that it ends at once when it is to."""
+
+        def say(step: Progress) -> None:
+            record.report(step.phase, step.done, step.total)
+            progress(step)
+
+        with self.engine.connect() as connection:
+            try:
+                with record.guard(connection):
+                    return self._run(connection, plan, None if dry else record, say)
+            except BaseException as error:
+                if record.reason is not None:
+                    # Its statement may have been broken off, or be about to.
+                    connection.invalidate()
+                    raise record.reason from error
+                connection.rollback()
+                if is_interruption(error):
+                    # SQLite tells so that Ctrl-C came while it was at work.
+                    raise KeyboardInterrupt from error
+                raise
 
     def _run(
         self,
@@ -390,13 +464,12 @@ class PurchaseImporter:
         progress: Callable[[Progress], None],
     ) -> ImportSummary:
         now = self.clock()
-        refused: list[RejectedRow] = []
+        staging = Staging(connection, lambda count: progress(Progress("reading", count, None)))
         additions: Additions | None = None
         with connection.begin():
             names = merge.load_other_names(connection, self.business.id)
         with connection.begin():
-            portions = put_together(replace_names(plan.rows(refused.append), names))
-            read, near = stage(connection, portions, refused, lambda count: progress(Progress("reading", count, None)))
+            read, near = staging.stage(put_together(replace_names(plan.rows(staging.reject), names)))
             if plan.stated is not None:
                 additions = Additions(connection, plan.stated(), plan.digest)
             arranged = arrange(connection, None if additions is None else self.business.id)
@@ -448,7 +521,7 @@ class PurchaseImporter:
             with connection.begin():
                 if record is not None:
                     # First of all, so that the write lock is waited for and nothing was read before it is held.
-                    row = connection.execute(raise_change(self.business.id, self.clock())).one()
+                    row = raise_change(connection, self.business.id, self.clock())
                     began = time.perf_counter()
                     record.require(connection)
                 next_purchase, empty = self._read_state(connection, expected)

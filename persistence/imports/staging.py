@@ -2,7 +2,7 @@
 order of their customers. Orders that stand in one piece, nearly all, are only copied; the rest are mended first."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, text
 
@@ -117,45 +117,57 @@ INCOMING = """INSERT INTO incoming (seq, line, last, external_id, customer, at, 
     FROM fragment ORDER BY customer, line"""
 
 
-def stage(
-    connection: Connection, portions: Iterable[Fragments], refused: list[RejectedRow], read: Callable[[int], None]
-) -> tuple[int, int]:
-    """Keep the fragments, and what was refused on the way; how many rows were read, which `read` is told, too, and how
-    many of them are equal to an earlier one of their fragment."""
-    merge.prepare(connection, "incoming", "incoming_line")
-    create(connection, "fragment", FRAGMENT)
-    create(connection, "rejected", REJECTED)
-    rows = repeated = 0
-    orders: list[tuple[object, ...]] = []
-    lines: list[tuple[object, ...]] = []
-    rich = False
+@dataclass(slots=True)
+class Staging:
+    """Keeps the rows of one file as they come, accepted or not; `progress` is told how many they are by now. What it
+    holds in memory is bounded, also where a file has nothing but rows that are rejected."""
 
-    def keep() -> None:
-        load(connection, "fragment", Fragment._fields if rich else PLAIN_FIELDS, orders)
-        load(connection, "incoming_line", LINE_COLUMNS if rich else PLAIN_COLUMNS, lines)
-        rejected = [(*row, describe_kind(row.reason)) for row in refused]
-        load(connection, "rejected", REJECTED_COLUMNS, rejected)
-        orders.clear()
-        lines.clear()
-        refused.clear()
+    connection: Connection
+    progress: Callable[[int], None]
+    rows: int = 0
+    orders: list[tuple[object, ...]] = field(default_factory=list)
+    lines: list[tuple[object, ...]] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
+    rich: bool = False
 
-    for portion in portions:
-        if portion.rich != rich:
-            rows += len(refused)
-            keep()
-            rich = portion.rich
-        rows += portion.rows
-        repeated += portion.repeated
-        orders += portion.orders
-        lines += portion.lines
-        if len(orders) + len(lines) + len(refused) >= PORTION:
-            rows += len(refused)
-            keep()
-            read(rows)
-    rows += len(refused)
-    keep()
-    read(rows)
-    return rows, repeated
+    def stage(self, portions: Iterable[Fragments]) -> tuple[int, int]:
+        """Keep the fragments, and what is rejected on the way; how many rows were read, and how many of them are equal
+        to an earlier one of their fragment."""
+        merge.prepare(self.connection, "incoming", "incoming_line")
+        create(self.connection, "fragment", FRAGMENT)
+        create(self.connection, "rejected", REJECTED)
+        repeated = 0
+        for portion in portions:
+            if portion.rich != self.rich:
+                self._keep()
+                self.rich = portion.rich
+            self.rows += portion.rows
+            repeated += portion.repeated
+            self.orders += portion.orders
+            self.lines += portion.lines
+            self._keep_full()
+        self._keep()
+        return self.rows, repeated
+
+    def reject(self, row: RejectedRow) -> None:
+        """Keep a row that is rejected."""
+        self.rows += 1
+        self.rejected.append(row)
+        self._keep_full()
+
+    def _keep_full(self) -> None:
+        if len(self.orders) + len(self.lines) + len(self.rejected) >= PORTION:
+            self._keep()
+
+    def _keep(self) -> None:
+        load(self.connection, "fragment", Fragment._fields if self.rich else PLAIN_FIELDS, self.orders)
+        load(self.connection, "incoming_line", LINE_COLUMNS if self.rich else PLAIN_COLUMNS, self.lines)
+        rejected = [(*row, describe_kind(row.reason)) for row in self.rejected]
+        load(self.connection, "rejected", REJECTED_COLUMNS, rejected)
+        self.orders.clear()
+        self.lines.clear()
+        self.rejected.clear()
+        self.progress(self.rows)
 
 
 @dataclass(frozen=True, slots=True)

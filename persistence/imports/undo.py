@@ -7,20 +7,21 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, select, text, update
 
 from domain.calendar import Clock, to_micros
 from domain.errors import Conflict, NotFound, UndoRefused
 from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, UndoConflict, UndoSummary
 from domain.model import Actor, Business
 from persistence import merge
+from persistence.audit import append_event
 from persistence.database.dialects import analyze, create, empty, fill, lock_table, prefer_index_joins
 from persistence.database.engines import Database
-from persistence.database.transactions import build_event_row, open_blocking_session, raise_change, translate_errors
+from persistence.database.transactions import open_blocking_session, raise_change, translate_errors
 from persistence.imports.imports import IMPORTS
 from persistence.jobs import ACTIVE
 from persistence.merge import UPDATED, MergeResult
-from persistence.tables import AuditEventRow, PurchaseImportRow, import_range, purchase_import
+from persistence.tables import PurchaseImportRow, import_range, purchase_import
 
 STEP = 4_000
 """Customer ids that are looked at in one transaction."""
@@ -221,7 +222,7 @@ class ImportUndo:
 
     def _begin(self, connection: Connection) -> None:
         with connection.begin():
-            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+            row = raise_change(connection, self.business.id, self.clock())
             self._set(connection, {"undo_begun_at": row.last_instant})
 
     def _take_back(
@@ -234,7 +235,7 @@ class ImportUndo:
                 to = connection.execute(text(NEXT), bound).scalar_one_or_none()
             to = 2**62 if to is None else to
             with connection.begin():
-                row = connection.execute(raise_change(self.business.id, self.clock())).one()
+                row = raise_change(connection, self.business.id, self.clock())
                 began = time.perf_counter()
                 empty(connection, "touched", "undo_purchase")
                 prefer_index_joins(connection)
@@ -279,7 +280,7 @@ class ImportUndo:
                 free = False
                 while not free:
                     with connection.begin():
-                        row = connection.execute(raise_change(self.business.id, self.clock())).one()
+                        row = raise_change(connection, self.business.id, self.clock())
                         free = lock_out_evaluations(connection, self.business.id)
                         if free:
                             gone = remove_customers(connection, self.business.id, low, high)
@@ -296,7 +297,7 @@ class ImportUndo:
 
     def _finish(self, connection: Connection, storefronts: Spans, summary: UndoSummary, actor: Actor) -> UndoSummary:
         with connection.begin():
-            row = connection.execute(raise_change(self.business.id, self.clock())).one()
+            row = raise_change(connection, self.business.id, self.clock())
             gone = sum(remove_storefronts(connection, self.business.id, *span) for span in storefronts)
             summary = replace(summary, storefronts_removed=gone)
             for table in (*JOURNAL, "import_range"):
@@ -305,8 +306,7 @@ class ImportUndo:
             self._set(connection, {"undo": asdict(summary), "undone_at": row.last_instant})
             number, at = row.change_number, row.last_instant
             detail = {"import": self.import_id, **asdict(summary)}
-            event = build_event_row(self.business.id, number, at, actor, "undoImport", None, detail)
-            connection.execute(insert(AuditEventRow), event.model_dump())
+            append_event(connection, self.business.id, at, actor, "undoImport", None, detail, change_number=number)
         return summary
 
     def _mark_data_changed(self, connection: Connection, number: int) -> None:

@@ -1,36 +1,40 @@
 """Works on the files that wait to be imported: in threads beside the event loop, so many at once, those of a process
-that died too where their file is here. A file goes when its import has ended; what breaks off goes with time."""
+that died too where their file is here. A file goes when its import has ended, and no import ends whose file is here but
+by what it holds or by whoever asks for it; what breaks off goes with time."""
 
 import asyncio
 import logging
 import shutil
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy.exc import DBAPIError
-
 from domain.calendar import Clock
 from domain.customers.customers import Customers
-from domain.errors import DomainError, ImportStopped, InvalidInput
+from domain.errors import DomainError, ImportStopped, InvalidInput, StoreUpgraded, Unavailable
 from domain.imports.imports import AT_ONCE, PurchaseImports
-from domain.imports.model import Progress, PurchaseImport
+from domain.imports.model import PurchaseImport
 from domain.imports.rows import RejectedRow, StagedColumns
-from domain.jobs.model import ATTEMPTS, JobKind, JobStatus, Lease, Outcome
+from domain.imports.sources import ReceivedPath, build_kept_name
+from domain.jobs.model import ATTEMPTS, GAVE_UP, JobKind, JobStatus, Lease, Outcome, plan_pauses
 from domain.model import AttributeKind, Business
 from domain.store import Agenda
 from persistence.database.engines import Database
+from persistence.database.transactions import translate_errors
 from persistence.imports.importer import ImportRecord, PurchaseImporter
+from persistence.sources.packing import watch_reading
 from persistence.store import SqlStore
 
 THREADS = 2
 END_SECONDS = 4.0
 """How long an import that has begun may go on when the server ends."""
+CHECK_SECONDS = 0.2
+"""How often whoever waits for the loop asks whether to go on."""
 BEAT = timedelta(seconds=5)
 CLEAR_SECONDS = 60.0
 """How often what broke off is looked for."""
@@ -87,7 +91,7 @@ class UploadHandler:
         """Say that what waits can be done here, mark what died, clear what broke off."""
         if JobKind.IMPORT in agenda.waiting:
             await self._keep_waiting(business)
-            await self.imports.sweep(business)
+            await self.imports.sweep(business, self._is_here)
         if time.monotonic() >= self._clear_at:
             self._clear_at = time.monotonic() + CLEAR_SECONDS
             await self._clear()
@@ -115,12 +119,12 @@ class UploadHandler:
         try:
             await asyncio.shield(working)
         except asyncio.CancelledError:
-            # It ends after its present write; what does not come so far in time is left to the next process.
+            # What it is at is broken off; what does not end in time all the same is left to the next process.
             self.stopping = True
+            record.stop(ImportStopped(STOPPED))
             await asyncio.wait({working}, timeout=END_SECONDS)
             if not working.done():
-                with suppress(DBAPIError):
-                    await asyncio.to_thread(record.release)
+                await asyncio.to_thread(record.release)
             raise
         return True
 
@@ -137,7 +141,7 @@ class UploadHandler:
                 lease = Lease.of(job, self.owner)
                 if job.attempts > ATTEMPTS:
                     sentence = f"The process ended {ATTEMPTS} times while it worked on the file."
-                    await unit.jobs.finish(lease, Outcome(JobStatus.FAILED, "GAVE_UP", sentence), unit.instant)
+                    await unit.jobs.finish(lease, Outcome(JobStatus.FAILED, GAVE_UP, sentence), unit.instant)
                     continue
                 current = unit.business
             actor = one.requested_by or ""
@@ -160,7 +164,11 @@ class UploadHandler:
     def _find_free(self, business: Business, active: list[PurchaseImport]) -> list[PurchaseImport]:
         """Those that wait, or whose process died, and whose file is here."""
         mine = [one for one in active if not self._is_held(one) and (business.id, one.id) not in self._running]
-        return [one for one in mine if self._build_path(one).is_file()]
+        return [one for one in mine if self._is_here(one)]
+
+    def _is_here(self, one: PurchaseImport) -> bool:
+        """Whether it is of an upload whose file this process has."""
+        return bool(get_folder(one)) and self._build_path(one).is_file()
 
     def _is_busy(self, active: list[PurchaseImport]) -> bool:
         return sum(map(self._is_held, active)) >= AT_ONCE
@@ -170,49 +178,75 @@ class UploadHandler:
 
     def _import(self, upload: PurchaseImport, record: ImportRecord, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread beside the loop. The record says how it ended."""
-        path, business = self._build_path(upload), record.business
-        try:
+        path = self._build_path(upload)
+        if self.stopping:
+            record.stop(ImportStopped(STOPPED))
+        with record.keep_alive(), watch_reading(record.check):
             try:
-                opened = self.open(path, business, upload.options or {})
+                self._import_patiently(path, upload, record, loop)
             except Exception as error:
                 record.fail(error)
-                raise
-            PurchaseImporter(self.database, business, self.clock).run(
-                opened.name,
-                lambda reject: read_non_empty(opened, reject),
-                opened.read_texts,
-                actor=record.actor,
-                progress=self._go_on,
-                record=record,
-                of_orders=opened.of_orders,
-                digest=opened.compute_digest(),
-                stated=opened.stated,
-                attributes=opened.kinds,
-                finish=lambda: self._finish(opened, business, loop),
-            )
-        except ImportStopped:
-            pass
-        except (DomainError, DBAPIError, OSError) as error:
-            log.warning("import %s of business %s ended: %s", record.id, business.id, type(error).__name__)
-        except Exception:
-            log.exception("import %s of business %s failed", record.id, business.id)
-        # The next process needs the file of an import that was released.
-        if not record.released:
+                if not isinstance(error, DomainError | OSError):
+                    log.exception("import %s of business %s failed", record.id, record.business.id)
+                elif not isinstance(error, ImportStopped):
+                    log.warning("import %s of business %s ended: %s", record.id, record.business.id, error)
+        # Whoever goes on with an import that has not ended needs its file.
+        if record.settled:
             shutil.rmtree(path.parent, ignore_errors=True)
 
-    def _finish(self, opened: OpenedFile, business: Business, loop: asyncio.AbstractEventLoop) -> None:
+    def _import_patiently(
+        self, path: Path, upload: PurchaseImport, record: ImportRecord, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Import it, again and again as long as only the store is what keeps it."""
+        for pause in (*plan_pauses(), None):
+            try:
+                record.check()
+                with translate_errors():
+                    self._import_once(path, upload, record, loop)
+                return
+            except Unavailable as error:
+                if pause is None or isinstance(error, StoreUpgraded):
+                    raise
+                log.warning("import %s of business %s waits: %s", record.id, record.business.id, error)
+                record.report("waiting", 0, None)
+                record.rest(pause)
+
+    def _import_once(
+        self, path: Path, upload: PurchaseImport, record: ImportRecord, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        business = record.business
+        opened = self.open(path, business, upload.options or {})
+        PurchaseImporter(self.database, business, self.clock).run(
+            opened.name,
+            lambda reject: read_non_empty(opened, reject),
+            opened.read_texts,
+            actor=record.actor,
+            record=record,
+            of_orders=opened.of_orders,
+            digest=opened.compute_digest(),
+            stated=opened.stated,
+            attributes=opened.kinds,
+            finish=lambda: self._finish(opened, record, loop),
+        )
+
+    def _finish(self, opened: OpenedFile, record: ImportRecord, loop: asyncio.AbstractEventLoop) -> None:
         """What is to be written after the purchases, in the loop, whose connections it takes."""
+        writing = asyncio.run_coroutine_threadsafe(opened.finish(self.customers, record.business), loop)
         try:
-            asyncio.run_coroutine_threadsafe(opened.finish(self.customers, business), loop).result()
+            while not wait({writing}, timeout=CHECK_SECONDS).done:
+                record.check()
+            writing.result()
         except CancelledError as error:
             raise ImportStopped(STOPPED) from error
-
-    def _go_on(self, _: Progress) -> None:
-        if self.stopping:
-            raise ImportStopped(STOPPED)
+        finally:
+            writing.cancel()
 
     def _build_path(self, one: PurchaseImport) -> Path:
-        return self.folder / get_folder(one) / str((one.options or {}).get("name", ""))
+        name = str((one.options or {}).get("name", ""))
+        folder = self.folder / get_folder(one)
+        kept = folder / build_kept_name(name)
+        # Before, files stood under the names of their senders.
+        return ReceivedPath.of(kept if kept.is_file() else folder / name, name)
 
     async def _clear(self) -> None:
         """Remove what no import of any business waits for."""

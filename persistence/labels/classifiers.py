@@ -56,7 +56,7 @@ from domain.classifiers import (
 )
 from domain.money import compute_mean, to_decimal
 from persistence.database.dialects import Divide, analyze, bind_double, create, divide_half_even, load, to_double
-from persistence.database.engines import is_wrong_statement
+from persistence.database.failures import is_wrong_statement
 from persistence.labels.sql import FACTS, select_labels
 from persistence.tables import customer
 

@@ -3,44 +3,32 @@ where they are to be changed; an advisory wait keeps two starts apart."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect
 
 from domain.errors import InvalidInput
+from persistence.database.steps import MIGRATIONS, find_current, find_head, list_steps
 from persistence.tables import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 
-MIGRATIONS = Path(__file__).parent
+OWN_TABLES = {"alembic_version", "business", "customer"}
+"""What the store has at each step."""
 LOCK_NUMBER = 7_361_990_112
 
 
-def list_steps() -> list[str]:
-    """Every step that this program knows, oldest first: files are named after them."""
-    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-
-
-def find_head() -> str:
-    """The newest step that this program knows."""
-    return list_steps()[-1]
-
-
-def find_current(connection: Connection) -> str | None:
-    """The step that the store is at; None for an empty one."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    at: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-    return at
-
-
 def describe_state(engine: Engine) -> str | None:
-    """What the store lacks, in words; None where it is at the newest step. InvalidInput where it is ahead."""
+    """What the store lacks, in words; None where it is at the newest step. InvalidInput where it is ahead, or an SQLite
+    file of another application."""
     with engine.connect() as connection:
         at, needed = find_current(connection), find_head()
+        if connection.dialect.name == "sqlite" and at != needed:
+            names = set(inspect(connection).get_table_names())
+            if names and not names >= OWN_TABLES:
+                raise InvalidInput(f"{engine.url.database} is no store: it holds the tables of another application.")
     if at == needed:
         return None
     if at is None:
@@ -48,6 +36,13 @@ def describe_state(engine: Engine) -> str | None:
     if at not in list_steps():
         raise InvalidInput(f"The store is at {at}, made by a newer version of this program; this one knows {needed}.")
     return f"The store is at {at}, this program needs {needed}"
+
+
+def require_newest(engine: Engine) -> None:
+    """InvalidInput where the store lacks tables of this program, or is ahead of it."""
+    lacking = describe_state(engine)
+    if lacking is not None:
+        raise InvalidInput(f"{lacking}. Run: segments db upgrade")
 
 
 def upgrade(engine: Engine) -> None:
@@ -108,9 +103,6 @@ def suspend_foreign_keys(connection: Connection) -> Iterator[None]:
 
 def list_differences(engine: Engine) -> list[str]:
     """What the store's tables and this program's disagree on; empty when the store is as it should be."""
-    state = describe_state(engine)
-    if state is not None:
-        return [state]
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 

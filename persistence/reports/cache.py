@@ -21,7 +21,7 @@ from domain.errors import InvalidInput
 from domain.store import CachedValue
 from persistence.database.dialects import make_insert
 from persistence.database.engines import Database
-from persistence.database.transactions import connect_briefly, open_session
+from persistence.database.transactions import connect_briefly, open_session, translate_errors
 from persistence.tables import CachedReportRow, kept_report
 
 T = TypeVar("T")
@@ -159,8 +159,9 @@ class DatabaseCache:
     async def get(self, key: str) -> Json | None:
         """The value of a row that is not too old."""
         # A store that cannot be read fails here, since computing the value would fail too.
-        async with open_session(self.database.reader) as session:
-            row = await session.get(CachedReportRow, (_read_business_id(key), key))
+        with translate_errors():
+            async with open_session(self.database.reader) as session:
+                row = await session.get(CachedReportRow, (_read_business_id(key), key))
         if row is None or row.value is None or row.made_at is None or row.made_at <= int(time.time()) - SECONDS:
             return None
         return json.loads(row.value)

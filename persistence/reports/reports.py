@@ -2,16 +2,20 @@
 from it: transitions between two windows, several windows at once, pages of the customers of groups. Each is one
 statement over the set, and every sum is an exact integer."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Join,
     Select,
     Subquery,
+    Text,
     and_,
     case,
+    cast,
     func,
     literal,
     literal_column,
@@ -32,9 +36,11 @@ from domain.store import CustomerRecord, Grouping, Transition, TransitionSums, T
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
-from persistence.database.dialects import is_among
+from persistence.database.dialects import GatheredRows, MembersOf, is_among
 from persistence.labels.sql import select_label_counts
 from persistence.reports.windows import (
+    AnySpan,
+    RowSpan,
     add_up,
     score_recency,
     select_behaviors,
@@ -196,51 +202,13 @@ class ReportStore:
         ).one()
         return None if row[0] is None else (row[0], row[1])
 
-    async def count_wrong_totals(self) -> int:
-        """How many customers' kept totals differ from their purchases; 0 in a sound store."""
-        metrics = customer_metrics.c
-        true = (
-            select(
-                purchase.c.customer_id,
-                func.count().label("orders"),
-                func.sum(purchase.c.amount).label("spend"),
-                func.min(purchase.c.purchased_at).label("first_at"),
-                func.max(purchase.c.purchased_at).label("last_at"),
-                func.min(purchase.c.local_day).label("first_day"),
-                func.max(purchase.c.local_day).label("last_day"),
-            )
-            .where(purchase.c.business_id == self.business_id, purchase.c.counted == 1)
-            .group_by(purchase.c.customer_id)
-            .subquery("true")
-        )
-        different = or_(
-            metrics.customer_id.is_(None),
-            metrics.order_count != func.coalesce(true.c.orders, 0),
-            metrics.revenue != func.coalesce(true.c.spend, 0),
-            metrics.first_at.is_distinct_from(true.c.first_at),
-            metrics.last_at.is_distinct_from(true.c.last_at),
-            metrics.first_day.is_distinct_from(true.c.first_day),
-            metrics.last_day.is_distinct_from(true.c.last_day),
-        )
-        statement = (
-            select(func.count())
-            .select_from(
-                customer.outerjoin(
-                    customer_metrics,
-                    and_(metrics.business_id == customer.c.business_id, metrics.customer_id == customer.c.id),
-                ).outerjoin(true, true.c.customer_id == customer.c.id)
-            )
-            .where(customer.c.business_id == self.business_id, different)
-        )
-        return int((await self.connection.execute(statement)).scalar_one())
-
 
 FILTERED = 20
 """Up to so many groups are picked in the statement, more from its answer."""
 K = TypeVar("K")
 
 
-def with_group(business_id: int, span: Span, grouping: Grouping) -> Subquery:
+def with_group(business_id: int, span: AnySpan, grouping: Grouping) -> Subquery:
     """One row a customer of the window and dimension: label, orders, spend, last day."""
     if grouping.method is Method.BEHAVIOR:
         return select_behaviors(business_id, span, grouping.festive)
@@ -313,23 +281,23 @@ class GroupReportStore:
         ]
 
     async def sum_trend(self, spans: Sequence[Span], grouping: Grouping) -> list[TrendSums]:
-        """Customers and spend by label in each of the windows."""
-        parts = []
-        for number, span in enumerate(spans):
-            each = with_group(self.business_id, span, grouping)
-            parts.append(
-                select(
-                    literal(number).label("window"),
-                    each.c.dimension,
-                    each.c.label,
-                    func.count(),
-                    func.sum(each.c.spend),
-                ).group_by(each.c.dimension, each.c.label)
-            )
-        rows = await self.connection.execute(union_all(*parts))
+        """Customers and spend by label in each of the windows, which are of one length and storefront. The statement
+        is that of one window, evaluated for each: it is the same however many there are."""
+        days, storefront = spans[0].days, spans[0].storefront_id
+        listed = MembersOf(literal(json.dumps([span.last_day for span in spans]), Text)).table_valued("value")
+        ends = select(cast(listed.c.value, BigInteger).label("last_day")).subquery("ends")
+        # As text: a column of the table would bring the table into the inner statement.
+        last_day: ColumnElement[int] = literal_column("ends.last_day", BigInteger)
+        each = with_group(self.business_id, RowSpan(last_day - (days - 1), last_day, days, storefront), grouping)
+        group = (each.c.dimension, each.c.label)
+        sums = select(*group, func.count().label("customers"), func.sum(each.c.spend).label("spend")).group_by(*group)
+        gathered = select(GatheredRows(*sums.subquery("sums").c)).scalar_subquery()
+        rows = await self.connection.execute(select(ends.c.last_day, gathered))
+        windows = {span.last_day: number for number, span in enumerate(spans)}
         return [
-            TrendSums(window, dimension, label, customers, int(spend))
-            for window, dimension, label, customers, spend in rows
+            TrendSums(windows[last], dimension, label, customers, spend)
+            for last, text in rows
+            for dimension, label, customers, spend in json.loads(text or "[]")
         ]
 
     async def load_group_pages(

@@ -3,6 +3,7 @@ Scores come from RANK and bound day numbers, shares are compared by cross-multip
 division, no date arithmetic and no NTILE, so every engine reads them alike."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -47,7 +48,20 @@ from persistence.database.dialects import is_among
 from persistence.tables import WITH_BOUGHT, customer_metrics, purchase, purchase_line
 
 
-def build_window_conditions(business_id: int, span: Span) -> list[ColumnElement[bool]]:
+@dataclass(frozen=True, slots=True)
+class RowSpan:
+    """A window whose bounds stand in the row of an outer statement; otherwise a Span."""
+
+    first_day: ColumnElement[int]
+    last_day: ColumnElement[int]
+    days: int
+    storefront_id: int | None
+
+
+AnySpan = Span | RowSpan
+
+
+def build_window_conditions(business_id: int, span: AnySpan) -> list[ColumnElement[bool]]:
     """The qualifying purchases of the window, filtered by storefront before anything is ranked."""
     conditions: list[ColumnElement[bool]] = [
         purchase.c.business_id == business_id,
@@ -59,7 +73,7 @@ def build_window_conditions(business_id: int, span: Span) -> list[ColumnElement[
     return conditions
 
 
-def select_purchase_totals(business_id: int, span: Span, *more: ColumnElement[bool]) -> Select[Any]:
+def select_purchase_totals(business_id: int, span: AnySpan, *more: ColumnElement[bool]) -> Select[Any]:
     """One row a customer of the window: orders, spend, last day."""
     return (
         select(
@@ -73,7 +87,7 @@ def select_purchase_totals(business_id: int, span: Span, *more: ColumnElement[bo
     )
 
 
-def select_window_totals(business_id: int, span: Span) -> Select[Any]:
+def select_window_totals(business_id: int, span: AnySpan) -> Select[Any]:
     """The same. Whoever bought in the window and at no other time has the kept totals; only of the others who bought
     within its bounds are purchases read, and of those no others than the window's."""
     if span.storefront_id is not None:
@@ -112,7 +126,7 @@ def add_up(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[int]:
     return result
 
 
-def score_recency(last_day: ColumnElement[int], span: Span) -> ColumnElement[int]:
+def score_recency(last_day: ColumnElement[int], span: AnySpan) -> ColumnElement[int]:
     """From the four bound days, as there is no portable division."""
     return add_up(build_recency_conditions(last_day, span.last_day, span.days))
 
@@ -122,7 +136,7 @@ def score_fifths(less: ColumnElement[int], n: ColumnElement[int]) -> ColumnEleme
     return add_up(reaches_cut(k, less, n) for k in CUTS)
 
 
-def select_scores(business_id: int, span: Span) -> Subquery:
+def select_scores(business_id: int, span: AnySpan) -> Subquery:
     """One row a customer of the window with the three scores."""
     each = select_window_totals(business_id, span).subquery("each")
     ranked = select(
@@ -183,7 +197,7 @@ def select_score_counts(business_id: int, span: Span) -> Select[int, int, Any, A
     )
 
 
-def select_behaviors(business_id: int, span: Span, festive: DayRanges) -> Subquery:
+def select_behaviors(business_id: int, span: AnySpan, festive: DayRanges) -> Subquery:
     """One row a customer of the window and dimension: label, orders, spend, last day."""
     each = select_purchase_totals(business_id, span).add_columns(
         build_channel_label().label("channel"),
@@ -238,7 +252,7 @@ def build_season_label(festive: DayRanges) -> ColumnElement[str]:
     return case((has_share(FESTIVE_PERCENT, during, func.count()), FESTIVE), else_=YEAR_ROUND)
 
 
-def _select_preferred(business_id: int, span: Span) -> Subquery:
+def _select_preferred(business_id: int, span: AnySpan) -> Subquery:
     category = purchase_line.c.category
     lines = (
         select(

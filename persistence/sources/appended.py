@@ -193,7 +193,7 @@ ROWS = """SELECT p.external_id, c.external_id, p.purchased_at, p.local_day, k.st
     LEFT JOIN storefront s ON s.business_id = :business AND s.id = p.storefront_id
     LEFT JOIN purchase_line k ON k.business_id = :business AND k.customer_id = p.customer_id AND k.purchase_id = p.id
     ORDER BY p.customer_id, p.id, k.position"""
-OTHERS = """SELECT (SELECT COUNT(*) FROM audit_event WHERE business_id = :business AND id > :change),
+OTHERS = """SELECT (SELECT COUNT(*) FROM audit_event WHERE business_id = :business AND change_number > :change),
     (SELECT COUNT(*) FROM job WHERE business_id = :business AND kind = 'IMPORT'
     AND (id > :change OR status IN ('QUEUED', 'RUNNING')))"""
 

@@ -19,8 +19,10 @@ from persistence.sources.encodings import UTF8, RecodedStream, find_encoding, re
 from persistence.sources.headers import (
     WHITESPACE,
     RateHeader,
+    SilentLines,
     check_delimiter,
     check_quote,
+    check_skipped,
     describe_repeats,
     describe_skipped,
     find_layout,
@@ -67,14 +69,13 @@ class CsvSource:
         self.size = check_size(path)
         self.quote = check_quote(form.quote)
         delimiter = check_delimiter(form.delimiter)
-        if form.skip_lines is not None and form.skip_lines < 0:
-            raise InvalidInput(Sentence("{skip_lines} must be 0 or more"), ("skip_lines",))
+        check_skipped(form.skip_lines)
         self.position = 0
         self.encoding, self.notes = find_encoding(form.encoding, self._read_samples(), self.name)
         with self._open() as text:
             lines = text.read_lines()
             passed = len(list(islice(lines, form.skip_lines or 0)))
-            blank, first = take_first_lines(lines, FIRST)
+            blank, first = take_first_lines(lines, FIRST, SilentLines(self.name))
         if not first or (form.skip_lines is not None and blank):
             raise self._build_empty(form.skip_lines)
         if first[0].lstrip().lower().startswith(MARKUP):
@@ -105,6 +106,7 @@ class CsvSource:
         """The rows after the header, empty lines among them as rows without cells. Where a row is the header again it
         is left out, and cells beyond the header that are empty are cut."""
         width, repeats, swallowed = len(self.header), 0, 0
+        silent = SilentLines(self.name)
         with self._open() as text:
             reader = self._make_reader(text)
             self._read(reader, text, 1)
@@ -117,6 +119,7 @@ class CsvSource:
                     rows.pop()
                 if not rows:
                     break
+                silent.count_rows(rows)
                 lines = range(begins, begins + len(rows)) if plain else _find_beginnings(rows, begins)
                 if not plain and swallowed < WARNED:
                     swallowed += self._note_swallowed(lines, rows)

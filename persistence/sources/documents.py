@@ -16,6 +16,7 @@ from domain.imports.columns import LINES, MAXIMUM_CELLS, normalise_header
 from domain.imports.rows import Batch
 from domain.imports.sources import PLAIN, FileForm
 from persistence.sources.encodings import UTF8, RecodedStream, find_encoding, read_samples
+from persistence.sources.headers import MOST_SILENT, SilentLines
 from persistence.sources.packing import DAMAGE, check_size, open_bytes
 from persistence.sources.sheets import BATCH, BATCH_TEXT, is_clean
 
@@ -30,6 +31,7 @@ BEGINNING = re.compile(r'\s*(?:\[|\{\s*"(?P<name>' + LISTS + r')"\s*:\s*\[\s*(?=
 KNOWN = re.compile(rb'\s*(?:\[\s*)?\{\s*(?:["}]|$)|\s*\[\s*\]')
 MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 BLANK, PARTED = re.compile(r"\s*"), re.compile(r"[\s,]*")
+NOTHING: tuple[Any, ...] = (None, "", [], {})
 DIGITS = 60
 """Digits of a number that are written out."""
 Names = tuple[str, ...]
@@ -98,9 +100,14 @@ class DocumentSource:
         """The values of each row by their paths."""
         decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
         with self._open() as stream:
-            reader = _ObjectReader(stream, decoder, self.name)
+            reader, silent = _ObjectReader(stream, decoder, self.name), SilentLines(self.name)
             for document in reader:
-                yield from _split_lines(document)
+                for row in _split_lines(document):
+                    if all(value in NOTHING for value in row.values()):
+                        silent.count()
+                    else:
+                        silent.rows += 1
+                    yield row
             self.notes += (one for one in reader.notes if one not in self.notes)
 
     @contextmanager
@@ -175,8 +182,12 @@ class _ObjectReader:
 
     def _skip_blank(self, blank: re.Pattern[str]) -> bool:
         """Whether anything follows what is blank."""
+        passed = 0
         while True:
             found = blank.match(self.held, self.at)
+            passed += 0 if found is None else found.end() - self.at
+            if passed > MOST_SILENT:
+                self._refuse(f"more than {MOST_SILENT:,} blanks follow each other")
             self._move(found.end() if found is not None else self.at)
             if self.at < len(self.held):
                 return True

@@ -55,6 +55,40 @@ class SourceFile(PurchaseSource, Protocol):
         ...
 
 
+MOST_SILENT, SILENT_A_ROW = 2_000_000, 10
+"""Lines that say nothing: so many in all, and so many more for each row that says something. A spreadsheet saves at
+most 1,048,576 of them."""
+
+
+class SilentLines:
+    """Counts what is read of a file without a row coming of it; InvalidInput once that is more than a file has that
+    means anything."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.silent = self.rows = 0
+
+    def count_rows(self, rows: Sequence[Sequence[str]]) -> None:
+        """Rows that were read, empty lines and rows of nothing but separators among them."""
+        silent = sum(1 for cells in rows if not any(cells))
+        self.rows += len(rows) - silent
+        if silent:
+            self.count(silent)
+
+    def count(self, silent: int = 1) -> None:
+        """So many lines more that say nothing."""
+        self.silent += silent
+        if self.silent > MOST_SILENT + SILENT_A_ROW * self.rows:
+            most = f"{MOST_SILENT:,} lines that say nothing and {SILENT_A_ROW} for each row"
+            raise InvalidInput(f"{self.name} has more than {most}, which are the most. Remove the empty lines.")
+
+
+def check_skipped(lines: int | None) -> None:
+    """InvalidInput where so many lines before the header cannot be meant."""
+    if lines is not None and not 0 <= lines <= MOST_SILENT:
+        raise InvalidInput(Sentence("{skip_lines} must be between 0 and {}", f"{MOST_SILENT:,}"), ("skip_lines",))
+
+
 def check_delimiter(told: str | None) -> str | None:
     """The delimiter as it is used; InvalidInput where it can be none."""
     if told is None:
@@ -83,13 +117,14 @@ def make_reader(lines: Iterable[str], delimiter: str, quote: str) -> Any:
     return csv.reader(lines, delimiter=delimiter, **how)
 
 
-def take_first_lines(lines: Iterator[str], size: int) -> tuple[int, list[str]]:
+def take_first_lines(lines: Iterator[str], size: int, silent: SilentLines) -> tuple[int, list[str]]:
     """How many lines come before the first that says anything, and the lines from there on, about `size` characters."""
     blank = 0
     taken: list[str] = []
     for line in lines:
         if not taken and not line.strip(BLANK):
             blank += 1
+            silent.count()
             continue
         taken.append(line)
         size -= len(line)

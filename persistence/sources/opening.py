@@ -45,7 +45,7 @@ from persistence.sources.calamine import open_workbook
 from persistence.sources.csv import CsvSource
 from persistence.sources.documents import DocumentSource, is_json
 from persistence.sources.headers import RateHeader, SourceFile, rate_plainly
-from persistence.sources.packing import ZIP_MAGIC, is_package
+from persistence.sources.packing import ZIP_MAGIC, check_reading, is_package
 from persistence.sources.spill import CountedRows, OrderAmounts
 from persistence.sources.xls import XlsSource
 from persistence.tables import purchase_import
@@ -109,6 +109,7 @@ DOCUMENT = ("document",)
 REJECTS = FileForm(encoding="utf-8", skip_lines=0, delimiter=",", quote='"')
 """How files of rejects are written."""
 LONGEST_HEADER = 1 << 16
+PIECE = 1 << 20
 
 
 def open_file(path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> SourceFile:
@@ -214,8 +215,12 @@ class OpenedPurchases:
         """The hash of the file, by which it is known again; None of what is no file."""
         if self.path is None:
             return None
+        digest = hashlib.sha256()
         with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            while piece := file.read(PIECE):
+                check_reading()
+                digest.update(piece)
+        return digest.hexdigest()
 
     @property
     def kinds(self) -> Mapping[str, AttributeKind]:

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -25,6 +26,29 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.
 ENCRYPTED = 1
 NAMED = 5
 """Files of a zip that a refusal names."""
+
+
+def go_on() -> None:
+    """Nobody stops whoever reads."""
+
+
+_check_reading: ContextVar[Callable[[], None]] = ContextVar("check_reading", default=go_on)
+
+
+@contextmanager
+def watch_reading(check: Callable[[], None]) -> Iterator[None]:
+    """Within the block, in this thread, `check` is asked before each piece of a file; what it raises ends the
+    reading, also of a source that is only being opened."""
+    token = _check_reading.set(check)
+    try:
+        yield
+    finally:
+        _check_reading.reset(token)
+
+
+def check_reading() -> None:
+    """For readers of files that are unpacked by others."""
+    _check_reading.get()()
 
 
 def check_size(path: Path) -> int:
@@ -59,7 +83,7 @@ def open_bytes(path: Path, report: Callable[[int], None]) -> Iterator[BinaryIO]:
         raw.seek(0)
         if magic.startswith(GZIP_MAGIC):
             raw.report = report
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+            yield cast(BinaryIO, _BoundedGzip(raw, path.name))
         elif magic == ZIP_MAGIC:
             try:
                 package = zipfile.ZipFile(raw)
@@ -95,6 +119,27 @@ def _find_only_file(package: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     return only
 
 
+class _BoundedGzip(gzip.GzipFile):
+    """A gzip file, which does not say what it unpacks to; InvalidInput once that is far more than its size."""
+
+    def __init__(self, raw: "_CountingFile", name: str) -> None:
+        super().__init__(fileobj=raw, mode="rb")
+        self.raw_file = raw
+        self.called = name
+        self.unpacked = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Unpack so much."""
+        data = super().read(size)
+        self.unpacked += len(data)
+        if self.unpacked > RATIO_FROM and self.unpacked > self.raw_file.tell() * MAXIMUM_RATIO:
+            raise InvalidInput(
+                f"{self.called} unpacks to more than {MAXIMUM_RATIO} times its size, {self.unpacked >> 20:,} MiB so "
+                "far. Unpack it first."
+            )
+        return data
+
+
 class _CountingFile(io.FileIO):
     """A file that tells how far it was read, for the progress bar."""
 
@@ -104,6 +149,7 @@ class _CountingFile(io.FileIO):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read, and say where."""
+        check_reading()
         data = super().read(size)
         if self.report is not None:
             self.report(self.tell())

@@ -17,11 +17,13 @@ from persistence.sources.encodings import UTF8
 from persistence.sources.headers import (
     CANDIDATES,
     RateHeader,
+    check_skipped,
     choose_header,
     describe_repeats,
     describe_skipped,
     trim_cells,
 )
+from persistence.sources.packing import check_reading
 
 BATCH = 500
 MAXIMUM_COLUMNS = 1000
@@ -76,6 +78,8 @@ class SheetSource(ABC):
         faults: dict[int, str] = {}
         merges = _Merges(self.merged, self.header_line)
         for line, values in self.read_values(width + 1):
+            if line % BATCH == 0:
+                check_reading()
             if line <= self.header_line:
                 continue
             cells = list(map(self._format_text, values))
@@ -121,10 +125,11 @@ class SheetSource(ABC):
 
     def _find_header(self, form: FileForm, rate_header: RateHeader) -> None:
         """Look for the header among the first rows that say something."""
-        if form.skip_lines is not None and form.skip_lines < 0:
-            raise InvalidInput(Sentence("{skip_lines} must be 0 or more"), ("skip_lines",))
+        check_skipped(form.skip_lines)
         first: list[tuple[int, list[str]]] = []
         for line, values in self.read_values(MAXIMUM_COLUMNS + 1):
+            if line % BATCH == 0:
+                check_reading()
             if line <= (form.skip_lines or 0):
                 continue
             if cells := trim_cells(list(map(self._format_text, values))):

@@ -146,7 +146,7 @@ def test_a_store_that_another_process_holds_is_told_and_reading_goes_on(shop: Se
     other.execute("ROLLBACK")
     other.close()
 
-    assert refused == "The store is busy or out of reach. Try again in a moment: database is locked."
+    assert refused == "The store is locked by another process. Try again in a moment: database is locked."
     assert read.lines[1].split()[0] == "Ada"
 
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from persistence.migrations.migrate import find_head
+from persistence.database.steps import find_head
 from tests.cli.conftest import MAKE, SOUND, WINDOW, Segments
 
 NO_TABLES = f"The store has no tables yet, this program needs {find_head()}. Run: segments db upgrade."
@@ -37,18 +37,25 @@ def test_an_upgrade_makes_the_tables_and_a_second_one_changes_nothing(segments: 
 def test_the_check_finds_totals_that_differ_from_the_purchases(shop: Segments) -> None:
     execute(shop.data, "UPDATE customer_metrics SET revenue = revenue + 1 WHERE order_count IN (1, 9)")
 
-    refused = shop.expect_refusal("db", "check")
+    ended = shop("db", "check")
 
-    assert refused == "The store is not as it should be: shop: the totals of 4 customers differ from their purchases."
+    assert ended.code == 1
+    assert ended.err == "Error: The store is not sound: 1 fault, listed above.\n"
+    assert ended.out == (
+        "customer_metrics: 4 rows of which it is not true that they are those of the counted purchases: "
+        "business shop, customer_id 1, found 9 orders of 90001, expected 9 orders of 90000; "
+        "business shop, customer_id 8, found 1 orders of 5001, expected 1 orders of 5000; "
+        "business shop, customer_id 9, found 1 orders of 5001, expected 1 orders of 5000\n"
+    )
 
 
 def test_the_check_finds_tables_that_are_not_ours(shop: Segments) -> None:
     execute(shop.data, "ALTER TABLE customer ADD COLUMN shoe_size INTEGER")
 
-    refused = shop.expect_refusal("db", "check")
+    ended = shop("db", "check")
 
-    assert refused.startswith("The store is not as it should be: ")
-    assert "shoe_size" in refused
+    assert ended.code == 1
+    assert "shoe_size" in ended.out
 
 
 @commands
@@ -60,12 +67,53 @@ def test_a_store_of_a_newer_program_is_left_alone(shop: Segments, command: str) 
     assert refused == f"The store is at 9999, made by a newer version of this program; this one knows {find_head()}."
 
 
-@commands
-def test_a_file_that_is_no_store_is_refused(segments: Segments, command: str) -> None:
-    segments.data.mkdir()
-    (segments.data / "segments.sqlite").write_text("Nothing that a database would write into its first page. " * 20)
+REINSTATE = "Put a backup in its place with segments restore FILE, or remove it to begin with an empty store."
 
-    assert segments.expect_refusal(*command.split()) == "The store cannot be used: file is not a database."
+
+@commands
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b"", "is empty, and an empty file is no store"),
+        (b"Nothing that a database would write. " * 900, "is no store: its beginning is not that of an SQLite file"),
+    ],
+)
+def test_a_file_that_is_no_store_is_refused_and_left_as_it_was(
+    segments: Segments, command: str, content: bytes, wrong: str
+) -> None:
+    segments.data.mkdir()
+    file = segments.data / "segments.sqlite"
+    file.write_bytes(content)
+
+    assert segments.expect_refusal(*command.split()) == f"{file} {wrong}. {REINSTATE}"
+    assert file.read_bytes() == content
+
+
+@commands
+def test_a_store_of_another_application_is_refused_and_left_as_it_was(segments: Segments, command: str) -> None:
+    segments.data.mkdir()
+    file = segments.data / "segments.sqlite"
+    execute(segments.data, "CREATE TABLE alembic_version (version_num TEXT)")
+    execute(segments.data, "CREATE TABLE recipe (name TEXT)")
+
+    refused = segments.expect_refusal(*command.split())
+
+    assert refused == f"{file} is no store: it holds the tables of another application."
+    with closing(sqlite3.connect(file)) as store:
+        assert store.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall() == [
+            ("alembic_version",),
+            ("recipe",),
+        ]
+
+
+def test_a_file_without_any_table_was_never_filled_and_becomes_a_store(segments: Segments) -> None:
+    segments.data.mkdir()
+    with closing(sqlite3.connect(segments.data / "segments.sqlite")) as store:
+        store.execute("PRAGMA journal_mode = WAL")
+
+    segments.run("businesses", "list")
+
+    assert segments.run("db", "check").out == SOUND
 
 
 @commands

@@ -32,6 +32,12 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+    def restart(self) -> None:
+        """Stopped in good order, whoever is connected, and started again."""
+        server = get_server(self.folder)
+        server.stop()
+        server.ensure_postgres_running()
+
     @contextmanager
     def freeze(self) -> Iterator[None]:
         """Alive, connected and silent."""

@@ -15,6 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from gql.auth import Authenticator
 from gql.composition import Services
 from gql.http.graphql import Executor, GraphQLEndpoint
+from gql.http.idempotency import IdempotentRequests
 from gql.http.middleware import RequestMiddleware
 from gql.http.websocket import INIT_SECONDS, WebSocketEndpoint
 from gql.schema.context import Context
@@ -132,8 +133,10 @@ def probe_app(
     schema = ApiSchema(query=Query, mutation=Mutation, subscription=Subscription, extensions=make_extensions(settings))
     links = ExportLinks(settings, clock)
     executor = Executor(schema, settings, lambda viewer, request_id: Context(viewer, services, request_id, links))
-    authenticate = Authenticator(settings, clock).authenticate
-    endpoint = GraphQLEndpoint(executor, authenticate, lambda request: Response("page"))
+    requests = IdempotentRequests(services.store, clock)
+    authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
+    over_socket = WebSocketEndpoint(executor, authenticator.authenticate, authenticator.confirm, clock, init_seconds)
+    endpoint = GraphQLEndpoint(executor, authenticator.authenticate, lambda request: Response("page"), requests)
 
     async def broken(request: Request) -> Response:
         raise RuntimeError(DSN)
@@ -141,7 +144,7 @@ def probe_app(
     return Starlette(
         routes=[
             Route("/graphql", endpoint.__call__, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
-            WebSocketRoute("/graphql", WebSocketEndpoint(executor, authenticate, clock, init_seconds).__call__),
+            WebSocketRoute("/graphql", over_socket.__call__),
             Route("/broken", broken),
         ],
         middleware=[Middleware(RequestMiddleware)],

@@ -10,6 +10,11 @@ from gql.settings import Settings
 
 ORIGINS = "origins such as https://shop.example, separated by commas"
 
+KEYS = (
+    "like 2026b=SECRET,2026a=SECRET: key ids of letters, digits, dots, hyphens and underscores, each once, with their "
+    "secrets, which hold no comma"
+)
+
 
 def test_an_empty_environment_gives_the_defaults() -> None:
     settings = Settings.from_environment({})
@@ -28,6 +33,7 @@ def test_every_variable_is_read() -> None:
             "SEGMENTS_DATA": "/srv/segments",
             "SEGMENTS_DATABASE_URL": "postgresql://shop:pass@db/shop",
             "SEGMENTS_JWT_SECRET": "s" * 40,
+            "SEGMENTS_JWT_SECRETS": "2026b=new=secret==, 2026a=old",
             "SEGMENTS_JWKS_URL": "https://id.example/keys",
             "SEGMENTS_BUSINESS": "shop",
             "SEGMENTS_CORS_ORIGINS": "https://shop.example, http://localhost:3000",
@@ -42,6 +48,7 @@ def test_every_variable_is_read() -> None:
         data=Path("/srv/segments"),
         database_url="postgresql://shop:pass@db/shop",
         jwt_secret="s" * 40,
+        jwt_secrets=(("2026b", "new=secret=="), ("2026a", "old")),
         jwks_url="https://id.example/keys",
         business="shop",
         cors_origins=("https://shop.example", "http://localhost:3000"),
@@ -70,6 +77,7 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("SEGMENTS_LOG_LEVEL", "loud", "one of: DEBUG, INFO, WARNING, ERROR"),
         ("SEGMENTS_INTROSPECTION", "maybe", "on or off"),
         ("SEGMENTS_TOKEN_LIFETIME_HOURS", "0", "a whole number between 1 and 8760"),
+        *(("SEGMENTS_JWT_SECRETS", value, KEYS) for value in ("secret", "a=1,a=2", "a b=1", "=1", "a=1,b", "é=1")),
         ("SEGMENTS_CORS_ORIGINS", "*", ORIGINS),
         ("SEGMENTS_CORS_ORIGINS", "https://shop.example/path", ORIGINS),
     ],

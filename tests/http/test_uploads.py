@@ -85,7 +85,7 @@ async def test_a_file_waits_is_imported_and_goes(place: Place) -> None:
     done = await place.told(number)
 
     assert (sent.status_code, sent.headers["location"]) == (202, f"/imports/purchases/{number}")
-    assert (waiting["status"], waiting["source"], kept) == ("QUEUED", "march.csv", ["march.csv"])
+    assert (waiting["status"], waiting["source"], kept) == ("QUEUED", "march.csv", ["file.csv"])
     state = {"status": "SUCCEEDED", "source": "march.csv", "error": None, "undoneAt": None}
     counts = {"rowsRead": 31, "created": 30, "updated": 0, "unchanged": 0, "rejected": 1}
     assert done == {
@@ -268,7 +268,7 @@ async def test_a_server_that_ends_lets_the_import_wait_for_the_next(place: Place
     place.handler.stopping = False
     await place.import_waiting()
 
-    assert stopped == [("QUEUED", ["upload.csv"])] * (ATTEMPTS + 1)
+    assert stopped == [("QUEUED", ["file.csv"])] * (ATTEMPTS + 1)
     assert (await place.told(number))["status"] == "SUCCEEDED"
 
 
@@ -296,7 +296,7 @@ async def test_an_import_that_does_not_come_to_the_end_of_a_write_in_time_is_lef
     after = await place.told(number), place.files
     await place.import_waiting()
 
-    assert (left["status"], kept) == ("QUEUED", ["upload.csv"])
+    assert (left["status"], kept) == ("QUEUED", ["file.csv"])
     assert after == (left, kept)
     assert (await place.told(number))["created"] == 30
 
@@ -415,7 +415,7 @@ async def test_what_broke_off_goes_with_time_and_what_waits_stays(place: Place, 
     await place.handler.prepare(await place.face.services.businesses.open("shop"), NOTHING)
 
     assert sorted(path.name for path in place.folder.iterdir() if len(path.name) < 10) == ["coming"]
-    assert place.files == ["orders.csv", "upload.csv"]
+    assert place.files == ["file.csv", "orders.csv"]
 
 
 async def test_a_file_is_read_by_a_saved_format_as_it_is_when_it_is_read(place: Place) -> None:

@@ -21,7 +21,7 @@ RULES = {
     **{f"mutation {name}": EDIT for name in ("assignSegment", "removeSegment", "createSnapshot", "eraseCustomer")},
     **{f"mutation {name}": EDIT for name in ("recalculateSegment", "recalculateSegments", "recalculateCustomer")},
     **{f"mutation {name}": EDIT for name in ("createStandardSegments", "cancelJob", "mergeCustomers")},
-    "mutation updateBusinessSettings": EDIT,
+    **{f"mutation {name}": EDIT for name in ("updateBusinessSettings", "revokeTokens")},
     "query sourceFormats": VIEW,
     **{f"mutation {name}": EDIT for name in ("saveSourceFormat", "deleteSourceFormat")},
     **{f"mutation {name}": VIEW for name in ("exportSegmentationReport", "exportSegmentMembers")},

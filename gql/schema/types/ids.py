@@ -4,13 +4,14 @@ has, and is refused in the same words."""
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import strawberry
 from strawberry import ID
 
 from domain.errors import build_unknown_id
-from domain.model import Business
+from domain.model import AuditTarget, Business
 
 CONTENT = re.compile(r"([A-Za-z]{1,40}):(\d{1,18}(?:\.\d{1,18}){0,3})")
 NAMES = {"Recalculation": "job", "PurchaseImport": "job"}
@@ -60,6 +61,15 @@ def expect(value: str, kind: str, business: Business, *field: str) -> int:
     if number is None:
         raise build_unknown_id(NAMES.get(kind, kind.lower()), *field)
     return number
+
+
+def find_target(arguments: Mapping[str, object], business: Business) -> AuditTarget | None:
+    """The one thing of the business that arguments of a field or an address name by its id, be it there or not; None
+    where they name none or several."""
+    values = [*arguments.values(), getattr(arguments.get("input"), "id", None)]
+    named = {decode_own(value, business) for value in values if isinstance(value, str)} - {None}
+    only = named.pop() if len(named) == 1 else None
+    return None if only is None or len(only.numbers) != 1 else (only.kind, only.numbers[0])
 
 
 @strawberry.interface(description="Anything that has a global id and can be fetched again by `node`.")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Select, select, update
 
+from domain.audit import compute_digest as digest_of
 from domain.errors import InvalidInput
 from domain.imports.rows import RejectedRow
 from domain.model import Actor, Business, NewCustomer
@@ -228,6 +229,28 @@ async def test_names_go_from_within_the_texts_of_the_audit_trail(
             "count": 1,
         }
     ]
+
+
+async def test_ids_go_from_what_writes_say_they_touched_and_digests_stay(
+    store: SqlStore, services: Services, shop: Business
+) -> None:
+    others = [f"c-{number:02d}" for number in range(20)]
+    await services.purchases.record(shop, [purchase("zoe-1", "9", "2024-06-01", 5)], ACTOR)
+    await services.customers.upsert(shop, [NewCustomer(name) for name in (*others, "zoe-1")], ACTOR)
+    async with store.read(shop) as unit:
+        (segment,) = await unit.segments.load_all()
+    await services.memberships.assign_named(shop, segment.key, ["zoe-1", "ada-1"], ACTOR)
+
+    await erase(services, shop, "zoe-1")
+
+    actions = ("recordPurchases", "upsertCustomers", "assignSegment")
+    told = DETAILS.where(audit_event.c.action.in_(actions)).order_by(audit_event.c.id)
+    _, recorded, upserted, assigned = await asked(store, shop, told)
+    assert (recorded["orders"], recorded["customers"]) == (["9"], ["[erased]"])
+    assert upserted["customers"] == {"count": 21, "sha256": digest_of(sorted([*others, "zoe-1"]))}
+    assert assigned["customers"] == ["ada-1", "[erased]"]
+    whole = str(await asked(store, shop, DETAILS))
+    assert "zoe-1" not in whole
 
 
 async def test_an_id_of_a_few_digits_stays_a_number_within_a_text(

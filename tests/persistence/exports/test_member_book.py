@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from openpyxl import load_workbook
@@ -16,7 +18,8 @@ from domain.model import Business, BusinessSettings
 from domain.segments.member_export import MemberExport, MemberPage
 from domain.segments.model import Definition, Segment, SegmentKind
 from persistence.exports import xlsx
-from persistence.exports.xlsx import write_members_xlsx
+from persistence.exports.xlsx import MemberBook, write_members_xlsx
+from tests.drivers.sockets import becomes
 
 pytestmark = pytest.mark.anyio
 AT = datetime(2024, 6, 15, 20, tzinfo=UTC)
@@ -98,6 +101,41 @@ async def test_a_book_that_is_given_up_leaves_no_file(folder: Path) -> None:
 
     assert reading.cancelled()
     assert list(folder.iterdir()) == []
+
+
+async def test_a_book_that_is_given_up_while_it_is_written_is_taken_away_after_that(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, go_on, failures = Event(), Event(), list[Exception]()
+
+    class Slow(MemberBook):
+        def _make_cell(self, value: Any) -> Any:
+            writing.set()
+            assert go_on.wait(10)
+            return super()._make_cell(value)
+
+        def discard(self) -> None:
+            try:
+                super().discard()
+            except Exception as error:
+                failures.append(error)
+
+    async def read() -> None:
+        async for _ in write_members_xlsx(export(), pages(2)):
+            pass
+
+    monkeypatch.setattr(xlsx, "MemberBook", Slow)
+    reading = asyncio.create_task(read())
+    await asyncio.to_thread(writing.wait, 10)
+    # As whoever runs the request does: until it has ended.
+    while not reading.done():
+        reading.cancel()
+        await asyncio.sleep(0)
+    go_on.set()
+
+    assert reading.cancelled()
+    await becomes(lambda: not list(folder.iterdir()))
+    assert failures == []
 
 
 async def test_a_source_that_fails_leaves_no_file(folder: Path) -> None:

@@ -137,7 +137,7 @@ def test_a_form_says_where_the_header_is_and_how_cells_are_parted(tmp_path: Path
     [
         (FileForm(delimiter="##"), "delimiter must be one character, tab or whitespace, not '##'"),
         (FileForm(quote="''"), "quote must be one character or none, not \"''\""),
-        (FileForm(skip_lines=-1), "skip_lines must be 0 or more"),
+        (FileForm(skip_lines=-1), "skip_lines must be between 0 and 2,000,000"),
         (FileForm(skip_lines=1), "No data found in orders.csv after skip_lines 1: the header must follow at once."),
         (FileForm(skip_lines=9), "No data found in orders.csv after skip_lines 9: the header must follow at once."),
         (FileForm(sheet="May"), "sheet is for workbooks, and orders.csv is none"),

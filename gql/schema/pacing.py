@@ -1,0 +1,174 @@
+"""How the making of answers shares the event loop. What makes one asks before each piece of work whether the loop's
+turn has been used up, and if so waits until the loop has looked after everybody else: whatever a document asks for,
+nobody waits for it longer than a turn takes. Operations that wait go on alternately, a piece at a time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass, field
+from inspect import iscoroutine
+from time import perf_counter
+from typing import Any
+
+from graphql import GraphQLOutputType, GraphQLResolveInfo
+from graphql.execution.collect_fields import FieldDetailsList
+from graphql.pyutils import AwaitableOrValue, Path, gather_with_cancel
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+TURN_SECONDS = 0.005
+"""How much of one turn of the loop goes to making answers."""
+RELEASED = 4
+"""Pieces that go on in one turn; each is short, and all but the first end at once where the turn is used up."""
+CALM_TURNS = 5
+"""After how many turns without a pause whatever will ask the loaders has asked: a field with arguments, permissions and
+siblings gets there in three."""
+FEW = 10
+"""Lists of so many items are completed in one piece, where the turn is not used up."""
+
+
+class Turns:
+    """The turns of one event loop, and what waits for one."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._waiting: dict[Pace, deque[asyncio.Future[None]]] = {}
+        self._releasing: asyncio.Task[None] | None = None
+
+    def is_over(self) -> bool:
+        """Whether this turn has been used up. It begins with the first who asks."""
+        now = perf_counter()
+        if self._began is None:
+            self._began = now
+            asyncio.get_running_loop().call_soon(self._end)
+        return now - self._began > TURN_SECONDS
+
+    def _end(self) -> None:
+        self._began = None
+
+    async def wait(self, pace: "Pace") -> None:
+        """Until a later turn."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(pace, deque()).append(future)
+        if self._releasing is None:
+            self._releasing = asyncio.create_task(self._release())
+        await future
+
+    async def _release(self) -> None:
+        try:
+            while self._waiting:
+                for _ in range(RELEASED):
+                    self._release_next()
+                await asyncio.sleep(0)
+        finally:
+            self._releasing = None
+
+    def _release_next(self) -> None:
+        pace = next(iter(self._waiting), None)
+        if pace is None:
+            return
+        # What is left of it goes behind the others.
+        futures = self._waiting.pop(pace)
+        future = futures.popleft()
+        if futures:
+            self._waiting[pace] = futures
+        if not future.done():
+            future.set_result(None)
+
+
+@dataclass(slots=True, eq=False)
+class Pace:
+    """One operation's share of the turns."""
+
+    turns: Turns = field(default_factory=Turns)
+    _paused: bool = field(init=False, default=False)
+    _waiting: int = field(init=False, default=0)
+
+    def is_over(self) -> bool:
+        """Whether to wait for the next turn."""
+        return self.turns.is_over()
+
+    async def next(self) -> None:
+        """Until a later turn."""
+        self._paused = True
+        self._waiting += 1
+        try:
+            await self.turns.wait(self)
+        finally:
+            self._waiting -= 1
+
+    async def settle(self) -> None:
+        """Until whoever is about to ask a loader has asked: what is paused may hold many who will, and all of them are
+        to be answered together."""
+        await asyncio.sleep(0)
+        calm = 0
+        while self._paused and calm < CALM_TURNS:
+            await asyncio.sleep(0)
+            calm = 0 if self._waiting else calm + 1
+
+
+class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
+    """The library's executor, which looks after the loop between the items of a list and between fields that wait. The
+    context of an operation has its `pace`."""
+
+    def complete_iterable_value(
+        self,
+        item_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        items: Iterable[Any],
+        position_context: Any,
+    ) -> AwaitableOrValue[list[Any]]:
+        """The completed items of a list, of which none is awaitable."""
+        few = isinstance(items, list | tuple) and len(items) <= FEW
+        complete = super().complete_iterable_value if few and not self._pace.is_over() else self._complete_list
+        return complete(item_type, field_details_list, info, path, items, position_context)
+
+    async def _complete_list(
+        self,
+        item_type: GraphQLOutputType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        items: Iterable[Any],
+        position_context: Any,
+    ) -> list[Any]:
+        pace = self._pace
+        results: list[Any] = []
+        waiting: list[int] = []
+        try:
+            for index, item in enumerate(items):
+                if pace.is_over():
+                    await pace.next()
+                key = path.add_key(index, None)
+                if self.complete_list_item_value(
+                    item, results, item_type, field_details_list, info, key, position_context
+                ):
+                    waiting.append(index)
+        except BaseException:
+            self.settle_in_background([results[index] for index in waiting])
+            raise
+        completed = await gather_with_cancel(*(results[index] for index in waiting))
+        for index, value in zip(waiting, completed, strict=True):
+            results[index] = value
+        return results
+
+    async def with_abort_signal(self, awaitable: Awaitable[Any]) -> Any:
+        """What a resolver will have found."""
+        pace = self._pace
+        try:
+            if pace.is_over():
+                await pace.next()
+        except BaseException:
+            if iscoroutine(awaitable):
+                awaitable.close()
+            raise
+        found = await super().with_abort_signal(awaitable)
+        if pace.is_over():
+            await pace.next()
+        return found
+
+    @property
+    def _pace(self) -> Pace:
+        pace: Pace = self.context_value.pace
+        return pace
