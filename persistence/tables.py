@@ -299,6 +299,17 @@ class CachedReportRow(SQLModel, table=True):
     value: str | None = nullable(CodePointText)
 
 
+class CostBucketRow(SQLModel, table=True):
+    """What a caller may still ask for, as workers have settled it: the instant at which the bucket is full again, in
+    microseconds since 1970."""
+
+    __tablename__ = "cost_bucket"
+    __table_args__ = of_business(primary_key("subject"))
+    business_id: int = not_null(BigInteger)
+    subject: str = not_null(CodePointText)
+    full_at: int = not_null(BigInteger)
+
+
 class SegmentRow(SQLModel, table=True):
     """A named group. `name_sort` is the casefolded name; `member_count` is kept with every change of memberships;
     `defined_at` is the instant of the present definition."""
@@ -614,6 +625,7 @@ purchase = metadata.tables["purchase"]
 purchase_line = metadata.tables["purchase_line"]
 audit_event = metadata.tables["audit_event"]
 kept_report = metadata.tables["kept_report"]
+cost_bucket = metadata.tables["cost_bucket"]
 segment = metadata.tables["segment"]
 membership = metadata.tables["membership"]
 membership_change = metadata.tables["membership_change"]

@@ -333,9 +333,10 @@ class DocumentLimits(SchemaExtension):
                 raise GraphQLError(message, extensions={"code": "BAD_USER_INPUT"})
             try:
                 schema, variables = context.schema._schema, context.variables or {}
-                context.context.cost.requested = check_limits(schema, document, context.operation_name, variables)
+                cost = check_limits(schema, document, context.operation_name, variables)
             except RecursionError as error:
                 raise build_limit_error("The document is nested too deeply.") from error
+            context.context.cost.charge(cost, document, context.operation_name)
         yield
 
 
