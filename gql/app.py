@@ -31,7 +31,7 @@ from gql.http.processes import obey_signals
 from gql.http.strangers import Strangers
 from gql.http.throttling import Admission, SharedBuckets, Throttle
 from gql.http.websocket import WebSocketEndpoint
-from gql.logs import log_statement
+from gql.logs import log_damage, log_statement
 from gql.parameters import read_form, to_parameter_name
 from gql.schema.context import Context, Cost
 from gql.schema.pacing import Pace, Turns
@@ -80,6 +80,7 @@ def create_app(
 ) -> Starlette:
     """The application; `demo_token` fills the explorer's header in demo mode."""
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
+    opened.condition.tell = log_damage
     feed = ProgressFeed()
     redis = RedisCache(settings.cache_url) if settings.cache_url else None
     cache = MemoryCache(redis or DatabaseCache(opened))

@@ -270,7 +270,7 @@ class AuditEventRow(SQLModel, table=True):
     __table_args__ = of_business(
         primary_key("id"),
         index("ix_audit_subject", "subject_kind", "subject_id", "id"),
-        index("ix_audit_change", "change_number", where="change_number IS NOT NULL"),
+        index("ix_audit_change", "change_number", unique=True, where="change_number IS NOT NULL"),
     )
     business_id: int = not_null(BigInteger)
     id: int = not_null(BigInteger)

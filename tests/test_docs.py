@@ -32,7 +32,7 @@ from tests.drivers.documents import DOCUMENTS, ROOT, blocks, table
 def test_the_claims_are_those_of_a_token() -> None:
     (claims,) = (json.loads(block.text) for block in blocks("README.md", "json"))
 
-    assert set(claims) == {"sub", "business", "permissions", "iat", "exp"}
+    assert set(claims) == {"sub", "business", "permissions", "iat", "exp", "jti"}
     assert 0 < claims["exp"] - claims["iat"] <= 24 * 3600
 
 
@@ -172,7 +172,7 @@ def test_every_path_that_is_named_is_there(document: str) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
 def test_what_a_document_points_at_is_there(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -201,7 +201,7 @@ class Downloads:
         except Unauthenticated:
             if SIGNATURE not in request.query_params:
                 raise
-            viewer = self.links.check(request.url.path, request.query_params.multi_items())
+            viewer = self.links.check(request.scope["path"], request.query_params.multi_items())
             await self.confirm(viewer)
             recognise(request)
             return viewer

@@ -32,7 +32,7 @@ from gql.http.idempotency import (
     is_mutation,
     read_key,
 )
-from gql.http.json_body import MAXIMUM_BODY, decode_json, encode_json
+from gql.http.json_body import MAXIMUM_BODY, decode_json, write_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
 from gql.http.throttling import MINIMUM_COST, Admission, Throttle, Throttled
 from gql.schema.context import Context, Cost
@@ -236,16 +236,16 @@ class GraphQLEndpoint:
                 operation = parameters.name_for_log
                 answer = await self._execute(request, viewer, parameters, request_id)
                 codes = answer.codes
-                response = _make_response(request, answer)
+                response = await _make_response(request, answer)
                 if answer.replayed:
                     response.headers[REPLAYED] = "true"
         except HttpError as error:
             codes = [error.code]
             answer = Answer({"errors": [build_refusal(error.message, error.code)]}, error.status, error.headers)
-            response = _make_response(request, answer, request_error=False)
+            response = await _make_response(request, answer, request_error=False)
         except Throttled as error:
             codes = [error.code]
-            response = _make_response(request, refuse(error))
+            response = await _make_response(request, refuse(error))
         except ClientDisconnect:
             response = Response(status_code=CLOSED)
         method = request.method if request.method in ("GET", "POST") else "-"
@@ -304,7 +304,7 @@ class GraphQLEndpoint:
                     return Answer(json.loads(held.claim.answer), replayed=True)
                 answer = await run(held.claim)
                 if answer.status == 200 and PASSING.isdisjoint(answer.codes):
-                    held.answer = encode_json(answer.body)
+                    held.answer = await write_json(answer.body)
                 return replace(answer, replayed=held.claim.effect is not None)
         except (KeyReused, KeyInUse, Unavailable) as error:
             headers = {} if isinstance(error, KeyReused) else RETRY
@@ -346,7 +346,7 @@ def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def _make_response(request: Request, answer: Answer, request_error: bool = True) -> Response:
+async def _make_response(request: Request, answer: Answer, request_error: bool = True) -> Response:
     accept = request.headers.get("accept", "")
     modern = RESPONSE_JSON in accept
     status = answer.status
@@ -355,4 +355,4 @@ def _make_response(request: Request, answer: Answer, request_error: bool = True)
         status = 200
     media = RESPONSE_JSON if modern else "application/json"
     headers = {**HEADERS, **answer.headers, "Content-Type": f"{media}; charset=utf-8"}
-    return Response(encode_json(answer.body), status, headers)
+    return Response(await write_json(answer.body), status, headers)

@@ -41,6 +41,8 @@ AT_ONCE = 4
 """Uploads of one business that may be on their way at once."""
 PIECE = 1 << 20
 RETRY_SECONDS = 30
+LONGEST_LENGTH = 18
+"""Digits of the length of a body; more say the same."""
 CheckFile = Callable[[Path, Business, SourceFormat], object]
 """Looks at the header of a file; InvalidInput says what is wrong with it."""
 
@@ -131,7 +133,8 @@ class Uploads:
     async def _receive(self, request: Request, parameters: UploadParameters) -> ReceivedFile:
         """The body as a file."""
         name = clean_name(parameters.name or f"upload{find_file_ending(request)}")
-        self._check_size(int(request.headers.get("content-length") or 0))
+        length = request.headers.get("content-length", "")
+        self._check_size(int(length[:LONGEST_LENGTH]) if length.isascii() and length.isdigit() else 0)
         try:
             return await self._write(request, name)
         except OSError as error:

@@ -20,7 +20,7 @@ from domain.model import Viewer
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.http.endpoint import HttpError
 from gql.http.graphql import Confirm, Executor, Parameters, refuse
-from gql.http.json_body import decode_json, encode_json
+from gql.http.json_body import decode_json, write_json
 from gql.http.middleware import log_request
 from gql.http.strangers import find_host, find_stranger
 from gql.http.throttling import Admission, Throttled
@@ -217,7 +217,7 @@ class Socket:
         """One frame, unless the other side is gone; waits while the client does not read."""
         if self.websocket.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect, RuntimeError):
-                await self.websocket.send_text(encode_json(message))
+                await self.websocket.send_text(await write_json(message))
 
 
 @dataclass(frozen=True, slots=True)

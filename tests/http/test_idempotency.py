@@ -220,6 +220,23 @@ async def test_r15_what_takes_too_long_after_the_effect_is_not_done_twice(
     assert await events(both, "createSegment") == 1
 
 
+async def test_r15_what_is_gone_is_null_where_the_answer_was_lost(
+    both: Face, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        die_before_the_answer(patch)
+        first = await send(both, CREATE, VIP)
+    shop = await both.services.businesses.open("shop")
+    await both.services.segments.delete(shop, 1, ACTOR)
+    clock.now += AFTER_LEASE
+
+    retry = await send(both, CREATE, VIP)
+
+    assert first.json()["data"]["createSegment"]["segment"] == {"key": "vip", "name": "VIP"}
+    assert retry.json()["data"]["createSegment"] == {"segment": None, "userErrors": []}
+    assert await events(both, "createSegment") == 1
+
+
 async def test_r15_a_key_is_that_of_a_subject_of_a_business(both: Face) -> None:
     await send(both, UPSERT, DAN)
 
