@@ -15,8 +15,11 @@ from graphql import (
     get_operation_ast,
 )
 
-from gql.schema.limits import FIELD_COSTS
+from gql.schema.limits import FIELD_COSTS, IDS_AN_OBJECT, REPORT_COST
 
+IDS = "memberIds"
+ITEM_COSTS = {"segmentationTrend": REPORT_COST}
+"""What each item of a list costs beside itself: a point of a trend is a report."""
 Fragments = Mapping[str, FragmentDefinitionNode]
 
 
@@ -49,10 +52,13 @@ def _count(fields: list[CountedField], data: Mapping[str, Any], fragments: Fragm
         total += one.cost
         if one.below is None:
             one.below = _find_fields((node.selection_set for node in one.nodes if node.selection_set), fragments)
+        name = one.nodes[0].name.value
         if isinstance(value, dict):
             total += _count(one.below, value, fragments)
+        elif name == IDS:
+            total += len(value) // IDS_AN_OBJECT
         elif one.nodes[0].selection_set is not None:
-            total += len(value)
+            total += len(value) * (1 + ITEM_COSTS.get(name, 0))
             if one.below:
                 total += sum(_count(one.below, item, fragments) for item in value if item is not None)
     return total
@@ -65,7 +71,7 @@ def _find_fields(selections: Iterable[SelectionSetNode], fragments: Fragments) -
     return [
         CountedField(key, costs[key], nodes)
         for key, nodes in found.items()
-        if costs[key] or nodes[0].selection_set is not None
+        if costs[key] or nodes[0].selection_set is not None or nodes[0].name.value == IDS
     ]
 
 
