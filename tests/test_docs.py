@@ -19,6 +19,8 @@ from domain.pages import MAXIMUM_FIRST
 from gql.cli.output import to_option_name
 from gql.cli.verify import CUSTOMERS
 from gql.http.json_body import MAXIMUM_BODY
+from gql.http.strangers import PLACES, PLACES_OF_ADDRESS
+from gql.http.throttling import FAILED_TOKENS
 from gql.http.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
 from gql.schema.limits import MAXIMUM_ALIASES, MAXIMUM_COST, MAXIMUM_DEPTH, MAXIMUM_TOKENS
 from gql.schema.queries import MAXIMUM_NODES
@@ -123,6 +125,9 @@ def test_the_limits_are_those_of_the_server() -> None:
         "items of a mutation": MAXIMUM_ITEMS,
         "sockets of a subject, each process": MAXIMUM_SOCKETS,
         "operations at once on a socket": MAXIMUM_OPERATIONS,
+        "connections without a token, each process": PLACES,
+        "connections without a token of one address, each process": PLACES_OF_ADDRESS,
+        "tokens of one address that do not hold, at once": FAILED_TOKENS,
         "seconds of an operation": settings.deadline_seconds,
         "seconds of a report": settings.report_deadline_seconds,
     }

@@ -2,10 +2,9 @@
 and whether the database has answered that what it holds is damaged. Nothing that exists is ever taken for a new store:
 a file that is empty or is not SQLite's is refused, for it may be all that is left of one."""
 
-import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from sqlalchemy.engine import URL, ExceptionContext
 
 from domain.errors import InvalidInput, Unavailable
 
-log = logging.getLogger("segments")
 PAGE_BYTES = 16_384
 HEADER = b"SQLite format 3\0"
 DAMAGED = "The store is damaged. Run: segments db check. Then restore a backup: segments restore FILE"
@@ -29,10 +27,12 @@ REINSTATE = "Put a backup in its place with segments restore FILE, or remove it 
 
 @dataclass(slots=True)
 class Condition:
-    """What the process knows of its store: `damaged` from the first answer that said so until the process ends."""
+    """What the process knows of its store: `damaged` from the first answer that said so until the process ends. Of that
+    one `tell` is told the code."""
 
     read_only: bool = False
     damaged: bool = False
+    tell: Callable[[str], None] = lambda code: None
 
     def watch(self, engine: Engine) -> None:
         """Take note where an answer says that the store is damaged."""
@@ -40,7 +40,7 @@ class Condition:
         def note(context: ExceptionContext) -> None:
             if is_damaged(context.original_exception) and not self.damaged:
                 self.damaged = True
-                log.error("the store is damaged: it answered with %s", _name(context.original_exception))
+                self.tell(_name(context.original_exception))
 
         event.listen(engine, "handle_error", note)
 
@@ -87,7 +87,7 @@ def translate_condition() -> Iterator[None]:
 
 def _name(error: BaseException) -> str:
     """The code of what the database said, which holds no data."""
-    return str(getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or "a text that is none")
+    return str(getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or "no text")
 
 
 def prepare_file(url: URL) -> tuple[URL, bool]:

@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import URL, Connection, inspect
 
 from domain.errors import Conflict, InvalidInput, Unavailable
 from persistence.database.condition import DAMAGED, check_file, find_name, translate_condition
@@ -48,8 +48,10 @@ def back_up(database: Database, target: Path, report: Report, *, force: bool) ->
                 run(database, connection, "pg_dump", options, f"--file={target}", f"--file={unfinished}")
                 take_name(unfinished, target)
             return
-        store = connection.connection.dbapi_connection.driver_connection  # type: ignore[union-attr]
-        own = Path(str(connection.exec_driver_sql("PRAGMA database_list").one()[2]))
+        store = connection.connection.driver_connection
+        assert isinstance(store, sqlite3.Connection)
+        # The main one comes before that of temporary tables.
+        own = Path(connection.exec_driver_sql("PRAGMA database_list").all()[0][2])
         if target.exists() and target.samefile(own):
             raise InvalidInput(f"{target} is the store itself")
         # In one transaction, or a write of another process would begin the copy anew each time.
@@ -230,8 +232,8 @@ def restore_dump(address: str, source: Path) -> None:
 
 def show_address(database: Database) -> str:
     """The address for PostgreSQL's own programs, without the password."""
-    url = database.bulk.url.set(drivername="postgresql", password=None)
-    return url.render_as_string(hide_password=False)
+    url = database.bulk.url
+    return str(URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query))
 
 
 def run(database: Database, connection: Connection, program: str, options: Sequence[str], file: str, meant: str) -> str:

@@ -51,6 +51,7 @@ BREAKS = {
     "its left_count is": "DELETE FROM membership WHERE segment_id = 3",
     "its member_count is the number of members": "UPDATE snapshot SET member_count = member_count + 1 WHERE at = "
     "(SELECT MAX(at) FROM snapshot WHERE segment_id = 2)",
+    "its last_id is": "UPDATE audit_sequence SET last_id = last_id - 1",
     "a segment has at most one": "UPDATE job SET status = 'QUEUED', segment_id = 1",
     "it has ended where": "UPDATE job SET finished_at = NULL WHERE kind = 'IMPORT' AND id = (SELECT MAX(id) FROM job)",
     "what it created, updated": "UPDATE purchase_import SET rows_read = rows_read + 1 WHERE rejected > 0",
