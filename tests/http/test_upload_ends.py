@@ -17,14 +17,10 @@ from persistence.imports import importer, uploads
 from persistence.imports.customers_file import ProfileNotes
 from persistence.sources.csv import CsvSource
 from tests.conftest import SetClock, sqlite_alone
+from tests.drivers.endless_import import ENDLESS
 from tests.drivers.uploading import ROWS, Place, placing
 
 pytestmark = pytest.mark.anyio
-# Minutes, so that a test that fails comes to an end, too.
-ENDLESS = {
-    "sqlite": "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 9e8) SELECT MAX(i) FROM n",
-    "postgresql": "SELECT pg_sleep(600)",
-}
 PROFILES = "customer_id,order_id,date,amount,who\nA,1,2024-03-01,5,Ada\n"
 CANCEL = "mutation C($id: ID!) { cancelJob(id: $id) { userErrors { code } } }"
 
