@@ -17,6 +17,8 @@ DomainError
 ├── ImportStopped     the process that works on the import is about to end
 ├── UndoRefused       something has changed since the import
 ├── HistoryCompacted  what is asked for needs memberships that were removed
+├── KeyReused         an Idempotency-Key came before with another request
+├── KeyInUse          the request that came first with an Idempotency-Key is at work
 └── Unavailable       the store cannot answer now; trying again later may help
     └── StoreUpgraded  another version of the program upgraded the store meanwhile; restarting this one helps
 """
@@ -26,6 +28,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from string import Formatter
 from typing import Any
+
+from domain.texts import compose_text, find_unseen
 
 Names = Callable[[str], str]
 """What a face calls a field: `date_format` is `dateFormat` in GraphQL and `--date-format` on the command line."""
@@ -209,6 +213,18 @@ class HistoryCompacted(DomainError):
         super().__init__(f"The history before {horizon:%Y-%m-%dT%H:%M:%SZ} was compacted.")
 
 
+class KeyReused(DomainError):
+    """An Idempotency-Key came before with another request."""
+
+    code = "IDEMPOTENCY_MISMATCH"
+
+
+class KeyInUse(DomainError):
+    """The request that came first with an Idempotency-Key is at work; nothing was changed."""
+
+    code = "IDEMPOTENCY_IN_PROGRESS"
+
+
 class Unavailable(DomainError):
     """The store cannot answer now; the same call may succeed later."""
 
@@ -222,8 +238,11 @@ class StoreUpgraded(Unavailable):
 MAXIMUM_TEXT = 1000
 
 
-def find_text_problems(field: tuple[str, ...], value: str | None, maximum: int = MAXIMUM_TEXT) -> list[FieldProblem]:
-    """Why the text cannot be kept: too long, or holding what a database cannot store."""
+def find_text_problems(
+    field: tuple[str, ...], value: str | None, maximum: int = MAXIMUM_TEXT, *, name: bool = True
+) -> list[FieldProblem]:
+    """Why the text cannot be kept: too long, or holding what a database cannot store, or what cannot be seen in the
+    name of something."""
     if value is None:
         return []
     gap, problems = f"{{{field[-1]}}}", []
@@ -232,6 +251,9 @@ def find_text_problems(field: tuple[str, ...], value: str | None, maximum: int =
         problems.append(FieldProblem(field, message, "TOO_LONG"))
     if "\0" in value:
         problems.append(FieldProblem(field, Sentence(f"{gap} must not hold a NUL character")))
+    elif name and (unseen := find_unseen(value)) is not None:
+        message = Sentence(f"{gap} must not hold control characters or marks of direction, such as {{}}", unseen)
+        problems.append(FieldProblem(field, message))
     if any("\ud800" <= character <= "\udfff" for character in value):
         message = Sentence(f"{gap} must hold whole characters, not half of a surrogate pair")
         problems.append(FieldProblem(field, message))
@@ -240,4 +262,4 @@ def find_text_problems(field: tuple[str, ...], value: str | None, maximum: int =
 
 def fold_text(text: str) -> str:
     """The text as it is compared where letter case and spacing do not count."""
-    return " ".join(text.casefold().split())
+    return " ".join(compose_text(text).casefold().split())

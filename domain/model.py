@@ -238,6 +238,15 @@ class WriteCounts:
     unchanged: int = 0
 
 
+MAXIMUM_TOKEN_NAME = 200
+"""Characters of what a token names: its subject, its business, itself."""
+
+
+def is_token_name(text: object) -> bool:
+    """Whether a token can name that."""
+    return isinstance(text, str) and 0 < len(text) <= MAXIMUM_TOKEN_NAME and text.isprintable()
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """Who asks: the token's subject, the key of its business, and what it permits."""
@@ -245,8 +254,19 @@ class Viewer:
     subject: str
     business: str
     permissions: frozenset[str]
+    issued_at: datetime
     expires_at: datetime
     token_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Tokens of one business that are worth nothing any more: the one of that id; or those issued before the instant,
+    of the subject or, where it is None, of everybody."""
+
+    token_id: str | None
+    subject: str | None
+    issued_before: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +326,8 @@ LAST_QUALIFYING = 1
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who writes: a subject, and the request it came with."""
+    """Who writes: a subject, the request it came with, and the Idempotency-Key of that, where it has one."""
 
     name: str
     request_id: str | None = None
+    key: str | None = None

@@ -2,9 +2,10 @@
 has one implementation: they are Protocols because the domain imports no persistence, and tests use real stores. A
 unit is one service call's transaction on one business: a read unit sees one state, a write unit is the only one that
 writes. The nouns of a business come first, each with its repository: customers, purchases, reports, segments,
-memberships, snapshots, jobs, rules, imports, formats, the audit log, groups; then Unit, Evaluation and Store, which
-hold them, and last what keeps reports. A label is the code of a group; for BEHAVIOR, whose groups come from the data,
-its name. The file is long because all that the domain asks of the store is to be seen in one place."""
+memberships, snapshots, jobs, rules, imports, formats, the audit log, groups, requests, revoked tokens; then Unit,
+Evaluation and Store, which hold them, and last what keeps reports. A label is the code of a group; for BEHAVIOR, whose
+groups come from the data, its name. The file is long because all that the domain asks of the store is to be seen in one
+place."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -34,6 +35,7 @@ from domain.model import (
     NewPurchase,
     Purchase,
     PurchaseLine,
+    Revocation,
     Storefront,
     WriteCounts,
 )
@@ -187,7 +189,6 @@ class Reports(Protocol):
         self, customers: Sequence[int] | None, span: ClassificationSpan
     ) -> Mapping[int, ClassificationFacts]: ...
     async def find_day_bounds(self) -> tuple[int, int] | None: ...
-    async def count_wrong_totals(self) -> int: ...
 
 
 class ClassifiedCustomers(Protocol):
@@ -437,6 +438,14 @@ class Audits(Protocol):
     async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]: ...
 
 
+class Revocations(Protocol):
+    """The tokens of one business that are worth nothing any more."""
+
+    async def add(self, revocation: Revocation, at: datetime, ends_at: datetime) -> None:
+        """Keep it until it ends, when no token that it is about can be valid by itself; those that have ended go."""
+        ...
+
+
 class Erasures(Protocol):
     """What names customers of one business, to be taken away."""
 
@@ -504,6 +513,40 @@ class GroupReports(Protocol):
         ...
 
 
+Effect = Mapping[str, object]
+"""What a mutation did, by the fields of its answer: counts, texts, instants as ISO 8601, and references such as
+("Segment", 3), single or in lists, but nothing that is personal. An answer that was lost is made of it anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is known of a request when its Idempotency-Key is claimed: whether the claimant is to work on it, the digest
+    of the request that came first with the key, what that did where it did anything, and its answer."""
+
+    key: str
+    ours: bool
+    digest: str
+    effect: Effect | None = None
+    answer: str | None = None
+
+
+class IdempotentRequests(Protocol):
+    """The requests with an Idempotency-Key of one business, known by subject and key. Whoever claims one holds it until
+    an instant; after that another request with the same key takes it over, unless it was answered."""
+
+    async def claim(self, actor: Actor, digest: str, now: datetime, until: datetime) -> Claim:
+        """Take the actor's request, and drop those that are older than a day."""
+        ...
+
+    async def keep_answer(self, actor: Actor, until: datetime, answer: str) -> None:
+        """Keep what every later request with the key is answered; nothing where the claim is held so no more."""
+        ...
+
+    async def release(self, actor: Actor) -> None:
+        """There is no answer to keep: forget a request that did nothing, let go of one that did."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Agenda:
     """What there is to do: whether there are purchases whose instant has passed, customers whose memberships must
@@ -559,6 +602,8 @@ class Unit(Protocol):
     @property
     def erasure(self) -> Erasures: ...
     @property
+    def revocations(self) -> Revocations: ...
+    @property
     def instant(self) -> datetime:
         """When a write unit's changes are said to happen."""
         ...
@@ -578,6 +623,11 @@ class Unit(Protocol):
     ) -> None:
         """Keep who did what to whom and how it ended, in this transaction: once a write. `detail` holds counts and
         ids, never secrets; `subject` is what was changed, where that is one thing."""
+        ...
+
+    async def mark_done(self, actor: Actor, **effect: object) -> None:
+        """Where the actor's request has an Idempotency-Key, keep in this transaction that it has had its Effect.
+        KeyInUse where another request with the key has taken it over; then nothing must be changed."""
         ...
 
     async def save_settings(self, changes: Mapping[str, object]) -> None:
@@ -645,6 +695,10 @@ class Store(Protocol):
         for no write of the business."""
         ...
 
+    def open_requests(self, business: Business) -> AbstractAsyncContextManager[IdempotentRequests]:
+        """Requests with an Idempotency-Key, in a short transaction that changes no data of the business."""
+        ...
+
     async def load_businesses(self) -> list[Business]: ...
     async def find_business(self, key: str) -> tuple[Business, bool] | None:
         """The business, and whether purchases of it wait to be counted because their instant has passed."""
@@ -652,4 +706,12 @@ class Store(Protocol):
 
     async def create_business(self, business: Business, now: datetime) -> Business: ...
     async def load_agenda(self, business: Business, now: datetime) -> Agenda: ...
+    async def find_newest_revocations(self) -> Mapping[str, datetime]:
+        """When tokens were last revoked, by key of business; those of which none were are not in it."""
+        ...
+
+    async def load_revocations(self, keys: Sequence[str]) -> Mapping[str, list[Revocation]]:
+        """What is revoked in the businesses of those keys."""
+        ...
+
     async def is_ready(self) -> bool: ...

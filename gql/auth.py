@@ -6,7 +6,7 @@ import ipaddress
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 import jwt
 
 from domain.errors import DomainError, InvalidInput, Unavailable
-from domain.model import Viewer
+from domain.model import Viewer, is_token_name
 from gql.settings import Settings
 
 MINIMUM_SECRET_BYTES = 32
 MAXIMUM_TOKEN = 8192
-MAXIMUM_NAME = 200
 LEEWAY = 60
 WEAK = ("changeme", "secret", "password", "default")
+INVALID = "Invalid token."
 KNOWN_HEADERS = frozenset({"alg", "typ", "kid"})
 KEYS_SECONDS = 300.0
 RETRY_SECONDS = 10.0
@@ -64,22 +64,36 @@ class IssuerKeys:
         return self._keys[str(identity)]
 
 
-class Authenticator:
-    """Turns a token into a viewer."""
+IsRevoked = Callable[[Viewer], Awaitable[bool]]
+"""Whether the token was revoked; Unavailable where that cannot be known."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+
+class Authenticator:
+    """Turns a token into a viewer, and says of one whether its token still holds."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime], is_revoked: IsRevoked) -> None:
         self.settings = settings
         self.clock = clock
+        self.is_revoked = is_revoked
+        self.secrets = dict(settings.jwt_secrets)
         self.keys = IssuerKeys(settings.jwks_url) if settings.jwks_url else None
 
     async def authenticate(self, token: str) -> Viewer:
-        """The viewer; Unauthenticated for everything that does not hold."""
+        """The viewer; Unauthenticated for everything that does not hold, Unavailable where it cannot be known."""
         try:
             if len(token) > MAXIMUM_TOKEN:
                 raise ValueError
-            return self._build_viewer(await self._decode_claims(token))
+            viewer = self._build_viewer(await self._decode_claims(token))
         except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-            raise Unauthenticated("Invalid token.") from error
+            raise Unauthenticated(INVALID) from error
+        await self.confirm(viewer)
+        return viewer
+
+    async def confirm(self, viewer: Viewer) -> None:
+        """Unauthenticated where the viewer's token has expired or was revoked, Unavailable where that cannot be
+        known."""
+        if viewer.expires_at <= self.clock() or await self.is_revoked(viewer):
+            raise Unauthenticated(INVALID)
 
     async def _decode_claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
@@ -89,13 +103,18 @@ class Authenticator:
             key: Any = await self.keys.find_key(header["kid"])
             algorithms = ["RS256", "ES256"]
         else:
-            key, algorithms = self.settings.jwt_secret, ["HS256"]
+            key, algorithms = self._find_secret(header.get("kid")), ["HS256"]
         if not key:
             raise ValueError
         # Times are compared with our own clock below.
         checks = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False}
         claims: dict[str, Any] = jwt.decode(token, key, algorithms=algorithms, options=checks)  # type: ignore[arg-type]
         return claims
+
+    def _find_secret(self, key_id: str | None) -> str:
+        """The secret of that id, KeyError where there is none; of a token without an id, and where no secret has one,
+        the secret that has none."""
+        return self.secrets[key_id] if self.secrets and key_id is not None else self.settings.jwt_secret
 
     def _build_viewer(self, claims: dict[str, Any]) -> Viewer:
         now = self.clock().timestamp()
@@ -107,21 +126,28 @@ class Authenticator:
         if not 0 < expires - issued <= self.settings.token_lifetime_hours * 3600:
             raise ValueError
         subject, business, permissions = claims["sub"], claims["business"], claims["permissions"]
-        if not all(
-            isinstance(one, str) and 0 < len(one) <= MAXIMUM_NAME and one.isprintable() for one in (subject, business)
-        ):
+        token_id = claims.get("jti")
+        if not all(map(is_token_name, (subject, business, "-" if token_id is None else token_id))):
             raise ValueError
         if not isinstance(permissions, list) or not all(isinstance(one, str) for one in permissions):
             raise ValueError
-        identity = claims.get("jti")
-        if identity is not None and not isinstance(identity, str):
-            raise ValueError
-        return Viewer(subject, business, frozenset(permissions), datetime.fromtimestamp(expires, UTC), identity)
+        began, ends = (datetime.fromtimestamp(seconds, UTC) for seconds in (issued, expires))
+        return Viewer(subject, business, frozenset(permissions), began, ends, token_id)
 
 
 def issue_token(
-    secret: str, *, subject: str, business: str, permissions: Iterable[str], lifetime: timedelta, now: datetime
+    secret: str,
+    *,
+    subject: str,
+    business: str,
+    permissions: Iterable[str],
+    lifetime: timedelta,
+    now: datetime,
+    token_id: str | None = None,
+    key_id: str | None = None,
 ) -> str:
+    """A token by which it is known who asks; `token_id` is a random one where it is absent, `key_id` that of the
+    secret, if it has one."""
     issued = int(now.timestamp())
     claims = {
         "sub": subject,
@@ -129,8 +155,19 @@ def issue_token(
         "permissions": list(permissions),
         "iat": issued,
         "exp": issued + int(lifetime.total_seconds()),
+        "jti": token_id or make_token_id(),
     }
-    return jwt.encode(claims, secret, algorithm="HS256")
+    return jwt.encode(claims, secret, algorithm="HS256", headers=None if key_id is None else {"kid": key_id})
+
+
+def make_token_id() -> str:
+    """A random id, by which a token can be revoked."""
+    return secrets.token_hex(8)
+
+
+def find_signing_secret(settings: Settings) -> tuple[str | None, str]:
+    """The key id and the secret that new tokens are signed with; the secret is empty where there is none."""
+    return settings.jwt_secrets[0] if settings.jwt_secrets else (None, settings.jwt_secret)
 
 
 def is_loopback(host: str) -> bool:
@@ -145,12 +182,12 @@ def is_loopback(host: str) -> bool:
 
 def require_secret(settings: Settings, *, demo: bool) -> Settings:
     """Settings with which tokens can be checked; InvalidInput names the setting that is missing, never a value."""
+    for place, (_, secret) in enumerate(settings.jwt_secrets, 1):
+        # By its place: where somebody forgot the id, what stands there may be the secret.
+        check_secret(f"SEGMENTS_JWT_SECRETS: secret {place}", secret)
     if settings.jwt_secret:
-        weak = settings.jwt_secret.lower()
-        if len(settings.jwt_secret.encode()) < MINIMUM_SECRET_BYTES:
-            raise InvalidInput(f"SEGMENTS_JWT_SECRET must have at least {MINIMUM_SECRET_BYTES} bytes.")
-        if len(set(weak)) < 8 or any(word in weak for word in WEAK):
-            raise InvalidInput("SEGMENTS_JWT_SECRET must be random: this one is easily guessed.")
+        check_secret("SEGMENTS_JWT_SECRET", settings.jwt_secret)
+    if settings.jwt_secrets or settings.jwt_secret:
         return settings
     if settings.jwks_url:
         parts = urlsplit(settings.jwks_url)
@@ -162,6 +199,14 @@ def require_secret(settings: Settings, *, demo: bool) -> Settings:
     if not is_loopback(settings.host):
         raise InvalidInput("SEGMENTS_JWT_SECRET must be set: demo mode makes its own only on a loopback address.")
     return replace(settings, jwt_secret=ensure_shared_secret(settings.data / "secret"))
+
+
+def check_secret(name: str, secret: str) -> None:
+    """InvalidInput, which never shows it, where the secret can be guessed."""
+    if len(secret.encode()) < MINIMUM_SECRET_BYTES:
+        raise InvalidInput(f"{name} must have at least {MINIMUM_SECRET_BYTES} bytes.")
+    if len(set(secret.lower())) < 8 or any(word in secret.lower() for word in WEAK):
+        raise InvalidInput(f"{name} must be random: this one is easily guessed.")
 
 
 def read_stored_secret(settings: Settings) -> str | None:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from domain.audit import Refusals
 from domain.businesses.businesses import Businesses
+from domain.businesses.revocations import Revocations
 from domain.calendar import Clock
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers, Erasure
@@ -46,7 +47,7 @@ from domain.segments.runner import Runner
 from domain.segments.segments import Segments
 from domain.store import Cache, Store, Unit
 from gql.logs import log_statement
-from gql.settings import Settings
+from gql.settings import LONGEST_LIFETIME_HOURS, Settings
 from persistence.alerts import Alerts
 from persistence.database.condition import translate_condition
 from persistence.database.engines import Database, open_database
@@ -56,8 +57,10 @@ from persistence.exports.pdf import render_report_pdf
 from persistence.imports.customers_file import CustomersFile
 from persistence.imports.importer import PurchaseImporter, pause_collector
 from persistence.imports.undo import ImportUndo
-from persistence.migrations.migrate import describe_state, list_differences, upgrade
+from persistence.migrations.migrate import require_newest, upgrade
 from persistence.reports.cache import MemoryCache
+from persistence.soundness.backup import back_up, restore
+from persistence.soundness.checks import Findings, Report, find_faults
 from persistence.sources.csv import CsvSource
 from persistence.sources.inspecting import ignore_progress, inspect_purchases
 from persistence.sources.opening import OpenedPurchases, SourceOpener, open_customers, read_section, write_section
@@ -87,6 +90,7 @@ class Services:
     transitions: Transitions
     imports: PurchaseImports
     formats: SourceFormats
+    revocations: Revocations
     refusals: Refusals
 
     async def read(self, business: Business, question: Callable[[Unit], Awaitable[T]]) -> T:
@@ -101,8 +105,10 @@ def make_services(
     feed: ProgressFeed | None = None,
     report_cache: Cache | None = None,
     classifiers: Classifiers | None = None,
+    token_lifetime: timedelta = timedelta(hours=LONGEST_LIFETIME_HOURS),
 ) -> Services:
-    """The services over one store; the feed is told what there is to work on."""
+    """The services over one store; the feed is told what there is to work on. Revoked tokens are remembered for the
+    lifetime; a command, which may have other settings than the server, remembers them for the longest there is."""
     feed = feed or ProgressFeed()
     store, cache = SqlStore(database, clock), MemoryCache()
     customers = Customers(store, clock, cache, classifiers or Classifiers())
@@ -125,6 +131,7 @@ def make_services(
         Transitions(store, clock, customers),
         PurchaseImports(store, clock, feed),
         SourceFormats(store),
+        Revocations(store, clock, token_lifetime),
         Refusals(store),
     )
 
@@ -299,7 +306,7 @@ def open_store(settings: Settings) -> OpenStore:
             if database.dialect == "sqlite" and not database.condition.read_only:
                 upgrade(database.bulk)
             else:
-                require_newest(database)
+                require_newest(database.bulk)
     except BaseException:
         database.bulk.dispose()
         raise
@@ -314,13 +321,6 @@ def connect_store(settings: Settings) -> Database:
         return open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
 
 
-def require_newest(database: Database) -> None:
-    """InvalidInput where the store lacks tables of this program."""
-    lacking = describe_state(database.bulk)
-    if lacking is not None:
-        raise InvalidInput(f"{lacking}. Run: segments db upgrade")
-
-
 def upgrade_store(settings: Settings) -> None:
     """Bring the store to the newest tables."""
     database = connect_store(settings)
@@ -331,14 +331,28 @@ def upgrade_store(settings: Settings) -> None:
         database.bulk.dispose()
 
 
-def compare_tables(settings: Settings) -> list[str]:
-    """How the tables of the store differ from those of this program."""
+def check_store(settings: Settings, report: Report) -> Findings:
+    """What is wrong with the store; `report` is told what is looked at, how much is done, and of how much."""
     database = connect_store(settings)
     try:
-        require_newest(database)
-        return list_differences(database.bulk)
+        return find_faults(database, report)
     finally:
         database.bulk.dispose()
+
+
+def back_up_store(settings: Settings, target: Path, report: Report, *, force: bool) -> None:
+    """Copy the store to the file, while it is used; what is there already is only replaced by force."""
+    database = connect_store(settings)
+    try:
+        back_up(database, target, report, force=force)
+    finally:
+        database.bulk.dispose()
+
+
+def restore_store(settings: Settings, source: Path, report: Report, *, keep: bool) -> Path | None:
+    """Let the copy be the store; the file that what was the store is kept in, if it is to be."""
+    with translate_folder_errors():
+        return restore(settings.url, source, report, keep=keep)
 
 
 @contextmanager

@@ -37,8 +37,8 @@ FILE_FORMATS = {
 """By the endings of the files; what writes them is in composition.py."""
 REPORT_FORMATS = {ending: one.report for ending, one in FILE_FORMATS.items() if one.report}
 MEMBER_FORMATS = {ending: one.members for ending, one in FILE_FORMATS.items() if one.members}
-BUSINESS, SUBJECT, EXPIRES, SIGNATURE = "business", "subject", "expires", "signature"
-LINK_PARAMETERS = frozenset({BUSINESS, SUBJECT, EXPIRES, SIGNATURE})
+BUSINESS, EXPIRES, SIGNATURE = "business", "expires", "signature"
+LINK_PARAMETERS = frozenset({BUSINESS, EXPIRES, SIGNATURE})
 """What a signed link carries beside the parameters of its file."""
 OLDER = {"segmentation_method": "method", "storefront_id": "storefront", "export_format": "format"}
 REPORT_PARAMETERS = ("method", "days", "as_of", "storefront", "segment_name", "segment_code", "scheme", "format")

@@ -1,5 +1,6 @@
 """Every setting of the process, each environment variable named once. Settings are frozen and made once, at start."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -10,6 +11,9 @@ from domain.errors import InvalidInput
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
+KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+LONGEST_LIFETIME_HOURS = 8760
+"""Of a token, whatever is set."""
 ORIGIN = re.compile(r"https?://[^\s/?#@*]+")
 
 
@@ -20,9 +24,12 @@ class Settings:
     data: Path = Path("data")
     database_url: str = field(default="", repr=False)
     jwt_secret: str = field(default="", repr=False)
+    jwt_secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Key ids and their secrets; the first signs."""
     jwks_url: str = ""
     business: str = ""
     cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     log_level: str = "INFO"
     alert_url: str = field(default="", repr=False)
     cache_url: str = field(default="", repr=False)
@@ -36,6 +43,9 @@ class Settings:
     deadline_seconds: float = 10.0
     report_deadline_seconds: float = 60.0
     upload_bytes: int = 1 << 30
+    cost_bucket: int = 100_000
+    cost_restore: int = 2_000
+    workers: int = 1
     fonts: Path | None = None
 
     @property
@@ -60,9 +70,11 @@ class Settings:
             data=Path(env.get("SEGMENTS_DATA", "data")),
             database_url=env.get("SEGMENTS_DATABASE_URL", ""),
             jwt_secret=env.get("SEGMENTS_JWT_SECRET", ""),
+            jwt_secrets=_read_secrets(env, "SEGMENTS_JWT_SECRETS"),
             jwks_url=env.get("SEGMENTS_JWKS_URL", ""),
             business=env.get("SEGMENTS_BUSINESS", ""),
             cors_origins=_read_origins(env, "SEGMENTS_CORS_ORIGINS"),
+            trusted_proxies=_read_networks(env, "SEGMENTS_TRUSTED_PROXIES"),
             log_level=level,
             alert_url=_read_address(env, "SEGMENTS_ALERT_URL"),
             cache_url=env.get("SEGMENTS_CACHE_URL", ""),
@@ -71,7 +83,9 @@ class Settings:
             port=_read_whole(env, "PORT", 8000, 0, 65535),
             introspection=_read_switch(env, "SEGMENTS_INTROSPECTION", True),
             upload_bytes=_read_whole(env, "SEGMENTS_UPLOAD_BYTES", 1 << 30, 1, 1 << 40),
-            token_lifetime_hours=_read_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, 24 * 365),
+            cost_bucket=_read_whole(env, "SEGMENTS_COST_BUCKET", 100_000, 0, 10**9),
+            cost_restore=_read_whole(env, "SEGMENTS_COST_RESTORE", 2_000, 1, 10**9),
+            token_lifetime_hours=_read_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, LONGEST_LIFETIME_HOURS),
         )
 
 
@@ -80,6 +94,28 @@ def _read_origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     if not all(ORIGIN.fullmatch(origin) for origin in origins):
         raise InvalidInput(f"{name} must be origins such as https://shop.example, separated by commas")
     return origins
+
+
+def _read_networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    networks = tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
+    try:
+        for network in networks:
+            ipaddress.ip_network(network)
+    except ValueError as error:
+        message = f"{name} must be addresses or networks such as 10.0.0.5, 10.1.0.0/16, separated by commas"
+        raise InvalidInput(message) from error
+    return networks
+
+
+def _read_secrets(env: Mapping[str, str], name: str) -> tuple[tuple[str, str], ...]:
+    pairs = [part.strip().partition("=") for part in env.get(name, "").split(",") if part.strip()]
+    ids = {key_id for key_id, _, secret in pairs if KEY_ID.fullmatch(key_id) and secret}
+    if len(ids) < len(pairs):
+        raise InvalidInput(
+            f"{name} must be like 2026b=SECRET,2026a=SECRET: key ids of letters, digits, dots, hyphens and "
+            "underscores, each once, with their secrets, which hold no comma"
+        )
+    return tuple((key_id, secret) for key_id, _, secret in pairs)
 
 
 def _read_address(env: Mapping[str, str], name: str) -> str:

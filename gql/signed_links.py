@@ -1,23 +1,28 @@
-"""Links to files: a path with its query, who made it, an expiry and a signature over all of it. A link opens the one
-file it was made for, for one business and in the name of who made it, until it expires; as anything else its signature
-is worth nothing."""
+"""Links to files: a path with its query, an expiry and a signature over all of it, in which stands, sealed, whose token
+it was made with. A link opens the one file it was made for, for one business, until it expires or that token is
+revoked; as anything else its signature is worth nothing."""
 
 import hmac
+import json
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 from urllib.parse import urlencode
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from domain.calendar import Clock
 from domain.errors import Unavailable
 from domain.model import Permission, Viewer
 from gql.auth import Unauthenticated, ensure_shared_secret
-from gql.parameters import BUSINESS, EXPIRES, LINK_PARAMETERS, SIGNATURE, SUBJECT
+from gql.parameters import BUSINESS, EXPIRES, LINK_PARAMETERS, SIGNATURE
 from gql.settings import Settings
 
 LIFETIME = timedelta(minutes=15)
-PURPOSE = b"segments: links to exports, version 1"
+PURPOSE = b"segments: links to exports, version 2"
 NO_SECRET = "Links need SEGMENTS_JWT_SECRET, or a folder SEGMENTS_DATA that can be written."
 INVALID = "This link does not hold or has expired."
 Query = Sequence[tuple[str, str]]
@@ -25,50 +30,60 @@ Query = Sequence[tuple[str, str]]
 
 @dataclass(slots=True)
 class ExportLinks:
-    """Signs and checks links. The key is derived from the secret of the tokens; where there is none, from a random one
-    that is kept in the data folder, so that every worker has the same."""
+    """Signs and checks links. The keys are derived from the secrets of the tokens, the newest first, so that a link
+    outlives their rotation; where there are none, from a random one that is kept in the data folder, so that every
+    worker has the same."""
 
     settings: Settings
     clock: Clock
-    _key: bytes | None = field(default=None, repr=False)
+    _seal: MultiFernet | None = field(default=None, repr=False)
 
     def sign(self, path: str, query: Query, viewer: Viewer) -> tuple[str, datetime]:
         """The address on this server and when it expires: never later than the token of whoever asked for it."""
         expires = min(self.clock() + LIFETIME, viewer.expires_at).replace(microsecond=0)
-        whose = [(BUSINESS, viewer.business), (SUBJECT, viewer.subject)]
-        named = [*query, *whose, (EXPIRES, str(int(expires.timestamp())))]
-        return f"{path}?{urlencode([*named, (SIGNATURE, self._compute_signature(path, named))])}", expires
+        named = [*query, (BUSINESS, viewer.business), (EXPIRES, str(int(expires.timestamp())))]
+        whose = [viewer.subject, viewer.token_id, int(viewer.issued_at.timestamp())]
+        signature = self._open_seal().encrypt(json.dumps([compute_digest(path, named), *whose]).encode()).decode()
+        return f"{path}?{urlencode([*named, (SIGNATURE, signature)])}", expires
 
     def check(self, path: str, query: Query) -> Viewer:
-        """Who made the link, with the permission to view and no other; Unauthenticated for one that does not hold, and
-        it is not said why."""
+        """Who the link lets in: whoever made it, with the permission to view and no other; whether that token was
+        revoked is for the caller to see. Unauthenticated for one that does not hold, and it is not said why."""
         signatures = [value for name, value in query if name == SIGNATURE]
         named = [pair for pair in query if pair[0] != SIGNATURE]
         values = {name: value for name, value in named if name in LINK_PARAMETERS}
-        text, business, subject = (values.get(name, "") for name in (EXPIRES, BUSINESS, SUBJECT))
-        if len(signatures) != 1 or not self._is_valid(path, named, signatures[0]):
+        digest, subject, token_id, issued = self._unseal(signatures)
+        if digest != compute_digest(path, named):
             raise Unauthenticated(INVALID)
-        if not (text.isascii() and text.isdigit() and len(text) <= 12 and business and subject):
-            raise Unauthenticated(INVALID)
-        expires = datetime.fromtimestamp(int(text), UTC)
+        # What was signed has both.
+        expires = datetime.fromtimestamp(int(values[EXPIRES]), UTC)
         if self.clock() >= expires:
             raise Unauthenticated(INVALID)
-        return Viewer(subject, business, frozenset({Permission.VIEW.value}), expires, None)
+        permissions = frozenset({Permission.VIEW.value})
+        return Viewer(subject, values[BUSINESS], permissions, datetime.fromtimestamp(issued, UTC), expires, token_id)
 
-    def _is_valid(self, path: str, named: Query, signature: str) -> bool:
-        expected = self._compute_signature(path, named)
-        return hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+    def _unseal(self, signatures: list[str]) -> Any:
+        try:
+            (signature,) = signatures
+            return json.loads(self._open_seal().decrypt(signature.encode("utf-8", "replace")))
+        except (InvalidToken, ValueError) as error:
+            raise Unauthenticated(INVALID) from error
 
-    def _compute_signature(self, path: str, named: Query) -> str:
-        # Sorted: some programs write the parameters of an address in an order of their own.
-        signed = f"{path}\n{urlencode(sorted(named), errors='replace')}".encode()
-        return hmac.new(self._read_secret(), signed, sha256).hexdigest()
-
-    def _read_secret(self) -> bytes:
-        if self._key is None:
+    def _open_seal(self) -> MultiFernet:
+        if self._seal is None:
+            secrets = [secret for _, secret in self.settings.jwt_secrets]
             try:
-                secret = self.settings.jwt_secret or ensure_shared_secret(self.settings.data / "export-secret")
+                single = self.settings.jwt_secret or (
+                    "" if secrets else ensure_shared_secret(self.settings.data / "export-secret")
+                )
             except OSError as error:
                 raise Unavailable(NO_SECRET) from error
-            self._key = hmac.new(secret.encode(), PURPOSE, sha256).digest()
-        return self._key
+            keys = [hmac.new(secret.encode(), PURPOSE, sha256).digest() for secret in (*secrets, single) if secret]
+            self._seal = MultiFernet([Fernet(urlsafe_b64encode(key)) for key in keys])
+        return self._seal
+
+
+def compute_digest(path: str, named: Query) -> str:
+    """Of all that a link says beside its signature."""
+    # Sorted: some programs write the parameters of an address in an order of their own.
+    return sha256(f"{path}\n{urlencode(sorted(named), errors='replace')}".encode()).hexdigest()

@@ -7,6 +7,7 @@ touched right: orders merged, days moved to another zone, orders whose instant h
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, text
 
@@ -359,6 +360,21 @@ def count_due(connection: Connection, business: int, micros: int) -> int:
     return count
 
 
+def fill_day_starts(connection: Connection, business: int, table: str, day: str, tz: ZoneInfo) -> bool:
+    """Put into the temporary table `day_start` when each day begins that an instant of the table may lie in, whatever
+    the zone that its days were those of; False where there are none."""
+    used = connection.execute(
+        text(f"SELECT DISTINCT {day} FROM {table} WHERE business_id = :business AND {day} IS NOT NULL"),
+        {"business": business},
+    ).scalars()
+    # A local day of any zone lies within the UTC days around it.
+    near = {utc_day for known in used for utc_day in (known - 1, known, known + 1)}
+    boundaries = [boundary for utc_day in sorted(near) for boundary in find_day_boundaries(utc_day, tz)]
+    create(connection, "day_start", "at BIGINT PRIMARY KEY, day BIGINT NOT NULL")
+    fill(connection, "day_start", ("at", "day"), boundaries)
+    return bool(boundaries)
+
+
 def move_days(connection: Connection, business: int, time_zone: str) -> None:
     """Rewrite every local day for another zone, by ranges of instants."""
     tz = load_zone(time_zone)
@@ -368,16 +384,8 @@ def move_days(connection: Connection, business: int, time_zone: str) -> None:
         ("purchase", "purchased_at", "local_day"),
         ("customer", "registered_at", "registered_day"),
     ):
-        used = connection.execute(
-            text(f"SELECT DISTINCT {day} FROM {table} WHERE business_id = :business AND {day} IS NOT NULL"), own
-        ).scalars()
-        # A local day of any zone lies within the UTC days around it.
-        near = {utc_day for known in used for utc_day in (known - 1, known, known + 1)}
-        boundaries = [boundary for utc_day in sorted(near) for boundary in find_day_boundaries(utc_day, tz)]
-        if not boundaries:
+        if not fill_day_starts(connection, business, table, day, tz):
             continue
-        create(connection, "day_start", "at BIGINT PRIMARY KEY, day BIGINT NOT NULL")
-        fill(connection, "day_start", ("at", "day"), boundaries)
         connection.execute(
             text(
                 f"UPDATE {table} SET {day} = (SELECT day FROM day_start WHERE at <= {table}.{instant} "

@@ -34,7 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import AlreadyTaken
 from domain.jobs.model import JobKind
-from domain.model import Actor, AuditOutcome, AuditTarget, Business
+from domain.model import Actor, AuditOutcome, AuditTarget, Business, Revocation
 from domain.rules.context import RuleContext, collect_references
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context
@@ -56,12 +56,14 @@ from persistence.database.transactions import (
     translate_errors,
 )
 from persistence.erasure import ErasureStore
+from persistence.idempotency import IdempotentRequestStore
 from persistence.imports.formats import FormatStore
 from persistence.imports.imports import ImportStore
 from persistence.jobs import JobStore, is_waiting
 from persistence.labels.classifiers import ClassifiedStore
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
+from persistence.revocations import RevocationStore, find_newest_revocations, load_revocations
 from persistence.rules.compiler import RuleCompiler, select_members
 from persistence.segments.analysis import RuleAnalysisStore, is_member
 from persistence.segments.history import HistoryStore, SnapshotStore
@@ -98,6 +100,7 @@ class Unit:
     history: HistoryStore = field(init=False)
     snapshots: SnapshotStore = field(init=False)
     erasure: ErasureStore = field(init=False)
+    revocations: RevocationStore = field(init=False)
     jobs: JobStore = field(init=False)
     imports: ImportStore = field(init=False)
     formats: FormatStore = field(init=False)
@@ -118,6 +121,7 @@ class Unit:
         self.history = HistoryStore(self.connection, self.business.id)
         self.snapshots = SnapshotStore(self.connection, self.session, self.business.id, self.business.as_of)
         self.erasure = ErasureStore(self.connection, self.session, self.business.id)
+        self.revocations = RevocationStore(self.session, self.business.id)
         self.jobs = JobStore(self.session, self.business.id)
         self.imports = ImportStore(self.session, self.business.id)
         self.formats = FormatStore(self.session, self.business.id)
@@ -131,6 +135,11 @@ class Unit:
         """Change columns of the business itself."""
         statement = update(BusinessRow).where(business_table.c.id == self.business.id).values(**changes)
         await self.session.execute(statement)
+
+    async def mark_done(self, actor: Actor, **effect: object) -> None:
+        """Where the actor's request has an Idempotency-Key, keep what it did; KeyInUse where another has taken over."""
+        if actor.key is not None:
+            await IdempotentRequestStore(self.connection, self.business.id).mark_done(actor, effect)
 
     async def audit(
         self,
@@ -391,9 +400,26 @@ class SqlStore:
             frozenset(kind for kind, waits in zip(JobKind, kinds, strict=True) if waits),
         )
 
+    async def find_newest_revocations(self) -> Mapping[str, datetime]:
+        """When tokens were last revoked, by key of business."""
+        with translate_errors():
+            return await find_newest_revocations(self.database.reader)
+
+    async def load_revocations(self, keys: Sequence[str]) -> Mapping[str, list[Revocation]]:
+        """What is revoked in the businesses of those keys."""
+        with translate_errors():
+            return await load_revocations(self.database.reader, keys)
+
     @asynccontextmanager
     async def open_heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
         """Leases, in a short transaction that changes no data of the business."""
         with translate_errors():
             async with begin_writing(self.database) as connection:
                 yield JobStore(open_session(connection), business.id)
+
+    @asynccontextmanager
+    async def open_requests(self, business: Business) -> AsyncIterator[IdempotentRequestStore]:
+        """Requests with an Idempotency-Key, in a short transaction that changes no data of the business."""
+        with translate_errors():
+            async with self.database.writer.begin() as connection:
+                yield IdempotentRequestStore(connection, business.id)

@@ -270,7 +270,7 @@ class AuditEventRow(SQLModel, table=True):
     __table_args__ = of_business(
         primary_key("id"),
         index("ix_audit_subject", "subject_kind", "subject_id", "id"),
-        index("ix_audit_change", "change_number", where="change_number IS NOT NULL"),
+        index("ix_audit_change", "change_number", unique=True, where="change_number IS NOT NULL"),
     )
     business_id: int = not_null(BigInteger)
     id: int = not_null(BigInteger)
@@ -297,6 +297,17 @@ class CachedReportRow(SQLModel, table=True):
     leased_until: int = not_null(BigInteger)
     made_at: int | None = nullable(BigInteger)
     value: str | None = nullable(CodePointText)
+
+
+class CostBucketRow(SQLModel, table=True):
+    """What a caller may still ask for, as workers have settled it: the instant at which the bucket is full again, in
+    microseconds since 1970."""
+
+    __tablename__ = "cost_bucket"
+    __table_args__ = of_business(primary_key("subject"))
+    business_id: int = not_null(BigInteger)
+    subject: str = not_null(CodePointText)
+    full_at: int = not_null(BigInteger)
 
 
 class SegmentRow(SQLModel, table=True):
@@ -571,6 +582,38 @@ class SourceFormatRow(SQLModel, table=True):
     updated_at: int = not_null(BigInteger)
 
 
+class IdempotentRequestRow(SQLModel, table=True):
+    """A request that came with an Idempotency-Key: `owner` is the id of the request that works on it until
+    `leased_until`, `effect` what the mutation did, null until it was committed, `answer` the body that every later
+    request with the key is answered, null until it was given."""
+
+    __tablename__ = "idempotent_request"
+    __table_args__ = of_business(primary_key("subject", "key"), index("ix_idempotent_request_age", "created_at"))
+    business_id: int = not_null(BigInteger)
+    subject: str = not_null(CodePointText)
+    key: str = not_null(CodePointText)
+    digest: str = not_null(CodePointText)
+    owner: str = not_null(CodePointText)
+    leased_until: int = not_null(BigInteger)
+    created_at: int = not_null(BigInteger)
+    effect: Any = nullable(NullableJson)
+    answer: str | None = nullable(CodePointText)
+
+
+class RevokedTokenRow(SQLModel, table=True):
+    """Tokens that are worth nothing any more: the one of that id, or those issued before the instant, of the subject
+    where one is named. From `ends_at` on none of them could be valid by itself."""
+
+    __tablename__ = "revoked_token"
+    __table_args__ = of_business(primary_key("revoked_at"))
+    business_id: int = not_null(BigInteger)
+    revoked_at: int = not_null(BigInteger)
+    token_id: str | None = nullable(CodePointText)
+    subject: str | None = nullable(CodePointText)
+    issued_before: int | None = nullable(BigInteger)
+    ends_at: int = not_null(BigInteger)
+
+
 metadata = SQLModel.metadata
 business = metadata.tables["business"]
 storefront = metadata.tables["storefront"]
@@ -582,6 +625,7 @@ purchase = metadata.tables["purchase"]
 purchase_line = metadata.tables["purchase_line"]
 audit_event = metadata.tables["audit_event"]
 kept_report = metadata.tables["kept_report"]
+cost_bucket = metadata.tables["cost_bucket"]
 segment = metadata.tables["segment"]
 membership = metadata.tables["membership"]
 membership_change = metadata.tables["membership_change"]
@@ -596,6 +640,8 @@ customer_label = metadata.tables["customer_label"]
 label_state = metadata.tables["label_state"]
 source_state = metadata.tables["source_state"]
 source_format = metadata.tables["source_format"]
+idempotent_request = metadata.tables["idempotent_request"]
+revoked_token = metadata.tables["revoked_token"]
 
 PRESENT = and_(customer.c.erased == false(), customer.c.merged_into.is_(None))
 """Who was erased or merged into another is in no current list or count; history and reports show who is behind what

@@ -16,7 +16,6 @@ TYPE_REMOVED: RfmCell was removed.
 TYPE_REMOVED: RuleProblemCode was removed.
 TYPE_REMOVED: RuleVariableType was removed.
 TYPE_REMOVED: SetSegmentMembersPayload was removed.
-TYPE_REMOVED: RevokeTokensPayload was removed.
 TYPE_REMOVED: UpdateStorefrontPayload was removed.
 ARG_REMOVED: Argument Query.segment(key:) was removed.
 ARG_CHANGED_KIND: Argument Query.segment(id:) has changed type from ID to ID!.
@@ -25,7 +24,6 @@ FIELD_REMOVED: Field Mutation.duplicateSegment was removed.
 FIELD_REMOVED: Field Mutation.freezeSegment was removed.
 FIELD_REMOVED: Field Mutation.setSegmentMembers was removed.
 FIELD_REMOVED: Field Mutation.updateStorefront was removed.
-FIELD_REMOVED: Field Mutation.revokeTokens was removed.
 ARG_REMOVED: Argument Mutation.exportSegmentMembers(columns:) was removed.
 ARG_REMOVED: Argument Segment.members(sort:) was removed.
 ARG_REMOVED: Argument Segment.members(reverse:) was removed.

@@ -44,7 +44,9 @@ class Merging:
                 problems.append(FieldProblem(("into_id",), message))
             if problems:
                 raise InvalidInput.of(problems)
-            return await _merge(unit, known[from_id], known[into_id], actor)
+            merged = await _merge(unit, known[from_id], known[into_id], actor)
+            await unit.mark_done(actor, customer=("Customer", into_id))
+            return merged
 
     async def merge_named(self, business: Business, source: str, target: str, actor: Actor) -> CustomerMerge:
         """The same of customers who are named by their external ids."""

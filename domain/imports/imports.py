@@ -76,6 +76,7 @@ class PurchaseImports:
                 raise NotCancellable("The job has ended already.")
             await stop(unit, current)
             await unit.audit(actor, "cancelJob", None, {"import": import_id})
+            await unit.mark_done(actor, job=("PurchaseImport", import_id))
             current = (await unit.imports.find_by_ids([import_id]))[import_id]
         self.feed.publish(business.id, current)
         return current

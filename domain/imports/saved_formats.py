@@ -53,6 +53,7 @@ class SourceFormats:
                 raise InvalidInput(message, ("name",), "LIMIT_REACHED")
             await unit.formats.save(name, stated, unit.instant)
             await unit.audit(actor, "saveSourceFormat", None, {"name": name, "created": name not in before})
+            await unit.mark_done(actor, source_format=("SourceFormat", name))
             return SavedFormat(name, stated, unit.instant)
 
     async def delete(self, business: Business, name: str, actor: Actor) -> None:
@@ -66,6 +67,7 @@ class SourceFormats:
                 raise InvalidInput(message, ("name",), "IN_USE")
             await unit.formats.delete(name)
             await unit.audit(actor, "deleteSourceFormat", None, {"name": name})
+            await unit.mark_done(actor, deleted_name=name)
 
 
 def list_presets() -> list[SavedFormat]:

@@ -31,6 +31,7 @@ class Snapshots:
             await unit.snapshots.add(snapshot)
             detail = {"segment": segment.key, "memberCount": segment.member_count}
             await unit.audit(actor, "createSnapshot", ("Segment", segment.id), detail)
+            await unit.mark_done(actor, snapshot=("Snapshot", segment.id, to_micros(snapshot.at)))
         return snapshot
 
 

@@ -121,6 +121,8 @@ class Memberships:
                 raise InvalidInput.of(problems)
             names = {key: record.customer.external_id for key, record in known.items()}
             changed = await _change(unit, segment, names, actor, MembershipSource.MANUAL, entering)
+            count = {"assigned_count" if entering else "removed_count": changed}
+            await unit.mark_done(actor, segment=("Segment", segment_id), **count)
             written = (await unit.segments.find_by_ids([segment_id]))[segment_id]
             return replace(written, seen_at=unit.instant), changed
 

@@ -76,8 +76,9 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A named group of customers. `version` grows with every change of the definition; `defined_at` is its instant.
-    `seen_at` is the instant of the write that answered with it, which its member count is of."""
+    """A named group of customers. `version` grows with every change that an editor makes, so that two who saw the same
+    one never both win; `defined_at` is the instant of the present definition, and runs compare that. `seen_at` is the
+    instant of the write that answered with it, which its member count is of."""
 
     id: int
     key: str

@@ -42,6 +42,7 @@ class Recalculations:
             await unit.audit(
                 actor, "recalculateSegment", ("Segment", segment.id), {"segment": segment.key, "job": job.id}
             )
+            await unit.mark_done(actor, recalculation=("Recalculation", job.id))
         self.feed.notify_work()
         return job
 
@@ -64,6 +65,7 @@ class Recalculations:
                 else:
                     await unit.jobs.adopt(other.id, job.id)
             await unit.audit(actor, "recalculateSegments", ("Recalculation", job.id), {"job": job.id})
+            await unit.mark_done(actor, recalculation=("Recalculation", job.id))
         self.feed.notify_work()
         return job
 
@@ -79,6 +81,7 @@ class Recalculations:
             for item in (job, *parts):
                 await stop(unit, item)
             await unit.audit(actor, "cancelJob", ("Recalculation", job_id), {"job": job_id})
+            await unit.mark_done(actor, job=("Recalculation", job_id))
             job = (await unit.jobs.find_by_ids([job_id]))[job_id]
         self.feed.publish(business.id, job)
         self.feed.notify_work()
@@ -99,12 +102,12 @@ class Recalculations:
             by_key = {segment.key: segment for segment in every}
             await evaluation.prepare(list(definitions.trees.values()))
             async with evaluation.write() as unit:
-                now = {segment.id: segment.version for segment in await unit.segments.load_all()}
+                now = {segment.id: segment.defined_at for segment in await unit.segments.load_all()}
                 for segment in definitions.segments:
                     tree = definitions.trees.get(segment.key)
                     if tree is None or definitions.list_absent(segment.key, by_key):
                         continue
-                    if now.get(segment.id) != segment.version:
+                    if now.get(segment.id) != segment.defined_at:
                         # Deleted, or defined anew and to be calculated whole.
                         continue
                     await evaluation.evaluate_customers(tree, by_key, [customer_id])
@@ -118,6 +121,12 @@ class Recalculations:
                     "recalculateCustomer",
                     ("Customer", customer_id),
                     {"entered": [item.key for item in entered], "left": [item.key for item in left]},
+                )
+                await unit.mark_done(
+                    actor,
+                    customer=("Customer", customer_id),
+                    entered=[("Segment", item.id) for item in entered],
+                    left=[("Segment", item.id) for item in left],
                 )
                 segments = await unit.segments.find_by_ids([item.id for item in (*entered, *left)], deleted=True)
                 written = {key: replace(item, seen_at=unit.instant) for key, item in segments.items()}

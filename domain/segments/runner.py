@@ -187,7 +187,7 @@ class Runner:
         async with evaluation.write() as unit:
             now = (await unit.segments.find_by_ids([segment.id])).get(segment.id)
             held = (await unit.jobs.find_by_ids([job.id])).get(job.id)
-            if now is None or now.version != segment.version or held is None or held.cancel_requested:
+            if now is None or now.defined_at != segment.defined_at or held is None or held.cancel_requested:
                 raise RunStopped
             if held.status is not JobStatus.RUNNING or held.attempts != job.attempts:
                 raise RunStopped

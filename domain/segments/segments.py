@@ -141,6 +141,7 @@ class Segments:
             segment, job = await self._add(unit, ready, await unit.segments.load_all(), actor)
             detail = {"segment": segment.key, "changes": list_fields(segment), **_compute_digests(None, segment)}
             await unit.audit(actor, "createSegment", ("Segment", segment.id), detail)
+            await _mark_done(unit, actor, segment, job)
         self.wake()
         return segment, job
 
@@ -163,11 +164,12 @@ class Segments:
                 segments.append(replace(known, seen_at=unit.instant))
             detail = {"scheme": scheme.value, "segments": created}
             await unit.audit(actor, "createStandardSegments", None, detail)
+            await unit.mark_done(actor, segments=[("Segment", segment.id) for segment in segments])
         self.wake()
         return segments
 
     async def update(self, business: Business, change: Change, actor: Actor) -> Written:
-        """Change what is given. Another definition is another version and is calculated at once."""
+        """Change what is given. Any change is another version; another definition is calculated at once."""
         async with self.store.write(business) as unit:
             old = await _get(unit, change.segment_id, ("input", "id"))
             if change.expected_version not in (None, old.version):
@@ -179,10 +181,12 @@ class Segments:
             detail = {"segment": old.key, "changes": difference, **_compute_digests(old, new)}
             await unit.audit(actor, "updateSegment", ("Segment", old.id), detail)
             if not difference:
+                await _mark_done(unit, actor, old, None)
                 return replace(old, seen_at=unit.instant), None
             await unit.segments.change(new)
-            redefined = new.version != old.version
+            redefined = new.defined_at != old.defined_at
             job = await requeue(unit, new.id, actor.name) if redefined else None
+            await _mark_done(unit, actor, new, job)
         self.wake()
         return replace(new, seen_at=unit.instant), job
 
@@ -202,6 +206,7 @@ class Segments:
             await unit.segments.change(replace(old, deleted_at=unit.instant, updated_at=unit.instant, next_run_at=None))
             detail = {"segment": old.key, "members": ended.left, "changes": list_fields(old, gone=True)}
             await unit.audit(actor, "deleteSegment", ("Segment", old.id), {**detail, **_compute_digests(old, None)})
+            await unit.mark_done(actor, deleted_segment_id=("Segment", old.id))
 
     async def _add(self, unit: Unit, ready: ValidDraft, stored: Sequence[Segment], actor: Actor) -> Written:
         draft, keys = ready.draft, {each.key for each in stored}
@@ -227,6 +232,11 @@ class Segments:
         segment = await unit.segments.add(new, unit.instant)
         automatic = segment.kind is SegmentKind.AUTOMATIC
         return segment, await requeue(unit, segment.id, actor.name) if automatic else None
+
+
+async def _mark_done(unit: Unit, actor: Actor, segment: Segment, job: Job | None) -> None:
+    run = None if job is None else ("Recalculation", job.id)
+    await unit.mark_done(actor, segment=("Segment", segment.id), recalculation=run)
 
 
 async def _get(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:
@@ -265,18 +275,13 @@ async def _apply(unit: Unit, old: Segment, values: Mapping[str, Any]) -> Segment
         description=ready.draft.description,
         is_dynamic=ready.dynamic,
         schedule=ready.draft.schedule,
+        version=old.version + 1,
         updated_at=unit.instant,
     )
     if (new.is_dynamic, new.schedule) != (old.is_dynamic, old.schedule):
         new = replace(new, next_run_at=_find_due(new.is_dynamic, new.kind, new.schedule, unit))
     if redefined:
-        new = replace(
-            new,
-            definition=ready.draft.definition,
-            is_rfm=ready.rfm,
-            version=old.version + 1,
-            defined_at=unit.instant,
-        )
+        new = replace(new, definition=ready.draft.definition, is_rfm=ready.rfm, defined_at=unit.instant)
     return new
 
 

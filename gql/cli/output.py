@@ -15,7 +15,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -191,10 +199,10 @@ class RateColumn(ProgressColumn):
         return Text(f"{task.completed:,.0f} {unit}  {speed:,.0f} {unit}/s")
 
 
-def make_progress_bar() -> ProgressBar:
-    """A bar on standard error where that is a terminal."""
+def make_progress_bar(measure: ProgressColumn | None = None) -> ProgressBar:
+    """A bar on standard error where that is a terminal, with the speed beside it or what measures the work else."""
     console = Console(stderr=True, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), RateColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), measure or RateColumn(), TimeElapsedColumn())
     return ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
@@ -212,6 +220,18 @@ def show_import_progress() -> Iterator[Callable[[Progress], None]]:
             bar.update(tasks[step.phase], completed=step.done, total=step.total)
 
         yield update
+
+
+@contextmanager
+def show_steps() -> Iterator[Callable[[str, int, int], None]]:
+    """Told what is being done, how much of it is done and of how much, for a bar."""
+    with make_progress_bar(TaskProgressColumn()) as bar:
+        task = bar.add_task("", total=None)
+
+        def report(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield report
 
 
 def name_ignored_columns(columns: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The server, its demo shop and its tokens from the command line. The address is taken before anything is said, so that
+"""The server and its demo shop from the command line. The address is taken before anything is said, so that
 a port in use is a sentence; every worker process is handed its settings, secrets too, and never reads them again. The
 history of the demo shop is told by a clock that walks through sixty days as if the shop had been run all the while."""
 
@@ -20,8 +20,8 @@ from domain.jobs.worker import Worker
 from domain.model import Actor, Business, Permission
 from domain.segments.validation import make_slug
 from gql.app import create_app
-from gql.auth import MAXIMUM_NAME, issue_token, read_stored_secret, require_secret
-from gql.cli.session import BusinessOption, Session, command
+from gql.auth import find_signing_secret, issue_token, require_secret
+from gql.cli.session import Session, command
 from gql.composition import (
     OpenStore,
     Services,
@@ -29,7 +29,7 @@ from gql.composition import (
     read_system_clock,
     translate_folder_errors,
 )
-from gql.http.processes import REQUEST_SECONDS, Workers, serve_alone
+from gql.http.processes import REQUEST_SECONDS, Workers, raise_file_limit, serve_alone
 from gql.http.uvicorn_protocol import PatientProtocol
 from gql.logs import set_up
 from gql.settings import Settings
@@ -37,6 +37,7 @@ from gql.settings import Settings
 HISTORY = timedelta(days=60)
 STEP = timedelta(days=3)
 ACTOR = Actor("demo")
+BACKLOG = 2048
 UNFINISHED = f"{NAME} (being filled)"
 
 
@@ -118,34 +119,37 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Fill an empty store with the demo shop.")] = False,
 ) -> None:
     """Serve the GraphQL API. Example: segments serve --demo"""
-    settings = replace(context.obj, host=host, demo=demo, port=context.obj.port if port is None else port)
+    port = context.obj.port if port is None else port
+    settings = replace(context.obj, host=host, demo=demo, port=port, workers=workers)
     with translate_folder_errors():
         settings = require_secret(settings, demo=demo)
     with take_address(settings) as listener:
-        serve_on(listener, settings, workers)
+        serve_on(listener, settings)
 
 
-def serve_on(listener: socket.socket, settings: Settings, workers: int) -> None:
+def serve_on(listener: socket.socket, settings: Settings) -> None:
     """Make the store ready, say where it is served, and serve until the end."""
     key = prepare_store(settings)
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     typer.echo(f"GraphiQL:  http://{name}:{listener.getsockname()[1]}/graphql")
-    if key is not None and settings.jwt_secret:
+    if key is not None and find_signing_secret(settings)[1]:
         typer.echo(f"Token:     {make_token(settings, key)}")
     config = uvicorn.Config(
         partial(make_application, settings, key),
         factory=True,
         http=PatientProtocol,
-        workers=workers,
+        workers=settings.workers,
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=1000,
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        # As many are accepted at once, and each is an open file before a place is found for it.
+        backlog=min(BACKLOG, raise_file_limit() // 4),
         ws_max_size=1 << 20,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=REQUEST_SECONDS,
     )
-    if workers > 1:
+    if settings.workers > 1:
         set_up(settings.log_level)
         supervisor = Workers(config, listener)
         supervisor.run()
@@ -191,13 +195,15 @@ async def _prepare_demo(session: Session) -> str | None:
 
 def make_token(settings: Settings, key: str) -> str:
     """A token that may do everything in the business."""
+    key_id, secret = find_signing_secret(settings)
     return issue_token(
-        settings.jwt_secret,
+        secret,
         subject="demo",
         business=key,
         permissions=[permission.value for permission in Permission],
         lifetime=timedelta(hours=min(settings.token_lifetime_hours, 24)),
         now=read_system_clock(),
+        key_id=key_id,
     )
 
 
@@ -219,39 +225,3 @@ def take_address(settings: Settings) -> socket.socket:
         ) from error
     listener.set_inheritable(True)
     return listener
-
-
-token_app = typer.Typer()
-
-
-@token_app.command()
-def token(
-    context: typer.Context,
-    business: BusinessOption = None,
-    subject: Annotated[str, typer.Option(help="Who the token is for.")] = "cli",
-    permission: Annotated[list[Permission] | None, typer.Option(help="Repeatable; all where absent.")] = None,
-    expires: Annotated[
-        float | None, typer.Option(help="Hours until it expires, at most 24; 8 where absent.", min=0.01)
-    ] = None,
-) -> None:
-    """Print a token and nothing else. Example: segments token --subject pos --permission customers:view"""
-    settings: Settings = context.obj
-    secret = settings.jwt_secret or read_stored_secret(settings)
-    if secret is None:
-        raise InvalidInput("SEGMENTS_JWT_SECRET must be set, or the demo server started once, to sign a token.")
-    require_secret(replace(settings, jwt_secret=secret), demo=False)
-    if not (subject.strip() and subject.isprintable() and len(subject) <= MAXIMUM_NAME):
-        raise InvalidInput(f"--subject must be 1 to {MAXIMUM_NAME} printable characters, not all blank")
-    longest = settings.token_lifetime_hours
-    hours = min(8, longest) if expires is None else expires
-    if hours > longest:
-        raise InvalidInput(f"--expires must be at most {longest} hours (SEGMENTS_TOKEN_LIFETIME_HOURS)")
-    with Session(settings) as session:
-        key = session.run(session.choose(business)).key
-    permissions = [one.value for one in permission or list(Permission)]
-    lifetime = timedelta(hours=hours)
-    typer.echo(
-        issue_token(
-            secret, subject=subject, business=key, permissions=permissions, lifetime=lifetime, now=read_system_clock()
-        )
-    )

@@ -12,8 +12,7 @@ from types import TracebackType
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TaskProgressColumn
 
 from domain.errors import NotFound
 from domain.jobs.model import Job, JobReason, JobStatus
@@ -23,6 +22,7 @@ from domain.pages import PageRequest
 from domain.segments.handler import RecalculationHandler
 from domain.segments.model import Segment
 from domain.store import SegmentFilter, SegmentSort
+from gql.cli.output import make_progress_bar
 from gql.composition import OpenStore, Services, open_store
 from gql.settings import Settings
 
@@ -152,9 +152,7 @@ class Worker:
 
     async def follow(self, job: Job, name: str) -> Job:
         """The run as it ended, with a bar on the terminal meanwhile."""
-        console = Console(stderr=True, soft_wrap=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        with make_progress_bar(TaskProgressColumn()) as bar:
             task = bar.add_task(name, total=1.0)
             async for state in self.session.services.recalculations.follow(self.business, job.id):
                 job = state

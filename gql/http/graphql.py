@@ -2,11 +2,13 @@
 into words. Only a JSON object in an exact content type is read, only with a token; whatever comes in, what goes out is
 strict JSON with a fitting status, and work that nobody waits for any more is stopped."""
 
+import json
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from graphql import GraphQLError
@@ -15,13 +17,25 @@ from starlette.responses import Response
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
+from domain.errors import InvalidInput, KeyInUse, KeyReused, Unavailable
 from domain.json_text import BadJson
-from domain.model import Viewer
+from domain.model import Actor, Viewer
+from domain.store import Claim
 from gql.auth import Unauthenticated, read_bearer_token
-from gql.http.endpoint import CHALLENGE, HttpError
-from gql.http.json_body import MAXIMUM_BODY, decode_json, encode_json
+from gql.http.endpoint import CHALLENGE, STATUSES, HttpError
+from gql.http.idempotency import (
+    HEADER,
+    PASSING,
+    REPLAYED,
+    IdempotentRequests,
+    compute_digest,
+    is_mutation,
+    read_key,
+)
+from gql.http.json_body import MAXIMUM_BODY, decode_json, write_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
-from gql.schema.context import Context
+from gql.http.throttling import MINIMUM_COST, Admission, Throttle, Throttled
+from gql.schema.context import Context, Cost
 from gql.schema.errors import MAXIMUM_ERRORS, build_refusal, format_error, is_surprise
 from gql.settings import Settings
 
@@ -31,10 +45,14 @@ SLOW = re.compile(
 )
 QUERIES = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = QUERIES | {OperationType.MUTATION}
-Authenticate = Callable[[str], Awaitable[Viewer]]
-MakeContext = Callable[[Viewer, str], Context]
+Confirm = Callable[[Viewer], Awaitable[None]]
+"""Fails as authentication does where the viewer's token holds no more."""
+RETRY_SECONDS = 5
+MakeContext = Callable[[Viewer, str, Cost], Context]
 RESPONSE_JSON = "application/graphql-response+json"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Vary": "Accept, Origin"}
+RETRY = {"Retry-After": "1"}
+"""Of a request whose Idempotency-Key cannot be claimed now."""
 CHARSETS = ("", "charset=utf-8", 'charset="utf-8"')
 
 
@@ -73,10 +91,14 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A body and its status: 400 without `data` where nothing was executed, 500 where the server is at fault."""
+    """A body and its status: 400 without `data` where nothing was executed, 429 where the caller has to wait, 500 where
+    the server is at fault. `replayed` says that an earlier request with the same Idempotency-Key did what it tells
+    of."""
 
     body: dict[str, Any]
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    replayed: bool = False
 
     @property
     def codes(self) -> list[str]:
@@ -90,14 +112,26 @@ class Executor:
     schema: Any
     settings: Settings
     make_context: MakeContext
+    throttle: Throttle
+
+    def begin(self, viewer: Viewer, request_id: str) -> Context:
+        """The context of an operation; Throttled where the caller has nothing left."""
+        return self.make_context(viewer, request_id, self.throttle.open(viewer))
 
     async def run(
-        self, viewer: Viewer, parameters: Parameters, request_id: str, allowed: Collection[OperationType]
+        self,
+        viewer: Viewer,
+        parameters: Parameters,
+        request_id: str,
+        allowed: Collection[OperationType],
+        claim: Claim | None = None,
     ) -> Answer:
-        """The answer of a query or mutation within the deadline; InvalidOperationTypeError for what is not allowed."""
+        """The answer of a query or mutation within the deadline; InvalidOperationTypeError for what is not allowed. A
+        mutation that holds a claim is done, or has been done, once."""
         slow = SLOW.search(parameters.query) is not None
         deadline = self.settings.report_deadline_seconds if slow else self.settings.deadline_seconds
-        context = self.make_context(viewer, request_id)
+        context = self.begin(viewer, request_id)
+        context.claim = claim
         try:
             execution = self.schema.execute(
                 parameters.query,
@@ -109,7 +143,8 @@ class Executor:
             return self.answer(await run_with_deadline(deadline, execution), request_id, context)
         except TimeoutError:
             error = build_refusal(f"The operation took longer than {deadline:g} seconds.", "TIMEOUT")
-            return Answer({"errors": [error], "data": None})
+            cost = context.cost.keep()
+            return Answer({"errors": [error], "data": None, **({} if cost is None else {"extensions": {"cost": cost}})})
         except CannotGetOperationTypeError as error:
             raise HttpError(400, "operationName must name an operation of the document.") from error
         finally:
@@ -125,7 +160,7 @@ class Executor:
         else:
             yield answer
             return
-        context = self.make_context(viewer, request_id)
+        context = self.begin(viewer, request_id)
         try:
             results = await self.schema.subscribe(
                 parameters.query,
@@ -145,16 +180,37 @@ class Executor:
     def answer(self, result: Any, request_id: str, context: Context) -> Answer:
         """The body of a result; `extensions.cache` says of its reports how many were kept, and since when."""
         errors = list(result.errors or [])
+        for error in errors:
+            if isinstance(error.original_error, Throttled):
+                return refuse(error.original_error)
         body: dict[str, Any] = {}
         if errors:
             body["errors"] = [format_error(error, request_id, self.schema) for error in errors[:MAXIMUM_ERRORS]]
-        if result.data is None and not any(error.path for error in errors):
-            return Answer(body, 500 if any(is_surprise(error) for error in errors) else 400)
-        body["data"] = result.data
+        extensions: dict[str, Any] = {}
         cache = context.cache
         if cache.hit or cache.miss:
-            body["extensions"] = {"cache": {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}}
-        return Answer(body)
+            extensions["cache"] = {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}
+        cost = context.cost.settle(result.data)
+        if cost is not None:
+            extensions["cost"] = cost
+        status = 200
+        if result.data is None and not any(error.path for error in errors):
+            status = 500 if any(is_surprise(error) for error in errors) else 400
+        else:
+            body["data"] = result.data
+        if extensions:
+            body["extensions"] = extensions
+        return Answer(body, status)
+
+
+def refuse(error: Throttled) -> Answer:
+    """The answer to a caller that has to wait."""
+    refusal = build_refusal(error.message, error.code)
+    refusal["extensions"]["retryAfter"] = error.retry_seconds
+    body: dict[str, Any] = {"errors": [refusal]}
+    if error.cost is not None:
+        body["extensions"] = {"cost": error.cost}
+    return Answer(body, 429, error.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +218,9 @@ class GraphQLEndpoint:
     """Answers POST and GET at /graphql; GET for a page of HTML gives the explorer."""
 
     executor: Executor
-    authenticate: Authenticate
+    admission: Admission
     explorer: Callable[[Request], Response]
+    requests: IdempotentRequests
 
     async def __call__(self, request: Request) -> Response:
         """One request, one line in the log."""
@@ -179,12 +236,16 @@ class GraphQLEndpoint:
                 operation = parameters.name_for_log
                 answer = await self._execute(request, viewer, parameters, request_id)
                 codes = answer.codes
-                response = _make_response(request, answer)
+                response = await _make_response(request, answer)
+                if answer.replayed:
+                    response.headers[REPLAYED] = "true"
         except HttpError as error:
             codes = [error.code]
-            answer = Answer({"errors": [build_refusal(error.message, error.code)]}, error.status)
-            response = _make_response(request, answer, request_error=False)
-            response.headers.update(error.headers)
+            answer = Answer({"errors": [build_refusal(error.message, error.code)]}, error.status, error.headers)
+            response = await _make_response(request, answer, request_error=False)
+        except Throttled as error:
+            codes = [error.code]
+            response = await _make_response(request, refuse(error))
         except ClientDisconnect:
             response = Response(status_code=CLOSED)
         method = request.method if request.method in ("GET", "POST") else "-"
@@ -192,10 +253,15 @@ class GraphQLEndpoint:
         return response
 
     async def _authenticate(self, request: Request) -> Viewer:
+        """Who asks, and has not spent everything: that is known before the body is read."""
         try:
-            return await self.authenticate(read_bearer_token(request.headers))
+            viewer = await self.admission.admit(request, read_bearer_token(request.headers))
         except Unauthenticated as error:
             raise HttpError(401, error.message, error.code, CHALLENGE) from error
+        except Unavailable as error:
+            raise HttpError(503, error.message, error.code, {"Retry-After": str(RETRY_SECONDS)}) from error
+        self.executor.throttle.check(viewer)
+        return viewer
 
     async def _read_parameters(self, request: Request) -> Parameters:
         if request.method == "GET":
@@ -212,11 +278,47 @@ class GraphQLEndpoint:
     async def _execute(self, request: Request, viewer: Viewer, parameters: Parameters, request_id: str) -> Answer:
         allowed = QUERIES if request.method == "GET" else QUERIES_AND_MUTATIONS
         try:
-            return await while_connected(request, self.executor.run(viewer, parameters, request_id, allowed))
+            key = _read_key(request, parameters)
+            if key is None:
+                work = self.executor.run(viewer, parameters, request_id, allowed)
+            else:
+                work = self._run_once(viewer, parameters, request_id, key)
+            return await while_connected(request, work)
         except InvalidOperationTypeError as error:
             if request.method == "GET":
                 raise HttpError(405, "Use POST for this operation.", headers={"Allow": "POST"}) from error
             raise HttpError(400, "Use a WebSocket for subscriptions.") from error
+
+    async def _run_once(self, viewer: Viewer, parameters: Parameters, request_id: str, key: str) -> Answer:
+        """The answer of a mutation that is done once for the key."""
+        run = partial(self.executor.run, viewer, parameters, request_id, QUERIES_AND_MUTATIONS)
+        found = await self.requests.store.find_business(viewer.business)
+        if found is None:
+            return await run()
+        actor = Actor(viewer.subject, request_id, key)
+        digest = compute_digest(parameters.query, parameters.variables or {}, parameters.operation_name)
+        try:
+            async with self.requests.hold(found[0], actor, digest) as held:
+                if held.claim.answer is not None:
+                    self.executor.throttle.charge(viewer, MINIMUM_COST)
+                    return Answer(json.loads(held.claim.answer), replayed=True)
+                answer = await run(held.claim)
+                if answer.status == 200 and PASSING.isdisjoint(answer.codes):
+                    held.answer = await write_json(answer.body)
+                return replace(answer, replayed=held.claim.effect is not None)
+        except (KeyReused, KeyInUse, Unavailable) as error:
+            headers = {} if isinstance(error, KeyReused) else RETRY
+            raise HttpError(STATUSES[error.code], error.message, error.code, headers) from error
+
+
+def _read_key(request: Request, parameters: Parameters) -> str | None:
+    """The Idempotency-Key of a mutation; HttpError where the key, or the document with one, cannot be."""
+    if HEADER not in request.headers or request.method != "POST":
+        return None
+    try:
+        return read_key(request.headers) if is_mutation(parameters.query, parameters.operation_name) else None
+    except InvalidInput as error:
+        raise HttpError(400, error.message, error.code) from error
 
 
 async def _read_body(request: Request) -> bytes:
@@ -244,7 +346,7 @@ def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def _make_response(request: Request, answer: Answer, request_error: bool = True) -> Response:
+async def _make_response(request: Request, answer: Answer, request_error: bool = True) -> Response:
     accept = request.headers.get("accept", "")
     modern = RESPONSE_JSON in accept
     status = answer.status
@@ -252,4 +354,5 @@ def _make_response(request: Request, answer: Answer, request_error: bool = True)
         # Clients that ask for plain JSON read the status as the transport's, not the operation's.
         status = 200
     media = RESPONSE_JSON if modern else "application/json"
-    return Response(encode_json(answer.body), status, {**HEADERS, "Content-Type": f"{media}; charset=utf-8"})
+    headers = {**HEADERS, **answer.headers, "Content-Type": f"{media}; charset=utf-8"}
+    return Response(await write_json(answer.body), status, headers)

@@ -1,5 +1,6 @@
 """GraphQL over WebSocket, protocol graphql-transport-ws. Every frame is checked before it is believed; each operation
-has its own context and task; nothing is queued for a slow reader; the socket ends when its token does."""
+has its own context and task; nothing is queued for a slow reader; the socket ends when its token expires or is
+revoked."""
 
 import asyncio
 import time
@@ -13,13 +14,16 @@ from urllib.parse import urlsplit
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from domain.calendar import Clock
+from domain.errors import Unavailable
 from domain.json_text import BadJson
 from domain.model import Viewer
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.http.endpoint import HttpError
-from gql.http.graphql import Authenticate, Executor, Parameters
-from gql.http.json_body import decode_json, encode_json
+from gql.http.graphql import Confirm, Executor, Parameters, refuse
+from gql.http.json_body import decode_json, write_json
 from gql.http.middleware import log_request
+from gql.http.strangers import find_host, find_stranger
+from gql.http.throttling import Admission, Throttled
 from gql.schema.errors import build_internal_error, build_refusal, log_surprise
 
 PROTOCOL = "graphql-transport-ws"
@@ -30,6 +34,8 @@ MAXIMUM_ID = 200
 INIT_SECONDS = 10.0
 EXPIRY_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
+TRY_LATER = 1013
+"""The code that says that the same may succeed later."""
 
 
 class Close(Exception):
@@ -115,30 +121,47 @@ class Socket:
         values = [value for name, value in (payload or {}).items() if name.lower() == "authorization"]
         headers = {"authorization": values[0]} if len(values) == 1 and isinstance(values[0], str) else {}
         try:
-            viewer = await self.endpoint.authenticate(read_bearer_token(headers))
+            viewer = await self.endpoint.admission.admit(self.websocket, read_bearer_token(headers))
         except Unauthenticated as error:
             raise Close(4403, "Forbidden") from error
+        except Throttled as error:
+            raise Close(TRY_LATER, error.message) from error
+        except Unavailable as error:
+            raise Close(TRY_LATER, "Try again later") from error
         if not self.endpoint.enter(viewer):
-            raise Close(1013, f"At most {MAXIMUM_SOCKETS} sockets are open at once for one subject")
+            raise Close(TRY_LATER, f"At most {MAXIMUM_SOCKETS} sockets are open at once for one subject")
         self.viewer = viewer
-        self.expiry = asyncio.create_task(self.expire(viewer))
+        self.expiry = asyncio.create_task(self.watch_token(viewer))
         await self.send({"type": "connection_ack"})
 
-    async def expire(self, viewer: Viewer) -> None:
-        """Close when the token ends. The clock is asked again and again: it may have been set."""
-        while True:
-            left = (viewer.expires_at - self.endpoint.clock()).total_seconds()
-            if left <= 0:
-                break
-            await asyncio.sleep(min(left, EXPIRY_SECONDS))
-        await self.close(4403, "Token expired")
+    async def watch_token(self, viewer: Viewer) -> None:
+        """Close when the token ends or is revoked, or where that cannot be known. The clock is asked again and again:
+        it may have been set."""
+        try:
+            while True:
+                await self.confirm(viewer)
+                left = (viewer.expires_at - self.endpoint.clock()).total_seconds()
+                await asyncio.sleep(min(max(left, 0), EXPIRY_SECONDS))
+        except Close as close:
+            await self.close(close.code, close.reason)
+        except Exception as error:
+            log_surprise(error, self.websocket.state.request_id)
+            await self.close(1011, "Internal error")
+
+    async def confirm(self, viewer: Viewer) -> None:
+        """Close where the viewer's token holds no more, or where that cannot be known."""
+        try:
+            await self.endpoint.confirm(viewer)
+        except Unauthenticated as error:
+            raise Close(4403, "Token expired or revoked") from error
+        except Unavailable as error:
+            raise Close(TRY_LATER, "Try again later") from error
 
     async def subscribe(self, frame: dict[str, Any]) -> None:
         """Begin an operation in a task of its own."""
         if self.viewer is None:
             raise Close(4401, "Unauthorized")
-        if self.viewer.expires_at <= self.endpoint.clock():
-            raise Close(4403, "Token expired")
+        await self.confirm(self.viewer)
         key, payload = _read_operation_id(frame), frame.get("payload")
         if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
             raise Close(4400, "payload.query must be a string")
@@ -176,6 +199,9 @@ class Socket:
         except HttpError as error:
             codes[error.code] += 1
             end = {"id": key, "type": "error", "payload": [build_refusal(error.message, error.code)]}
+        except Throttled as error:
+            codes[error.code] += 1
+            end = {"id": key, "type": "error", "payload": refuse(error).body["errors"]}
         except Exception as error:
             log_surprise(error, request_id)
             codes["INTERNAL"] += 1
@@ -191,7 +217,7 @@ class Socket:
         """One frame, unless the other side is gone; waits while the client does not read."""
         if self.websocket.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect, RuntimeError):
-                await self.websocket.send_text(encode_json(message))
+                await self.websocket.send_text(await write_json(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +225,18 @@ class WebSocketEndpoint:
     """Accepts sockets of our own host and of the origins in the settings."""
 
     executor: Executor
-    authenticate: Authenticate
+    admission: Admission
+    confirm: Confirm
     clock: Clock
     init_seconds: float = INIT_SECONDS
     open: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     async def __call__(self, websocket: WebSocket) -> None:
-        """Serve a socket until it closes; a foreign origin is refused with 4403, another protocol with 4406."""
+        """Serve a socket until it closes; a foreign origin is refused with 4403, another protocol with 4406. Until its
+        token was shown it is a stranger's, also where a proxy has brought it."""
+        stranger = find_stranger(websocket)
+        if stranger is not None:
+            stranger.enter(find_host(websocket))
         origin, allowed = websocket.headers.get("origin"), self.executor.settings.cors_origins
         if origin is not None and origin not in allowed and not _is_own(origin, websocket.headers.get("host", "")):
             await websocket.close(4403)

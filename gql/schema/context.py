@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import strawberry
+from graphql import DocumentNode
 from strawberry.permission import BasePermission
 
 from domain.errors import Forbidden
 from domain.model import Actor, AuditOutcome, Business, Permission, Viewer
-from domain.store import Unit
+from domain.store import Claim, Unit
 from gql.composition import Services
 from gql.schema.loaders import Loaders
 from gql.schema.pacing import Pace
@@ -42,20 +43,31 @@ class Cost:
 
     requested: int = 0
 
+    def charge(self, requested: int, document: DocumentNode, operation_name: str | None) -> None:
+        """The operation begins, unless the caller has not as much left."""
+        self.requested = requested
+
+    def settle(self, data: Mapping[str, Any] | None) -> Mapping[str, int] | None:
+        """What an answer says of its cost, if anything."""
+
+    def keep(self) -> Mapping[str, int] | None:
+        """The same of an operation that was stopped, or goes on without its caller."""
+
 
 @dataclass(slots=True)
 class Context:
     """One operation's. The business is read once, by whoever needs it first, and held at that moment: whatever is then
-    told of members is of the same ones."""
+    told of members is of the same ones. `claim` is that of a mutation with an Idempotency-Key."""
 
     viewer: Viewer
     services: Services
     request_id: str
     links: ExportLinks
     pace: Pace = field(default_factory=Pace)
+    cost: Cost = field(default_factory=Cost)
+    claim: Claim | None = None
     loaders: Loaders = field(init=False)
     cache: CacheStats = field(init=False)
-    cost: Cost = field(init=False, default_factory=Cost)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
     _moment: datetime | None = field(init=False, default=None)
 
@@ -101,7 +113,7 @@ class Context:
     @property
     def actor(self) -> Actor:
         """Who writes."""
-        return Actor(self.viewer.subject, self.request_id)
+        return Actor(self.viewer.subject, self.request_id, None if self.claim is None else self.claim.key)
 
 
 Info = strawberry.Info[Context, None]

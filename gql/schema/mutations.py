@@ -2,14 +2,18 @@
 which are checked when they are made, so that whoever opens one gets a file. Whatever the caller can mend comes back as
 user errors; then nothing was changed."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any, TypeVar
 
 import strawberry
+from strawberry.types.arguments import InputContext
+from strawberry.utils.str_converters import to_camel_case
 
 from domain.calendar import load_zone, to_utc
 from domain.errors import AlreadyRunning, FieldProblem, InvalidInput, build_unknown_id
@@ -155,6 +159,27 @@ class CustomerInput:
     )
 
 
+@cache
+def _list_fields(kind: type) -> list[tuple[str, str]]:
+    """Names of an input's fields, in the schema and here."""
+    return [(to_camel_case(each.name), each.name) for each in fields(kind)]
+
+
+def build_input(kind: type, value: Mapping[str, Any], context: InputContext) -> Any:
+    """An input of which one request may hold thousands: its values are what the schema's types made of them already, so
+    that only lines are left to be built. The library looks up the type of each value, which takes twenty times as
+    long."""
+    given = {name: value[key] for key, name in _list_fields(kind) if key in value}
+    if given.get("lines"):
+        given["lines"] = [build_input(PurchaseLineInput, line, context) for line in given["lines"]]
+    return kind(**given)
+
+
+PurchaseLineInput.__strawberry_definition__.from_input = build_input  # type: ignore[attr-defined]
+PurchaseInput.__strawberry_definition__.from_input = build_input  # type: ignore[attr-defined]
+CustomerInput.__strawberry_definition__.from_input = build_input  # type: ignore[attr-defined]
+
+
 @payload("What recording purchases did; all counts are 0 where there is a user error.")
 class RecordPurchasesPayload(Payload):
     created: int = strawberry.field(default=0, description="Purchases that are new.")
@@ -177,6 +202,13 @@ class MergeCustomersPayload(Payload):
 @payload("What deleting purchases did.")
 class DeletePurchasesPayload(Payload):
     deleted_count: int = strawberry.field(default=0, description="Purchases that were there and are gone.")
+
+
+@payload("What revoking tokens did.")
+class RevokeTokensPayload(Payload):
+    revoked_at: datetime | None = strawberry.field(
+        default=None, description="Timestamp of the revocation; five seconds later no process takes the tokens."
+    )
 
 
 @strawberry.type(description="The changes that can be made.")
@@ -330,7 +362,9 @@ class Mutation(SegmentMutations):
         self, info: Info, input: Annotated[list[PurchaseInput], strawberry.argument(description="The purchases.")]
     ) -> RecordPurchasesPayload:
         context, business = info.context, await info.context.load_business()
-        counts = await context.services.purchases.record(business, read_purchases(input, business), context.actor)
+        # Thousands of lines would hold the loop.
+        purchases = await asyncio.to_thread(read_purchases, input, business)
+        counts = await context.services.purchases.record(business, purchases, context.actor)
         return RecordPurchasesPayload(created=counts.created, updated=counts.updated, unchanged=counts.unchanged)
 
     @mutation("Delete up to 1,000 purchases by the shop's order ids; ids that are not there are passed over.")
@@ -367,6 +401,44 @@ class Mutation(SegmentMutations):
         merged = await context.services.merging.merge(business, source, target, context.actor)
         context.renew()
         return MergeCustomersPayload(customer=Customer.of(business, merged.customer))
+
+    @mutation(
+        "Revoke tokens of the business before they expire: one by its id, or all of a subject, or all that were issued "
+        "before an instant, of one subject or of everybody. Within five seconds no request with them is answered, and "
+        "sockets and links to files that were opened with them are closed."
+    )
+    async def revoke_tokens(
+        self,
+        info: Info,
+        jti: Annotated[
+            str | None, strawberry.argument(description="Id of one token, its claim jti; given without the others.")
+        ] = None,
+        subject: Annotated[
+            str | None,
+            strawberry.argument(description="Whose tokens; without issuedBefore all that were issued up to now."),
+        ] = None,
+        issued_before: Annotated[
+            datetime | None,
+            strawberry.argument(
+                description="Timestamp, not in the future; tokens that were issued before it, everybody's where no "
+                "subject is given. Without an offset, local time."
+            ),
+        ] = None,
+    ) -> RevokeTokensPayload:
+        context, business = info.context, await info.context.load_business()
+        before = None if issued_before is None else read_instant(issued_before, business, "issuedBefore")
+        at = await context.services.revocations.revoke(
+            business, context.actor, token_id=jti, subject=subject, issued_before=before
+        )
+        return RevokeTokensPayload(revoked_at=at)
+
+
+def read_instant(value: datetime, business: BusinessEntity, *field: str) -> datetime:
+    """The instant, in the business's zone where it names none; InvalidInput where there is no such one."""
+    try:
+        return to_utc(value, load_zone(business.time_zone))
+    except ValueError as error:
+        raise InvalidInput(f"{field[-1]} {error}", field) from error
 
 
 def read_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list[NewPurchase]:
@@ -424,16 +496,12 @@ def read_purchases(items: list[PurchaseInput], business: BusinessEntity) -> list
 
 def read_customers(items: list[CustomerInput], business: BusinessEntity) -> list[NewCustomer]:
     """The inputs as the domain reads them."""
-    tz = load_zone(business.time_zone)
     customers: list[NewCustomer] = []
     for index, item in enumerate(items):
         present = {name: getattr(item, name) for name in PROFILE if getattr(item, name) is not strawberry.UNSET}
         if present.get("registered_at") is not None:
-            try:
-                present["registered_at"] = to_utc(present["registered_at"], tz)
-            except ValueError as error:
-                field = ("input", str(index), "registeredAt")
-                raise InvalidInput(f"registeredAt {error}", field) from error
+            at, field = present["registered_at"], ("input", str(index), "registeredAt")
+            present["registered_at"] = read_instant(at, business, *field)
         attributes: Any = {} if item.attributes is None else item.attributes
         customers.append(NewCustomer(item.external_id, given=frozenset(present), attributes=attributes, **present))
     return customers

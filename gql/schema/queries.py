@@ -2,26 +2,24 @@
 `.of(entity)`. What an id stands for is found by one table."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
 from domain.errors import InvalidInput, build_unknown_id
 from domain.identifiers import find_id
-from domain.model import AuditTarget, Permission
+from domain.model import AuditTarget
 from domain.model import Business as BusinessEntity
 from domain.money import find_exponent
+from domain.pages import Mapped
 from domain.rules.variables import list_rule_variables
-from domain.segments.model import Segment as SegmentEntity
 from domain.store import CustomerFilter as CustomerFilterEntity
 from domain.store import SegmentFilter as SegmentFilterEntity
-from gql.schema.context import CanEdit, CanView, Context, Info
+from gql.schema.context import CanEdit, CanView, Info
 from gql.schema.inputs import CustomerFilter, SegmentDefinitionInput
-from gql.schema.loaders import BatchLoader, Loaders
 from gql.schema.types.analysis import RuleVariable, SegmentExplanation, SegmentOverlap, SegmentPreview
 from gql.schema.types.business import (
     AuditEvent,
@@ -32,11 +30,11 @@ from gql.schema.types.business import (
     Viewer,
     find_storefront,
 )
-from gql.schema.types.customer import Customer, Purchase
+from gql.schema.types.customer import Customer
 from gql.schema.types.enums import CustomerSort, Method, RfmScheme, SegmentKind, SegmentSort, SeriesInterval
-from gql.schema.types.ids import GlobalId, Node, decode_own, expect, match
+from gql.schema.types.ids import Node, decode_own, expect, match
 from gql.schema.types.job import RUN_ORDER, Job, PurchaseImport, Recalculation
-from gql.schema.types.membership import Snapshot, read_snapshot_key
+from gql.schema.types.nodes import find_node
 from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, build_page_request
 from gql.schema.types.report import (
     LabelCount,
@@ -58,52 +56,6 @@ NOTHING: AuditTarget = ("", 0)
 MethodArgument = Annotated[Method, strawberry.argument(description="How to group customers.")]
 Days = Annotated[int, strawberry.argument(description="Length of each window in days, 1 to 9999.")]
 Scheme = Annotated[RfmScheme, strawberry.argument(description="Which set of RFM groups.")]
-
-
-def get_only_number(numbers: tuple[int, ...]) -> int | None:
-    """The key of what has one number beside the business's."""
-    return numbers[0] if len(numbers) == 1 else None
-
-
-def to_present_segment(business: BusinessEntity, entity: SegmentEntity) -> Segment | None:
-    """The segment; None for a deleted one, which is only history."""
-    return Segment.of(business, entity) if entity.deleted_at is None else None
-
-
-@dataclass(frozen=True, slots=True)
-class NodeKind:
-    """How the object of an id is found: by which loader, under which key, as what, and by whom."""
-
-    loader: Callable[[Loaders], BatchLoader[Any, Any]]
-    of: Callable[[BusinessEntity, Any], Node | None]
-    key: Callable[[tuple[int, ...]], Any] = get_only_number
-    permission: Permission = Permission.VIEW
-
-
-NODES = {
-    "AuditEvent": NodeKind(lambda loaders: loaders.audit_events, AuditEvent.of, permission=Permission.EDIT),
-    "Customer": NodeKind(lambda loaders: loaders.customers, Customer.of),
-    "Purchase": NodeKind(lambda loaders: loaders.purchases, Purchase.of, lambda ids: ids if len(ids) == 2 else None),
-    "PurchaseImport": NodeKind(lambda loaders: loaders.imports, PurchaseImport.of),
-    "Recalculation": NodeKind(lambda loaders: loaders.jobs, Recalculation.of),
-    "Segment": NodeKind(lambda loaders: loaders.segments, to_present_segment),
-    "Snapshot": NodeKind(lambda loaders: loaders.snapshots, Snapshot.of, read_snapshot_key),
-    "Storefront": NodeKind(lambda loaders: loaders.storefronts, Storefront.of),
-}
-
-
-async def find_node(context: Context, value: str) -> Node | None:
-    """The object of a global id; None where there is none, or it is another business's."""
-    business = await context.load_business()
-    id = decode_own(value, business)
-    if id == GlobalId("Business", ()):
-        return Business.of(business)
-    kind = None if id is None else NODES.get(id.kind)
-    if id is None or kind is None or kind.permission not in context.viewer.permissions:
-        return None
-    key = kind.key(id.numbers)
-    entity = None if key is None else await kind.loader(context.loaders).load(key)
-    return None if entity is None else kind.of(business, entity)
 
 
 @strawberry.input(description="Which segments; every given part must hold.")
@@ -163,12 +115,12 @@ class Query:
         ] = SeriesInterval.MONTH,
         storefront_id: StorefrontId = None,
         scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
-    ) -> list[TrendPoint] | None:
+    ) -> Sequence[TrendPoint] | None:
         business, movements = await info.context.load_business(), info.context.services.transitions
         storefront = await find_storefront(info.context, business, storefront_id)
         place = None if storefront is None else storefront.id
         points = await movements.load_trend(business, method, days, from_, to, interval, place, scheme)
-        return [TrendPoint.of(point, find_exponent(business.currency)) for point in points]
+        return Mapped(points, partial(TrendPoint.of, decimals=find_exponent(business.currency)))
 
     @strawberry.field(
         permission_classes=[CanView],
@@ -299,7 +251,7 @@ class Query:
         page = await context.read(lambda unit: unit.imports.load_page(request))
         return build_connection(page, IMPORT_ORDER, of, lambda: context.read(lambda unit: unit.imports.count()))
 
-    @strawberry.field(permission_classes=[CanEdit], description="Writes, newest first.")
+    @strawberry.field(permission_classes=[CanEdit], description="The audit log, newest first.")
     async def audit_events(
         self,
         info: Info,

@@ -10,10 +10,10 @@ from domain.model import Business as BusinessEntity
 from domain.segments.history import check_reachable
 from domain.segments.model import Place
 from gql.schema.context import CanView, Info
-from gql.schema.queries import find_node
 from gql.schema.types.ids import expect, match
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
 from gql.schema.types.membership import CHANGE_ORDER, MembershipChange
+from gql.schema.types.nodes import find_node
 from gql.schema.types.pagination import decode_cursor
 from gql.schema.types.segment import Segment
 

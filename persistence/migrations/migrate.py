@@ -33,9 +33,22 @@ def describe_state(engine: Engine) -> str | None:
         return None
     if at is None:
         return f"The store has no tables yet, this program needs {needed}"
-    if at not in list_steps():
-        raise InvalidInput(f"The store is at {at}, made by a newer version of this program; this one knows {needed}.")
+    refuse_newer(at)
     return f"The store is at {at}, this program needs {needed}"
+
+
+def refuse_newer(at: str) -> None:
+    """InvalidInput where this program does not know the step."""
+    if at not in list_steps():
+        known = find_head()
+        raise InvalidInput(f"The store is at {at}, made by a newer version of this program; this one knows {known}.")
+
+
+def require_newest(engine: Engine) -> None:
+    """InvalidInput where the store lacks tables of this program, or is ahead of it."""
+    lacking = describe_state(engine)
+    if lacking is not None:
+        raise InvalidInput(f"{lacking}. Run: segments db upgrade")
 
 
 def upgrade(engine: Engine) -> None:
@@ -96,9 +109,6 @@ def suspend_foreign_keys(connection: Connection) -> Iterator[None]:
 
 def list_differences(engine: Engine) -> list[str]:
     """What the store's tables and this program's disagree on; empty when the store is as it should be."""
-    state = describe_state(engine)
-    if state is not None:
-        return [state]
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 

@@ -202,44 +202,6 @@ class ReportStore:
         ).one()
         return None if row[0] is None else (row[0], row[1])
 
-    async def count_wrong_totals(self) -> int:
-        """How many customers' kept totals differ from their purchases; 0 in a sound store."""
-        metrics = customer_metrics.c
-        true = (
-            select(
-                purchase.c.customer_id,
-                func.count().label("orders"),
-                func.sum(purchase.c.amount).label("spend"),
-                func.min(purchase.c.purchased_at).label("first_at"),
-                func.max(purchase.c.purchased_at).label("last_at"),
-                func.min(purchase.c.local_day).label("first_day"),
-                func.max(purchase.c.local_day).label("last_day"),
-            )
-            .where(purchase.c.business_id == self.business_id, purchase.c.counted == 1)
-            .group_by(purchase.c.customer_id)
-            .subquery("true")
-        )
-        different = or_(
-            metrics.customer_id.is_(None),
-            metrics.order_count != func.coalesce(true.c.orders, 0),
-            metrics.revenue != func.coalesce(true.c.spend, 0),
-            metrics.first_at.is_distinct_from(true.c.first_at),
-            metrics.last_at.is_distinct_from(true.c.last_at),
-            metrics.first_day.is_distinct_from(true.c.first_day),
-            metrics.last_day.is_distinct_from(true.c.last_day),
-        )
-        statement = (
-            select(func.count())
-            .select_from(
-                customer.outerjoin(
-                    customer_metrics,
-                    and_(metrics.business_id == customer.c.business_id, metrics.customer_id == customer.c.id),
-                ).outerjoin(true, true.c.customer_id == customer.c.id)
-            )
-            .where(customer.c.business_id == self.business_id, different)
-        )
-        return int((await self.connection.execute(statement)).scalar_one())
-
 
 FILTERED = 20
 """Up to so many groups are picked in the statement, more from its answer."""

@@ -48,7 +48,8 @@ async def report(services: Services, business: Business, days: int, previous: bo
 
 async def page(services: Services, business: Business, first: int, schema: ApiSchema) -> int:
     """The first page of customers by revenue with metrics and RFM: how many came."""
-    viewer = Viewer("bench", business.key, frozenset({Permission.VIEW}), datetime.max.replace(tzinfo=UTC))
+    now, end = datetime.now(UTC), datetime.max.replace(tzinfo=UTC)
+    viewer = Viewer("bench", business.key, frozenset({Permission.VIEW}), now, end)
     context = Context(viewer, services, "bench", ExportLinks(Settings(), lambda: datetime.now(UTC)))
     try:
         answer = await schema.execute(PAGE, {"first": first}, context_value=context)

@@ -1,7 +1,6 @@
 """A store that can only be read: a copy in a folder that cannot be written, by whoever may not. What reads is answered,
 what writes is refused in one sentence, and the copy stays as it was."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -71,7 +70,7 @@ def test_what_reads_is_answered(copied: Segments, command: str, shown: str) -> N
 
     assert shown in answer.out
     assert (copied.data / "segments.sqlite").read_bytes() == before
-    assert os.listdir(copied.data) == ["segments.sqlite"]
+    assert [path.name for path in copied.data.iterdir()] == ["segments.sqlite"]
 
 
 @pytest.mark.parametrize(
@@ -111,4 +110,4 @@ def test_what_was_committed_last_is_never_left_out_in_silence(copied: Segments) 
     with without_privileges():
         refused = copied.expect_refusal("customers")
 
-    assert refused.startswith(f"The store can only be read here, and {log_file} holds what was committed last")
+    assert refused.startswith(f"{copied.data}/segments.sqlite can only be read here, and {log_file.name} beside")

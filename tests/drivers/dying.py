@@ -1,6 +1,6 @@
-"""A worker that kills itself the hard way: `python -m tests.drivers.dying URL WORK PLACE STATEMENT` works on runs, or
-lets memberships follow, until a statement that begins so is about to be executed for the PLACE-th time, and then is
-gone as if the power had failed."""
+"""A process that kills itself the hard way: `python -m tests.drivers.dying URL WORK PLACE STATEMENT` works on runs,
+lets memberships follow, or records a purchase, until a statement that begins so, or COMMIT, is about to be executed for
+the PLACE-th time, and then is gone as if the power had failed. What records is gone at the latest when that is done."""
 
 import asyncio
 import os
@@ -12,12 +12,15 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
+from domain.customers.purchases import Purchases
 from domain.jobs.progress import ProgressFeed
+from domain.model import Actor
 from domain.segments.handler import RecalculationHandler
 from domain.segments.runner import Runner
 from persistence.database.engines import open_database
 from persistence.store import SqlStore
 from tests.conftest import NOW
+from tests.shops.factories import purchase
 
 
 def now() -> datetime:
@@ -35,6 +38,7 @@ def die_before(last: str, place: int, *engines: Engine) -> None:
 
     for engine in {*engines}:
         event.listen(engine, "before_cursor_execute", watch)
+        event.listen(engine, "commit", lambda conn: watch(conn, None, "COMMIT"))
 
 
 async def main(url: str, work: str, place: int, last: str) -> None:
@@ -45,7 +49,11 @@ async def main(url: str, work: str, place: int, last: str) -> None:
     runner = Runner(store, now, feed, "dying")
     handler = RecalculationHandler(store, now, feed, runner)
     for business in await store.load_businesses():
-        if work == "follow":
+        if work == "record":
+            item = purchase("C1", "O1", "2024-06-01", 500)
+            await Purchases(store, now).record(business, [item], Actor("dying"))
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif work == "follow":
             await handler.follow(business)
         else:
             while await runner.run_next(business):

@@ -62,7 +62,7 @@ class Working:
         async with self.store.write(self.business) as unit:
             if rules is not None:
                 held = (await unit.segments.find_by_ids([segment.id]))[segment.id]
-                await unit.segments.change(replace(held, definition=Definition(rules=rules), version=held.version + 1))
+                await unit.segments.change(replace(held, definition=Definition(rules=rules), defined_at=unit.instant))
             return await requeue(unit, segment.id, "tester")
 
     async def calculate(self, segment: Segment) -> Job:

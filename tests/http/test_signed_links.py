@@ -148,7 +148,7 @@ async def test_without_a_secret_of_tokens_the_links_have_one_of_their_own(tmp_pa
     settings = Settings(data=tmp_path / "data", jwks_url="https://issuer.example/keys")
     async with opening(settings) as face:
         # Another worker with the same data folder signs.
-        viewer = Viewer("s", "shop", frozenset(), face.clock() + timedelta(hours=1))
+        viewer = Viewer("s", "shop", frozenset(), face.clock(), face.clock() + timedelta(hours=1))
         url, _ = ExportLinks(settings, face.clock).sign("/exports/segmentation.csv", [("days", "30")], viewer)
         elsewhere = replace(settings, data=tmp_path / "elsewhere")
         other, _ = ExportLinks(elsewhere, face.clock).sign("/exports/segmentation.csv", [("days", "30")], viewer)

@@ -8,9 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from domain.errors import InvalidInput
+from gql.app import create_app
 from gql.auth import require_secret
 from gql.settings import Settings
 from tests.conftest import NOW
@@ -76,6 +78,7 @@ ATTACKS: dict[str, str] = {
     "sub empty": signed({**CLAIMS, "sub": ""}),
     "sub with a line break": signed({**CLAIMS, "sub": "a\nlevel=ERROR"}),
     "sub of half a character": signed({**CLAIMS, "sub": "\ud800"}),
+    **{f"jti {value!r}": signed({**CLAIMS, "jti": value}) for value in (1, "", "a\nb", "x" * 201, [])},
     "sub very long": signed({**CLAIMS, "sub": "x" * 201}),
     "business list": signed({**CLAIMS, "business": ["shop"]}),
     "business with NUL": signed({**CLAIMS, "business": "shop\0"}),
@@ -164,9 +167,60 @@ async def test_t1_the_lifetime_is_a_setting(opening: Opening) -> None:
     assert (hour.status_code, longer.status_code) == (200, 401)
 
 
+NEWEST, OLDER = "n3west-Qm5xWv9Yt3Ls7Nd1Bf6Hg4Jc-zr", "0lder-Zr2p0Qm5xWv9Yt3Ls7Nd1Bf6Hg4J"
+SEVERAL = Settings(jwt_secret=SECRET, jwt_secrets=(("2026b", NEWEST), ("2026a", OLDER)))
+
+
+def named(key_id: str, secret: str) -> str:
+    return signed(header={"alg": "HS256", "kid": key_id}, secret=secret)
+
+
+async def test_t1_of_several_secrets_the_id_says_which_one_a_token_is_checked_with(opening: Opening) -> None:
+    good = (named("2026b", NEWEST), named("2026a", OLDER), signed())
+    bad = (
+        *(named("2026b", OLDER), named("2026a", NEWEST), named("2026b", SECRET), named("2025", NEWEST)),
+        *(named("", SECRET), named("../../dev/null", SECRET), signed(secret=NEWEST), signed(secret=OLDER)),
+    )
+    async with opening(SEVERAL) as face:
+        taken = [(await face.post(VIEWER, token=token)).status_code for token in good]
+        refused = [(await face.post(VIEWER, token=token)).status_code for token in bad]
+
+    assert taken == [200] * len(good)
+    assert refused == [401] * len(bad)
+
+
+async def test_t1_once_every_secret_has_an_id_a_token_must_name_one(opening: Opening) -> None:
+    async with opening(Settings(jwt_secrets=SEVERAL.jwt_secrets)) as face:
+        found = [(await face.post(VIEWER, token=token)).status_code for token in (named("2026a", OLDER), signed())]
+
+    assert found == [200, 401]
+
+
+async def test_t1_a_token_and_a_link_outlive_the_rotation_of_the_secret(opening: Opening) -> None:
+    link = "mutation { exportSegmentationReport(format: CSV) { url } }"
+    rotation = [(("a", OLDER),), (("a", OLDER), ("b", NEWEST)), (("b", NEWEST), ("a", OLDER)), (("b", NEWEST),)]
+    found = []
+    async with opening(Settings(jwt_secrets=rotation[0])) as face:
+        token, url = named("a", OLDER), ""
+        for step in rotation:
+            settings = Settings(jwt_secrets=step)
+            app = create_app(settings, face.clock, database=face.database)
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+                if not url:
+                    asked = await client.post("/graphql", json={"query": link}, headers=face.bearer(token))
+                    url = asked.json()["data"]["exportSegmentationReport"]["url"]
+                answer = await client.post("/graphql", json={"query": VIEWER}, headers=face.bearer(token))
+                found.append((answer.status_code, (await client.get(url)).status_code))
+
+    assert found == [(200, 200), (200, 200), (200, 200), (401, 401)]
+
+
 @pytest.mark.parametrize(
     ("settings", "demo", "names"),
     [
+        (Settings(jwt_secrets=(("a", "x" * 40),)), False, "SEGMENTS_JWT_SECRETS: secret 1 "),
+        (Settings(jwt_secrets=(("a", NEWEST), ("b", "short"))), False, "SEGMENTS_JWT_SECRETS: secret 2 "),
+        (Settings(jwt_secret="short", jwt_secrets=(("a", NEWEST),)), True, "SEGMENTS_JWT_SECRET must"),
         (Settings(), False, "SEGMENTS_JWT_SECRET"),
         (Settings(jwt_secret="0123456789abcdef0123456789abcde"), False, "SEGMENTS_JWT_SECRET"),
         (Settings(jwt_secret="changeme-changeme-changeme-changeme"), False, "SEGMENTS_JWT_SECRET"),
@@ -185,7 +239,7 @@ def test_t3_a_start_without_a_good_secret_is_refused_and_names_the_setting(
         require_secret(settings, demo=demo)
 
     assert names in refused.value.message
-    for value in (settings.jwt_secret, settings.jwks_url):
+    for value in (settings.jwt_secret, settings.jwks_url, *dict(settings.jwt_secrets).values()):
         assert not value or value not in refused.value.message
     assert not settings.jwt_secret or settings.jwt_secret not in repr(settings)
 
@@ -193,9 +247,12 @@ def test_t3_a_start_without_a_good_secret_is_refused_and_names_the_setting(
 def test_t3_a_random_secret_and_an_issuer_over_tls_are_enough() -> None:
     secret = Settings(jwt_secret=SECRET)
     issuer = Settings(jwks_url="https://issuer.example/keys")
+    several = Settings(jwt_secrets=(("b", NEWEST), ("a", OLDER)))
 
     assert require_secret(secret, demo=False) == secret
     assert require_secret(issuer, demo=False) == issuer
+    assert require_secret(several, demo=False) == require_secret(several, demo=True) == several
+    assert NEWEST not in repr(several)
 
 
 def test_t3_the_secret_that_demo_mode_makes_is_random_lasting_and_only_ours(tmp_path: Path) -> None:

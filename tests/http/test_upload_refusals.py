@@ -46,7 +46,7 @@ async def place(migrated: Path, clock: SetClock, tmp_path: Path) -> AsyncIterato
         ({"query": "?form=x"}, 400, "There is no parameter 'form'. There are: map, date_format, "),
         ({"query": "?map=x"}, 400, "map must be COLUMN=FIELD, not x"),
         ({"query": "?date_format=%25d"}, 400, "date_format must name year, month and day"),
-        ({"Idempotency-Key": "x" * 201}, 400, "Idempotency-Key must be 1 to 200 printable ASCII characters"),
+        ({"Idempotency-Key": "x" * 256}, 400, "Idempotency-Key must be 1 to 255 printable ASCII characters"),
     ],
 )
 async def test_what_is_refused_is_said_and_leaves_no_file(

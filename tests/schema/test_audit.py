@@ -4,6 +4,7 @@ from datetime import datetime
 
 import pytest
 
+from domain.audit import compute_digest
 from gql.schema.types.ids import encode
 from tests.drivers.face import Face
 from tests.schema.pages import pages
@@ -71,9 +72,39 @@ async def test_another_businesss_events_are_not_there(face: Face) -> None:
     assert (await face.data(EVENTS, {"subject": "nonsense"}))["auditEvents"]["totalCount"] == 0
 
 
-async def test_a_refused_write_leaves_nothing(face: Face) -> None:
+async def test_a_refused_write_changes_nothing_and_is_told(face: Face) -> None:
     await face.data(CREATE, {"name": "VIP"})
     await face.data(CREATE, {"name": "vip"})
 
-    assert (await face.data(EVENTS))["auditEvents"]["totalCount"] == 1
+    refused, done = (await face.data(EVENTS))["auditEvents"]["nodes"]
+    assert (done["action"], done["outcome"]) == ("createSegment", "DONE")
+    assert (refused["action"], refused["outcome"], refused["detail"]) == (
+        "createSegment",
+        "REFUSED",
+        {"codes": ["TAKEN"]},
+    )
     assert (await face.data(EVENTS, {"subject": encode("Segment", 1, 99)}))["auditEvents"]["totalCount"] == 0
+
+
+async def test_definitions_have_digests_before_and_after(face: Face) -> None:
+    rule = '"{\\"\\u003e\\": [{\\"var\\": \\"order_count\\"}, 3]}"'
+    made = (
+        f'mutation {{ createSegment(input: {{name: "Rich", kind: AUTOMATIC, rules: {rule}}}) {{ segment {{ id }} }} }}'
+    )
+    key = (await face.data(made))["createSegment"]["segment"]["id"]
+    await face.data(
+        'mutation($id: ID!) { updateSegment(input: {id: $id, name: "Best"}) { userErrors { code } } }', {"id": key}
+    )
+    await face.data('mutation { updateBusinessSettings(settings: "{\\"lapsed_days\\": 120}") { userErrors { code } } }')
+    await face.data("mutation($id: ID!) { deleteSegment(id: $id) { userErrors { code } } }", {"id": key})
+
+    deleted, settings, renamed, created = [
+        event["detail"] for event in (await face.data(EVENTS))["auditEvents"]["nodes"]
+    ]
+
+    definition = {"rules": {">": [{"var": "order_count"}, 3]}, "criteria": None, "rfmConfig": None}
+    digest = compute_digest(definition)
+    assert (created["before"], created["after"]) == (None, digest)
+    assert (renamed["before"], renamed["after"]) == (digest, digest)
+    assert (deleted["before"], deleted["after"]) == (digest, None)
+    assert (settings["before"], settings["after"]) == (compute_digest({}), compute_digest({"lapsed_days": 120}))

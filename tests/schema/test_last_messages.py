@@ -97,7 +97,7 @@ async def test_a_run_that_ends_while_somebody_begins_to_follow_it_is_told_with_i
         settings,
         lambda viewer, key: Context(viewer, services, key, ExportLinks(settings, face.clock)),
     )
-    viewer = Viewer("tester", "shop", frozenset(Permission), datetime.max.replace(tzinfo=UTC))
+    viewer = Viewer("tester", "shop", frozenset(Permission), face.clock(), datetime.max.replace(tzinfo=UTC))
 
     told = [
         answer.body["data"] async for answer in executor.stream(viewer, Parameters(follow, {"id": run}, None), "test")

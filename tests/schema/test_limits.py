@@ -9,6 +9,7 @@ from graphql import get_introspection_query
 
 from gql.settings import Settings
 from tests.drivers.face import SECRET, Face, Opening, code_of
+from tests.drivers.sockets import live, receive, subscribe
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("undisturbed"), pytest.mark.read_only]
 SQUARE = "{ customers(first: $n) { nodes { purchases(first: $n) { nodes { id } } } } }"
@@ -234,6 +235,57 @@ async def test_d7_introspection_is_closed_by_the_setting(opening: Opening) -> No
     assert (schema.status_code, one.status_code) == (400, 400)
     assert schema.json()["errors"][0]["message"].startswith("GraphQL introspection has been disabled")
     assert other.json()["data"]["viewer"] == {"__typename": "Viewer", "subject": "tester"}
+
+
+WRONG_NAMES = (
+    ("{ costumers { nodes { id } } }", None),
+    ("{ customers { node { id } } }", None),
+    ("{ customers(frist: 1) { totalCount } }", None),
+    ("{ customers(filter: {serach: 1}) { totalCount } }", None),
+    ("{ customers(sort: TOTAL_REVENEU) { totalCount } }", None),
+    ("{ customers(sort: nonsense) { totalCount } }", None),
+    ("query($sort: CustomerSrt) { customers(sort: $sort) { totalCount } }", None),
+    ("query($sort: CustomerSort) { customers(sort: $sort) { totalCount } }", {"sort": "TOTAL_REVENEU"}),
+    ("query($filter: CustomerFilter) { customers(filter: $filter) { totalCount } }", {"filter": {"serach": "a"}}),
+    ("{ viewer { ...on Veiwer { subject } } }", None),
+    ("{ viewer @incldue(if: true) { subject } }", None),
+    ('{ node(id: "x") { name } }', None),
+    ("{ viewer }", None),
+    ("mutation { createSegment(input: {nmae: 1}) { segment { id } } }", None),
+)
+
+
+@pytest.mark.parametrize("over", ["http", "socket"])
+async def test_d7_where_introspection_is_closed_no_message_says_which_names_there_are(
+    opening: Opening, over: str
+) -> None:
+    async with opening(Settings(jwt_secret=SECRET, introspection=False)) as face, live(face.app) as server:
+        messages = []
+        async with server.initiate(face.token()) as client:
+            for number, (query, variables) in enumerate(WRONG_NAMES):
+                if over == "http":
+                    errors = (await face.post(query, variables)).json()["errors"]
+                else:
+                    await subscribe(client, str(number), query, variables)
+                    errors = (await receive(client))["payload"]
+                messages.append([error["message"] for error in errors])
+
+    told = " ".join(message for several in messages for message in several)
+    assert len(messages) == len(WRONG_NAMES)
+    assert all(several and all(several) for several in messages)
+    assert "Did you mean" not in told
+    assert "Its values are" not in told
+    hidden = ("'customers'", "'customer'", "search", "TOTAL_REVENUE", "EXTERNAL_ID", "'first'", "'Viewer'", "@include")
+    assert [name for name in hidden if name in told] == []
+
+
+@pytest.mark.read_only
+async def test_d7_whoever_holds_a_token_is_told_which_names_there_are(face: Face) -> None:
+    field = (await face.post("{ costumers { totalCount } }")).json()["errors"][0]["message"]
+    value = (await face.post("{ customers(sort: nonsense) { totalCount } }")).json()["errors"][0]["message"]
+
+    assert "Did you mean 'customers'" in field
+    assert "Its values are: EXTERNAL_ID" in value
 
 
 async def test_d7_introspection_cannot_be_nested_into_a_bomb(face: Face) -> None:

@@ -28,11 +28,11 @@ async def test_an_update_keeps_what_is_absent_and_clears_what_is_null(both: Face
     cleared = await update(both, id=made["id"], description=None, schedule=None, isDynamic=False)
 
     assert named["userErrors"] == cleared["userErrors"] == []
-    assert named["segment"] == made | {"name": "Richer", "updatedAt": named["segment"]["updatedAt"]}
+    assert named["segment"] == made | {"name": "Richer", "version": 2, "updatedAt": named["segment"]["updatedAt"]}
     assert named["recalculation"] is cleared["recalculation"] is None
     changed = cleared["segment"]
     assert (changed["description"], changed["schedule"], changed["isDynamic"]) == (None, None, False)
-    assert (changed["nextRunAt"], changed["version"], changed["key"], changed["rules"]) == (None, 1, "rich", RICH)
+    assert (changed["nextRunAt"], changed["version"], changed["key"], changed["rules"]) == (None, 3, "rich", RICH)
 
 
 async def test_a_new_definition_is_a_new_version_and_a_new_run(both: Face) -> None:
@@ -62,15 +62,30 @@ async def test_numbers_and_truths_are_different_definitions(both: Face) -> None:
     assert [each["segment"]["version"] for each in (again, truth, number, other)] == [2, 3, 4, 5]
 
 
-async def test_two_editors_do_not_overwrite_each_other(both: Face) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "Richer"},
+        {"description": "Those who spend."},
+        {"schedule": "0 4 * * *"},
+        {"isDynamic": False},
+        {"criteria": {"minOrders": 5}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_two_editors_do_not_overwrite_each_other(both: Face, change: dict[str, object]) -> None:
     made = (await create(both, "Rich", rules=RICH))["segment"]
 
-    first = await update(both, id=made["id"], expectedVersion=1, criteria={"minOrders": 5})
+    first = await update(both, id=made["id"], expectedVersion=1, **change)
     second = await update(both, id=made["id"], expectedVersion=1, name="Mine")
+    again = await update(both, id=made["id"], expectedVersion=2, **change)
 
     assert first["segment"]["version"] == 2
     assert (second["segment"], said(second)) == (None, [("input.expectedVersion", "CONFLICT", None)])
-    assert await names(both) == ["Rich"]
+    assert await names(both) == [first["segment"]["name"]]
+    # What says the same is no change, so nobody's version is gone.
+    assert again["segment"]["version"] == 2
+    assert (first["recalculation"] is None) is ("criteria" not in change)
 
 
 async def test_what_an_update_cannot_be_is_refused_with_its_field(both: Face) -> None:
@@ -158,6 +173,8 @@ async def test_every_change_is_audited_with_old_and_new_values(both: Face) -> No
     await both.data(STANDARD, {"scheme": "EIGHT_SEGMENT"})
 
     found = await events(both)
+    # What finds nothing to change is told, too.
+    assert (found.pop(2)[2]["changes"], found.pop()[2]["segments"]) == ({}, [])
 
     actions = ("createSegment", "updateSegment", "deleteSegment", "createStandardSegments")
     assert [(actor, action) for actor, action, _ in found] == [("tester", action) for action in actions]

@@ -1,7 +1,8 @@
-"""What mutations have in common: who may call them, and that what the caller can mend comes back as user errors inside
-their own payload, never as a fault."""
+"""What mutations have in common: who may call them, that they are done once for an Idempotency-Key, and that what the
+caller can mend comes back as user errors inside their own payload, never as a fault."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar, dataclass_transform
 
@@ -22,9 +23,12 @@ from domain.errors import (
     NotFound,
 )
 from domain.model import AuditOutcome
-from gql.schema.context import CanEdit, Info
+from domain.store import Effect
+from gql.schema.context import CanEdit, Context, Info
 from gql.schema.errors import name_path, name_text
 from gql.schema.types.enums import describe_enum
+from gql.schema.types.ids import encode
+from gql.schema.types.nodes import load_node, load_source_format
 
 
 class UserErrorCode(StrEnum):
@@ -115,6 +119,32 @@ def to_user_errors(error: DomainError) -> list[UserError]:
     return [UserError(field=name_path(argument) or None, message=error.message, code=code)]
 
 
+async def restore_payload(payload: Any, context: Context, effect: Effect) -> Any:
+    """The payload of a mutation whose answer is gone: counts and texts as they were, what it refers to as it is now."""
+    types = {field.python_name: field.type for field in get_object_definition(payload, strict=True).fields}
+    # Another version of the program may have named the fields otherwise.
+    known = {name: value for name, value in effect.items() if name in types}
+    return payload(**{name: await _restore(context, types[name], value) for name, value in known.items()})
+
+
+async def _restore(context: Context, kind: Any, value: Any) -> Any:
+    inner = getattr(kind, "of_type", kind)
+    match value:
+        case ["SourceFormat", name]:
+            return await load_source_format(context, name)
+        case [str(noun), *numbers]:
+            if inner is strawberry.ID:
+                return encode(noun, (await context.load_business()).id, *numbers)
+            return await load_node(context, noun, tuple(numbers))
+        case list():
+            found = [await _restore(context, inner, each) for each in value]
+            return [each for each in found if each is not None]
+        case str() if inner is datetime:
+            return datetime.fromisoformat(value)
+        case _:
+            return value
+
+
 class AsUserErrors(FieldExtension):
     """Turns a DomainError of a mutation into the field's own payload. The audit log has every payload with user errors;
     that of a mutation without is the service's to write."""
@@ -126,8 +156,12 @@ class AsUserErrors(FieldExtension):
     async def resolve_async(
         self, next_: Callable[..., Awaitable[Any]], source: Any, info: Info, **arguments: Any
     ) -> Any:
-        """The payload, or the payload with user errors."""
+        """The payload, or the payload with user errors. What an earlier request with the same Idempotency-Key has done
+        is not done again: its payload is made of what it did."""
+        claim = info.context.claim
         try:
+            if claim is not None and claim.effect is not None:
+                return await restore_payload(self.field.type, info.context, claim.effect)
             answer = await next_(source, info, **arguments)
         except DomainError as error:
             payload: Any = self.field.type

@@ -144,7 +144,9 @@ class Segment(Node):
     schedule: str | None = strawberry.field(
         description="When the segment is recalculated: five cron fields in the business's time zone."
     )
-    version: int = strawberry.field(description="Grows by one with every change of the definition.")
+    version: int = strawberry.field(
+        description="Grows by one with every change of the segment, but not with its members."
+    )
     created_at: datetime = strawberry.field(description="Timestamp of the creation.")
     updated_at: datetime = strawberry.field(description="Timestamp of the last change by a person.")
     created_by: str | None = strawberry.field(description="Who created the segment.")

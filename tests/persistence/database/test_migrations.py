@@ -17,6 +17,7 @@ from domain.calendar import from_micros, to_micros
 from domain.imports.model import PurchaseImport, Reject
 from domain.imports.quality import Quality
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus
+from domain.model import Actor
 from domain.pages import PageRequest
 from gql.app import create_app
 from gql.composition import make_services
@@ -248,3 +249,44 @@ def test_every_business_there_is_gets_a_key_of_its_own_for_made_ids(empty: Datab
         keys = connection.execute(text("SELECT digest_key FROM business")).scalars().all()
     assert [len(bytes.fromhex(key)) for key in keys] == [32, 32]
     assert len(set(keys)) == 2
+
+
+EVENT = {"actor": "ada", "action": "note", "outcome": "DONE", "at": 5, "detail": {}}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("back", [False, True])
+async def test_events_keep_their_ids_and_the_next_one_follows_the_greatest(empty: Database, back: bool) -> None:
+    with empty.bulk.begin() as connection:
+        command.upgrade(build_configuration(connection), "0014")
+    with empty.bulk.begin() as connection:
+        metadata = MetaData()
+        metadata.reflect(connection)
+        events = [{**EVENT, "business_id": of, "id": id} for of, ids in ((1, (3, 7, 21)), (2, (40,))) for id in ids]
+        for id in (1, 2, 3):
+            row = {**BUSINESS, "id": id, "key": f"b{id}", "digest_key": "x"}
+            connection.execute(metadata.tables["business"].insert().values(**row))
+        connection.execute(metadata.tables["audit_event"].insert(), events)
+
+    upgrade(empty.bulk)
+
+    store = SqlStore(empty, SetClock())
+    for key in (1, 2, 3):
+        await store.audit(key, Actor("ada"), "read", None, {})
+        business = await store.find_business(f"b{key}")
+        assert business is not None
+        async with store.write(business[0]) as unit:
+            await unit.audit(Actor("ada"), "write", None, {})
+    statement = text("SELECT business_id, id, change_number FROM audit_event ORDER BY business_id, id")
+    with empty.bulk.connect() as connection:
+        found = [tuple(row) for row in connection.execute(statement)]
+    first = [(1, 3, 3), (1, 7, 7), (1, 21, 21), (1, 22, None), (1, 23, 41)]
+    assert found == [*first, (2, 40, 40), (2, 41, None), (2, 42, 41), (3, 1, None), (3, 2, 41)]
+    if back:
+        with empty.bulk.begin() as connection:
+            command.downgrade(build_configuration(connection), "0014")
+        with empty.bulk.connect() as connection:
+            # Where events are numbered by change numbers again, the next one must be free.
+            numbers = text("SELECT change_number FROM business ORDER BY id")
+            assert connection.execute(numbers).scalars().all() == [41, 42, 41]
+    await empty.close()

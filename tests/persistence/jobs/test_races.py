@@ -145,7 +145,7 @@ async def test_a_reader_sees_the_old_set_or_the_new_one(working: Working, servic
         async with working.store.write(working.business) as unit:
             held = (await unit.segments.find_by_ids([segment.id]))[segment.id]
             defined = Definition(rules=rules[turn % 2])
-            await unit.segments.change(replace(held, definition=defined, version=held.version + 1))
+            await unit.segments.change(replace(held, definition=defined, defined_at=unit.instant))
         job = await working.calculate(segment)
         assert (job.entered, job.left) == (MANY // 2, MANY // 2)
         sets.add(await seen(working, segment))

@@ -9,6 +9,7 @@ import pytest
 from domain.errors import AlreadyRunning, NotCancellable
 from domain.jobs.model import JobStatus
 from domain.segments.model import MembershipSource
+from domain.segments.segments import Change
 from gql.composition import Services
 from tests.conftest import SetClock
 from tests.drivers.working import ACTOR, Working
@@ -147,6 +148,19 @@ async def test_an_edit_ends_the_run_of_the_old_definition_and_queues_a_new_one(w
     assert (await working.job(new.id)).status is JobStatus.QUEUED
     assert await working.runner.run_next(working.business)
     assert await working.members(segment) == ["C2", "C3"]
+
+
+async def test_another_name_leaves_the_run_that_is_worked_on_alone(working: Working, services: Services) -> None:
+    segment, job = await start_run(working)
+    held = await acquire_run(working)
+
+    renamed, queued = await services.segments.update(working.business, Change(segment.id, {"name": "Bigger"}), ACTOR)
+    await working.runner.run(working.business, held)
+
+    assert ((await working.job(job.id)).status, queued) == (JobStatus.SUCCEEDED, None)
+    assert await working.members(segment) == ["C2", "C3"]
+    after = await working.again(segment)
+    assert (after.name, after.version) == ("Bigger", renamed.version) == ("Bigger", 2)
 
 
 async def test_one_broken_segment_never_stops_the_others(working: Working) -> None:

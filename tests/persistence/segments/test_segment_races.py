@@ -2,7 +2,7 @@
 of members: whatever the order, the count, the members and the log agree at every moment."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -69,12 +69,16 @@ async def test_names_that_make_the_same_key_get_keys_of_their_own(services: Serv
     assert len({segment.id for segment, _ in made}) == TIMES
 
 
-async def test_of_many_editors_of_one_version_one_wins(services: Services, shop: Business) -> None:
+@pytest.mark.parametrize("field", ["rules", "name", "description", "schedule"])
+async def test_of_many_editors_of_one_version_one_wins(field: str, services: Services, shop: Business) -> None:
     segment, _ = await services.segments.create(shop, Draft("Gold", definition=Definition(RICH)), ACTOR)
-    changes = [
-        Change(segment.id, {"rules": {">": [{"var": "order_count"}, number]}}, expected_version=1)
-        for number in range(TIMES)
-    ]
+    values: dict[str, Callable[[int], object]] = {
+        "rules": lambda number: {">": [{"var": "order_count"}, number]},
+        "name": lambda number: f"Gold {number}",
+        "description": lambda number: f"Written by {number}",
+        "schedule": lambda number: f"{number} 4 * * *",
+    }
+    changes = [Change(segment.id, {field: values[field](number)}, expected_version=1) for number in range(TIMES)]
 
     made, codes = await met(*(services.segments.update(shop, change, ACTOR) for change in changes))
 
