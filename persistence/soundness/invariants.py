@@ -100,7 +100,7 @@ INSTANTS = (
 """Those that a write gives, which are never later than the business's newest."""
 NUMBERS = (
     ("business", "data_version"),
-    ("audit_event", "id"),
+    ("audit_event", "change_number"),
     ("purchase", "written_by"),
     ("purchase_import", "id"),
     ("source_state", "data_version"),
@@ -323,6 +323,18 @@ MEMBERSHIPS = [
     ),
 ]
 WORK = [
+    Invariant(
+        "audit_event",
+        "its id is at most the last one that audit_sequence says was given",
+        """SELECT e.business_id, e.id, s.last_id AS found FROM audit_event e LEFT JOIN audit_sequence s
+            ON s.business_id = e.business_id WHERE e.id > COALESCE(s.last_id, 0)""",
+    ),
+    Invariant(
+        "audit_event",
+        "its change number is that of no other event",
+        """SELECT business_id, change_number, COUNT(*) AS found, 1 AS expected FROM audit_event
+            WHERE change_number IS NOT NULL GROUP BY business_id, change_number HAVING COUNT(*) > 1""",
+    ),
     Invariant(
         "job",
         "a segment has at most one active run",
