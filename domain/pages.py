@@ -1,13 +1,16 @@
 """Pages by key: a page begins after a position, never at an offset, so rows that are added do not shift it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, overload
 
 from domain.errors import InvalidInput
 
 MAXIMUM_FIRST = 250
 DEFAULT_FIRST = 50
+MAXIMUM_IDS = 10_000
+DEFAULT_IDS = 1_000
+"""Of lists of bare ids."""
 T = TypeVar("T")
 U = TypeVar("U")
 Position = tuple[int | str, int]
@@ -24,6 +27,34 @@ class PageRequest:
     before: Position | None = None
 
 
+class Mapped(Sequence[U], Generic[T, U]):
+    """The items of a sequence, each changed when it is looked at and not before, so that thousands are not made in one
+    go."""
+
+    __slots__ = ("change", "items")
+
+    def __init__(self, items: Sequence[T], change: Callable[[T], U]) -> None:
+        self.items = items
+        self.change = change
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[U]:
+        return map(self.change, self.items)
+
+    @overload
+    def __getitem__(self, place: int) -> U: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[U]: ...
+
+    def __getitem__(self, place: int | slice) -> U | Sequence[U]:
+        if isinstance(place, slice):
+            return Mapped(self.items[place], self.change)
+        return self.change(self.items[place])
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Items in their order, with the position of each and whether there are more on either side."""
@@ -35,7 +66,7 @@ class Page(Generic[T]):
 
     def map(self, change: Callable[[T], U]) -> "Page[U]":
         """The same page of other items."""
-        return Page([change(item) for item in self.items], self.positions, self.has_next, self.has_previous)
+        return Page(Mapped(self.items, change), self.positions, self.has_next, self.has_previous)
 
 
 def build_page(rows: Sequence[T], request: PageRequest, position: Callable[[T], Position]) -> Page[T]:
@@ -47,7 +78,7 @@ def build_page(rows: Sequence[T], request: PageRequest, position: Callable[[T], 
         has_next, has_previous = request.before is not None, more
     else:
         has_next, has_previous = more, request.after is not None
-    return Page(items, [position(item) for item in items], has_next, has_previous)
+    return Page(items, Mapped(items, position), has_next, has_previous)
 
 
 def check_page_request(

@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.errors import InvalidInput
-from domain.imports.columns import count_noun, protect_text
+from domain.formulas import protect_text
+from domain.imports.columns import count_noun
 from domain.segments.history import Compaction
 from domain.segments.model import ArchivedMembership
 from gql.cli.output import clean_line, make_cell, show_steps

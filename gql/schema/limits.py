@@ -4,11 +4,13 @@ too much before validation, which costs more."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from graphql import (
     ArgumentNode,
     DocumentNode,
+    EnumValueNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -23,6 +25,7 @@ from graphql import (
     ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    StringValueNode,
     ValueNode,
     ValuesOfCorrectTypeRule,
     VariableDefinitionNode,
@@ -36,7 +39,9 @@ from graphql.language import SKIP, VisitorAction
 from graphql.utilities import validate_input_literal
 from strawberry.extensions import AddValidationRules, ParserCache, SchemaExtension, ValidationCache
 
-from domain.pages import DEFAULT_FIRST, MAXIMUM_FIRST
+from domain.calendar import MAXIMUM_POINTS as SERIES_POINTS
+from domain.pages import DEFAULT_FIRST, DEFAULT_IDS, MAXIMUM_FIRST, MAXIMUM_IDS
+from domain.reports.transitions import MAXIMUM_POINTS as TREND_POINTS
 from gql.settings import Settings
 
 
@@ -104,9 +109,7 @@ FIELD_COSTS = {
     "segmentationReport": 100,
     "totalCount": 10,
     "sizeSeries": 100,
-    "memberIds": 100,
     "segmentTransitions": 200,
-    "segmentationTrend": 2000,
     "classificationStatistics": 200,
     "segmentPreview": 100,
     "sample": 50,
@@ -115,17 +118,24 @@ FIELD_COSTS = {
     "segmentOverlap": 50,
 }
 """What a field costs beside what is below it."""
+REPORT_COST = FIELD_COSTS["segmentationReport"]
+SHORTEST = {"DAY": 1, "WEEK": 7, "MONTH": 28}
+"""Days that an interval has at least."""
+IDS_AN_OBJECT = 10
+"""So many ids of a list cost as much as an object."""
 MANY = 10**9
 """Stands for more than any limit, so that sums stay small."""
 
 
 @dataclass(slots=True)
 class Measure:
-    """Depth, aliases and cost of a selection, relative to where it stands; `each` is the cost of one item of a page."""
+    """Depth, aliases and cost of a selection, relative to where it stands. `whole` is how often it asks for every type
+    of the schema, `each` what one item of a page costs."""
 
     depth: int = 0
     introspection: int = 0
     aliases: int = 0
+    whole: int = 0
     cost: int = 0
     each: int = 0
 
@@ -134,6 +144,7 @@ class Measure:
         self.depth = max(self.depth, other.depth)
         self.introspection = max(self.introspection, other.introspection)
         self.aliases = min(self.aliases + other.aliases, MANY)
+        self.whole = min(self.whole + other.whole, MANY)
         self.cost = min(self.cost + other.cost, MANY)
         self.each = min(self.each + other.each, MANY)
 
@@ -190,11 +201,21 @@ class Measurer:
             inner.each = 0
         elif listed and parent is not None and parent.name.endswith("Connection"):
             inner.each, inner.cost = inner.cost, 0
+        elif listed and parent is not None and parent.name.startswith("__"):
+            inner.cost = self.count_introspected(name) * (inner.cost + 1)
+            inner.whole += int(name == "types")
+        elif name == "segmentationTrend":
+            # Each of its points is a report, of some ten groups.
+            inner.cost = self.count_points(node, TREND_POINTS, "MONTH") * (UNPAGED * (inner.cost + 1) + REPORT_COST)
+        elif name == "sizeSeries":
+            inner.cost = self.count_points(node, SERIES_POINTS, "DAY") * (inner.cost + 1)
+        elif name == "memberIds":
+            inner.cost = self.count_items(node, DEFAULT_IDS, MAXIMUM_IDS) // IDS_AN_OBJECT
         elif listed:
             inner.cost = self.count_items(node) * (inner.cost + 1)
         inner.cost = min(inner.cost + FIELD_COSTS.get(name, 0), MANY)
         if name.startswith("__"):
-            return Measure(0, inner.depth + 1 + inner.introspection, inner.aliases, inner.cost)
+            return Measure(0, inner.depth + 1 + inner.introspection, inner.aliases, inner.whole, inner.cost)
         inner.depth += 1
         return inner
 
@@ -210,28 +231,51 @@ class Measurer:
                 size = int(value)
         return size
 
+    def read(self, value: ValueNode) -> Any:
+        """A number, text or enum value, or what the variables hold; None for anything else."""
+        if isinstance(value, VariableNode):
+            return self.variables.get(value.name.value)
+        return read_literal(value)
+
     def read_number(self, argument: ArgumentNode) -> int | float | None:
         """The number that an argument is given; None where it is given none."""
-        value: Any = None
-        if isinstance(argument.value, IntValueNode):
-            value = int(argument.value.value) if len(argument.value.value) < 12 else MANY
-        elif isinstance(argument.value, VariableNode):
-            value = self.variables.get(argument.value.name.value)
+        value = self.read(argument.value)
         # JSON's 250.0 is the integer 250 to GraphQL.
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
-    def count_items(self, node: FieldNode) -> int:
+    def count_items(self, node: FieldNode, otherwise: int = UNPAGED, most: int = MAXIMUM_FIRST) -> int:
         """How many objects a list without pages may return: as many as asked for, or one for each id given."""
         for argument in node.arguments or ():
             if argument.name.value == "first" and (size := self.read_number(argument)) is not None:
                 # Such lists have bounds of their own, which their resolvers check.
-                return int(min(max(size, 1), MAXIMUM_FIRST))
+                return int(min(max(size, 1), most))
             if argument.name.value == "ids":
                 if isinstance(argument.value, ListValueNode):
                     return len(argument.value.values)
                 value = self.variables.get(argument.value.name.value) if isinstance(argument.value, VariableNode) else 1
                 return len(value) if isinstance(value, list) else 1
-        return UNPAGED
+        return otherwise
+
+    def count_points(self, node: FieldNode, most: int, otherwise: str) -> int:
+        """How many dates lie between two, `otherwise` so far apart; as many as there may be where they are unclear."""
+        given = {argument.name.value: self.read(argument.value) for argument in node.arguments or ()}
+        try:
+            first, last = (date.fromisoformat(str(given.get(name))) for name in ("from", "to"))
+        except ValueError:
+            return most
+        interval = SHORTEST.get(str(given.get("interval", otherwise)), 1)
+        return min(max((last - first).days // interval + 1, 1), most)
+
+    def count_introspected(self, name: str) -> int:
+        """How many items a list of the schema's own description has, at least on average."""
+        return len(self.schema.type_map) if name == "types" else UNPAGED if name == "fields" else 1
+
+
+def read_literal(value: ValueNode | None) -> Any:
+    """A number, text or enum value; None for anything else."""
+    if isinstance(value, IntValueNode):
+        return int(value.value) if len(value.value) < 12 else MANY
+    return value.value if isinstance(value, StringValueNode | EnumValueNode) else None
 
 
 def check_limits(
@@ -246,9 +290,8 @@ def check_limits(
         if operation_name is not None and (node.name is None or node.name.value != operation_name):
             continue
         defaults = {
-            definition.variable.name.value: int(definition.default_value.value)
+            definition.variable.name.value: read_literal(definition.default_value)
             for definition in node.variable_definitions or ()
-            if isinstance(definition.default_value, IntValueNode) and len(definition.default_value.value) < 12
         }
         root = schema.get_root_type(node.operation)
         measure = Measurer(schema, fragments, {**defaults, **variables}).measure_selection(node.selection_set, root)
@@ -256,6 +299,7 @@ def check_limits(
             ("depth", measure.depth, MAXIMUM_DEPTH),
             ("introspection depth", measure.introspection, MAXIMUM_INTROSPECTION_DEPTH),
             ("number of aliases", measure.aliases, MAXIMUM_ALIASES),
+            ("number of lists of all types", measure.whole, 1),
             ("cost", measure.cost, MAXIMUM_COST),
         ):
             if value > limit:
@@ -289,9 +333,10 @@ class DocumentLimits(SchemaExtension):
                 raise GraphQLError(message, extensions={"code": "BAD_USER_INPUT"})
             try:
                 schema, variables = context.schema._schema, context.variables or {}
-                context.context.cost.requested = check_limits(schema, document, context.operation_name, variables)
+                cost = check_limits(schema, document, context.operation_name, variables)
             except RecursionError as error:
                 raise build_limit_error("The document is nested too deeply.") from error
+            context.context.cost.charge(cost, document, context.operation_name)
         yield
 
 

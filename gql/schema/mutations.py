@@ -2,14 +2,18 @@
 which are checked when they are made, so that whoever opens one gets a file. Whatever the caller can mend comes back as
 user errors; then nothing was changed."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any, TypeVar
 
 import strawberry
+from strawberry.types.arguments import InputContext
+from strawberry.utils.str_converters import to_camel_case
 
 from domain.calendar import load_zone, to_utc
 from domain.errors import AlreadyRunning, FieldProblem, InvalidInput, build_unknown_id
@@ -153,6 +157,27 @@ class CustomerInput:
         default=None,
         description="Attributes by name: each is set, or cleared by null; others stay. The first value fixes the type.",
     )
+
+
+@cache
+def _list_fields(kind: type) -> list[tuple[str, str]]:
+    """Names of an input's fields, in the schema and here."""
+    return [(to_camel_case(each.name), each.name) for each in fields(kind)]
+
+
+def build_input(kind: type, value: Mapping[str, Any], context: InputContext) -> Any:
+    """An input of which one request may hold thousands: its values are what the schema's types made of them already, so
+    that only lines are left to be built. The library looks up the type of each value, which takes twenty times as
+    long."""
+    given = {name: value[key] for key, name in _list_fields(kind) if key in value}
+    if given.get("lines"):
+        given["lines"] = [build_input(PurchaseLineInput, line, context) for line in given["lines"]]
+    return kind(**given)
+
+
+PurchaseLineInput.__strawberry_definition__.from_input = build_input  # type: ignore[attr-defined]
+PurchaseInput.__strawberry_definition__.from_input = build_input  # type: ignore[attr-defined]
+CustomerInput.__strawberry_definition__.from_input = build_input  # type: ignore[attr-defined]
 
 
 @payload("What recording purchases did; all counts are 0 where there is a user error.")
@@ -337,7 +362,9 @@ class Mutation(SegmentMutations):
         self, info: Info, input: Annotated[list[PurchaseInput], strawberry.argument(description="The purchases.")]
     ) -> RecordPurchasesPayload:
         context, business = info.context, await info.context.load_business()
-        counts = await context.services.purchases.record(business, read_purchases(input, business), context.actor)
+        # Thousands of lines would hold the loop.
+        purchases = await asyncio.to_thread(read_purchases, input, business)
+        counts = await context.services.purchases.record(business, purchases, context.actor)
         return RecordPurchasesPayload(created=counts.created, updated=counts.updated, unchanged=counts.unchanged)
 
     @mutation("Delete up to 1,000 purchases by the shop's order ids; ids that are not there are passed over.")

@@ -5,8 +5,10 @@ nobody waits for it longer than a turn takes. Operations that wait go on alterna
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from inspect import iscoroutine
+from itertools import chain
 from time import perf_counter
 from typing import Any
 
@@ -19,11 +21,11 @@ TURN_SECONDS = 0.005
 """How much of one turn of the loop goes to making answers."""
 RELEASED = 4
 """Pieces that go on in one turn; each is short, and all but the first end at once where the turn is used up."""
+DISCARDED: ContextVar[bool] = ContextVar("DISCARDED", default=False)
+"""Whether nobody will have what is made in this task."""
 CALM_TURNS = 5
 """After how many turns without a pause whatever will ask the loaders has asked: a field with arguments, permissions and
 siblings gets there in three."""
-FEW = 10
-"""Lists of so many items are completed in one piece, where the turn is not used up."""
 
 
 class Turns:
@@ -119,47 +121,60 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
         items: Iterable[Any],
         position_context: Any,
     ) -> AwaitableOrValue[list[Any]]:
-        """The completed items of a list, of which none is awaitable."""
-        few = isinstance(items, list | tuple) and len(items) <= FEW
-        complete = super().complete_iterable_value if few and not self._pace.is_over() else self._complete_list
-        return complete(item_type, field_details_list, info, path, items, position_context)
-
-    async def _complete_list(
-        self,
-        item_type: GraphQLOutputType,
-        field_details_list: FieldDetailsList,
-        info: GraphQLResolveInfo[Any],
-        path: Path,
-        items: Iterable[Any],
-        position_context: Any,
-    ) -> list[Any]:
+        """The completed items of a list, of which none is awaitable: at once, or at a later turn from where this one
+        was used up."""
         pace = self._pace
         results: list[Any] = []
         waiting: list[int] = []
+
+        def complete(index: int, item: Any) -> None:
+            key = path.add_key(index, None)
+            if self.complete_list_item_value(item, results, item_type, field_details_list, info, key, position_context):
+                waiting.append(index)
+
+        async def complete_later(rest: Iterable[tuple[int, Any]]) -> list[Any]:
+            try:
+                for index, item in rest:
+                    if pace.is_over():
+                        await pace.next()
+                    complete(index, item)
+            except BaseException:
+                self._discard(results[index] for index in waiting)
+                raise
+            return await wait()
+
+        async def wait() -> list[Any]:
+            completed = await gather_with_cancel(*(results[index] for index in waiting))
+            for index, value in zip(waiting, completed, strict=True):
+                results[index] = value
+            return results
+
+        listed = enumerate(items)
         try:
-            for index, item in enumerate(items):
+            for index, item in listed:
                 if pace.is_over():
-                    await pace.next()
-                key = path.add_key(index, None)
-                if self.complete_list_item_value(
-                    item, results, item_type, field_details_list, info, key, position_context
-                ):
-                    waiting.append(index)
-        except BaseException:
-            self.settle_in_background([results[index] for index in waiting])
+                    return complete_later(chain([(index, item)], listed))
+                complete(index, item)
+        except Exception:
+            self._discard(results[index] for index in waiting)
             raise
-        completed = await gather_with_cancel(*(results[index] for index in waiting))
-        for index, value in zip(waiting, completed, strict=True):
-            results[index] = value
-        return results
+        return wait() if waiting else results
+
+    def _discard(self, awaitables: Iterable[Awaitable[Any]]) -> None:
+        """End what was begun for a list that will not be: each is started, as Python demands, and stops by itself."""
+        token = DISCARDED.set(True)
+        self.settle_in_background(list(awaitables))
+        DISCARDED.reset(token)
 
     async def with_abort_signal(self, awaitable: Awaitable[Any]) -> Any:
         """What a resolver will have found."""
         pace = self._pace
         try:
+            if DISCARDED.get():
+                raise asyncio.CancelledError
             if pace.is_over():
                 await pace.next()
-        except BaseException:
+        except asyncio.CancelledError:
             if iscoroutine(awaitable):
                 awaitable.close()
             raise

@@ -2,6 +2,7 @@
 `.of(entity)`. What an id stands for is found by one table."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from typing import Annotated
@@ -13,6 +14,7 @@ from domain.identifiers import find_id
 from domain.model import AuditTarget
 from domain.model import Business as BusinessEntity
 from domain.money import find_exponent
+from domain.pages import Mapped
 from domain.rules.variables import list_rule_variables
 from domain.store import CustomerFilter as CustomerFilterEntity
 from domain.store import SegmentFilter as SegmentFilterEntity
@@ -113,12 +115,12 @@ class Query:
         ] = SeriesInterval.MONTH,
         storefront_id: StorefrontId = None,
         scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
-    ) -> list[TrendPoint] | None:
+    ) -> Sequence[TrendPoint] | None:
         business, movements = await info.context.load_business(), info.context.services.transitions
         storefront = await find_storefront(info.context, business, storefront_id)
         place = None if storefront is None else storefront.id
         points = await movements.load_trend(business, method, days, from_, to, interval, place, scheme)
-        return [TrendPoint.of(point, find_exponent(business.currency)) for point in points]
+        return Mapped(points, partial(TrendPoint.of, decimals=find_exponent(business.currency)))
 
     @strawberry.field(
         permission_classes=[CanView],
@@ -249,7 +251,7 @@ class Query:
         page = await context.read(lambda unit: unit.imports.load_page(request))
         return build_connection(page, IMPORT_ORDER, of, lambda: context.read(lambda unit: unit.imports.count()))
 
-    @strawberry.field(permission_classes=[CanEdit], description="Writes, newest first.")
+    @strawberry.field(permission_classes=[CanEdit], description="The audit log, newest first.")
     async def audit_events(
         self,
         info: Info,

@@ -1,7 +1,11 @@
 """The schema, made once a process from the nouns. `print_sdl` prints what schema.graphql holds."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import strawberry
-from graphql import GraphQLError
+from graphql import ExecutionResult, FieldNode, GraphQLError, get_operation_ast
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -32,15 +36,63 @@ class ApiSchema(strawberry.Schema):
                 return
 
 
+KEPT = 4
+"""So many forms in which clients ask for the whole schema are remembered with their answers."""
+
+
+class KeptIntrospection(SchemaExtension):
+    """The description of the whole schema is made once a process for each form that clients ask for it in: nothing but
+    the document decides what it is."""
+
+    def __init__(self, kept: dict[tuple[str, str | None], ExecutionResult]) -> None:
+        self.kept = kept
+
+    def on_execute(self) -> Iterator[None]:
+        """Take the answer that there is, or keep the new one."""
+        context = self.execution_context
+        key = (context.query or "", context._provided_operation_name)
+        if not _is_introspection(context):
+            yield
+            return
+        context.result = self.kept.get(key)
+        yield
+        if isinstance(context.result, ExecutionResult) and not context.result.errors:
+            self.kept[key] = context.result
+            while len(self.kept) > KEPT:
+                del self.kept[next(iter(self.kept))]
+
+
+def _is_introspection(context: ExecutionContext) -> bool:
+    """Whether the operation asks for `__schema` and nothing else, whatever its variables say."""
+    document = context.graphql_document
+    assert document is not None
+    operation = get_operation_ast(document, context.operation_name)
+    if operation is None or operation.variable_definitions:
+        return False
+    return all(
+        isinstance(node, FieldNode) and node.name.value == "__schema" for node in operation.selection_set.selections
+    )
+
+
+class OperationExecutor(PacedExecutor):
+    """Names in variables that nothing has are answered without likely ones: looking for these fails
+    where a name grows in lower case, as İ does."""
+
+    @classmethod
+    def build(cls, *given: Any, **named: Any) -> Any:
+        return super().build(*given, **{**named, "hide_suggestions": True})
+
+
 def make_schema(settings: Settings) -> strawberry.Schema:
     """The schema with the limits that the settings ask for."""
+    kept: dict[tuple[str, str | None], ExecutionResult] = {}
     schema = ApiSchema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         types=[Recalculation, PurchaseImport],
-        extensions=make_extensions(settings),
-        execution_context_class=PacedExecutor,
+        extensions=[*make_extensions(settings), lambda: KeptIntrospection(kept)],
+        execution_context_class=OperationExecutor,
         config=StrawberryConfig(scalar_map=build_scalar_map()),
     )
     schema.tells_names = settings.introspection

@@ -324,10 +324,11 @@ MEMBERSHIPS = [
 ]
 WORK = [
     Invariant(
-        "audit_event",
-        "its id is at most the last one that audit_sequence says was given",
-        """SELECT e.business_id, e.id, s.last_id AS found FROM audit_event e LEFT JOIN audit_sequence s
-            ON s.business_id = e.business_id WHERE e.id > COALESCE(s.last_id, 0)""",
+        "audit_sequence",
+        "its last_id is the greatest id of the audit events of its business",
+        """SELECT e.business_id, s.last_id AS found, e.newest AS expected FROM
+            (SELECT business_id, MAX(id) AS newest FROM audit_event GROUP BY business_id) e
+            LEFT JOIN audit_sequence s ON s.business_id = e.business_id WHERE s.last_id IS DISTINCT FROM e.newest""",
     ),
     Invariant(
         "audit_event",

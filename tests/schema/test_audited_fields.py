@@ -48,6 +48,7 @@ CALLS: Sequence[tuple[str, str]] = (
     ("mergeCustomers", 'fromId: "{other}", intoId: "{customer}"'),
     ("eraseCustomer", 'customerId: "{customer}"'),
     ("eraseCustomer", 'customerId: "{customer}"'),
+    ("revokeTokens", 'jti: "stolen"'),
     ("exportSegmentationReport", "format: CSV"),
     ("exportSegmentMembers", 'segmentId: "{vip}", format: CSV'),
     ("revokeTokens", 'jti: "lost"'),

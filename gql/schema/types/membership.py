@@ -2,6 +2,7 @@
 a segment that are kept. Whatever is asked of each item of a page comes through a loader. Nouns that speak of each other
 import modules, and name each other's types lazily."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -12,7 +13,7 @@ import strawberry
 from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, build_unknown_id
 from domain.model import Business as BusinessEntity
-from domain.pages import Page
+from domain.pages import DEFAULT_IDS, MAXIMUM_IDS, Mapped, Page
 from domain.segments.history import check_reachable
 from domain.segments.model import ChangeList, Place
 from domain.segments.model import Membership as MembershipEntity
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 CUSTOMER, SEGMENT = strawberry.lazy("gql.schema.types.customer"), strawberry.lazy("gql.schema.types.segment")
 CHANGE_ORDER = "changes"
 MEMBER_ORDER = "members"
-MAXIMUM_IDS = 10_000
 
 
 async def load_segment(info: Info, business: BusinessEntity, key: int) -> "Segment":
@@ -88,24 +88,26 @@ class SegmentMemberEdge:
 
 @strawberry.type(description="A page of the members of a segment.")
 class SegmentMemberConnection:
-    edges: list[SegmentMemberEdge] = strawberry.field(description="The members with their places.")
-    nodes: list[Annotated["Customer", CUSTOMER]] = strawberry.field(description="The members.")
+    edges: Sequence[SegmentMemberEdge] = strawberry.field(description="The members with their places.")
+    nodes: Sequence[Annotated["Customer", CUSTOMER]] = strawberry.field(description="The members.")
     page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
     count: strawberry.Private[Count]
 
     @classmethod
     def of(cls, business: BusinessEntity, page: Page[Member], count: Count) -> "SegmentMemberConnection":
-        nodes = [customers.Customer.of(business, record) for record, _ in page.items]
-        edges = [
-            SegmentMemberEdge(
-                cursor=encode_cursor(MEMBER_ORDER, position),
-                node=node,
+        nodes = Mapped(page.items, lambda member: customers.Customer.of(business, member[0]))
+
+        def build_edge(place: int) -> SegmentMemberEdge:
+            _, membership = page.items[place]
+            return SegmentMemberEdge(
+                cursor=encode_cursor(MEMBER_ORDER, page.positions[place]),
+                node=nodes[place],
                 source=membership.source,
                 assigned_at=membership.entered_at,
                 assigned_by=membership.entered_by,
             )
-            for (_, membership), node, position in zip(page.items, nodes, page.positions, strict=True)
-        ]
+
+        edges = Mapped(range(len(nodes)), build_edge)
         return cls(edges=edges, nodes=nodes, page_info=build_page_info(page, MEMBER_ORDER), count=count)
 
     @strawberry.field(description="How many members there are in all.")
@@ -223,16 +225,16 @@ class Snapshot(Node):
     async def member_ids(
         self,
         info: Info,
-        first: Annotated[int | None, strawberry.argument(description="How many ids, 1 to 10,000.")] = 1000,
+        first: Annotated[int | None, strawberry.argument(description="How many ids, 1 to 10,000.")] = DEFAULT_IDS,
         after: Annotated[strawberry.ID | None, strawberry.argument(description="The last id received.")] = None,
-    ) -> list[strawberry.ID]:
-        size = 1000 if first is None else first
+    ) -> Sequence[strawberry.ID]:
+        size = DEFAULT_IDS if first is None else first
         if not 1 <= size <= MAXIMUM_IDS:
             raise InvalidInput(f"first must be between 1 and {MAXIMUM_IDS}", ("first",))
         customer = None if after is None else expect(after, "Customer", self.business, "after")
         check_reachable(self.business, self.entity.at)
         ids = await info.context.loaders.past_ids.load((self.entity.segment_id, self.entity.at, size, customer))
-        return [encode("Customer", self.business.id, number) for number in ids]
+        return Mapped(ids, partial(encode, "Customer", self.business.id))
 
     @strawberry.field(description="The members then, as they are now.")
     async def members(self, info: Info, first: First = None, after: After = None) -> Customers:

@@ -3,13 +3,13 @@ order is refused. Totals are computed only when they are asked for."""
 
 import base64
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
 
 from domain.errors import InvalidInput
-from domain.pages import Page, PageRequest, Position, check_page_request
+from domain.pages import Mapped, Page, PageRequest, Position, check_page_request
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -39,8 +39,8 @@ class Edge(Generic[T]):
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = strawberry.field(description="The items of the page with their cursors.")
-    nodes: list[T] = strawberry.field(description="The items of the page.")
+    edges: Sequence[Edge[T]] = strawberry.field(description="The items of the page with their cursors.")
+    nodes: Sequence[T] = strawberry.field(description="The items of the page.")
     page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
     count: strawberry.Private[Count]
 
@@ -107,9 +107,12 @@ def build_page_request(
 
 def build_connection(page: Page[T], order: str, of: Callable[[T], U], count: Count) -> Connection[U]:
     """The page as a connection of another type."""
-    cursors = [encode_cursor(order, position) for position in page.positions]
-    nodes = [of(item) for item in page.items]
-    edges = [Edge(cursor=cursor, node=node) for cursor, node in zip(cursors, nodes, strict=True)]
+    nodes = Mapped(page.items, of)
+
+    def build_edge(place: int) -> Edge[U]:
+        return Edge(cursor=encode_cursor(order, page.positions[place]), node=nodes[place])
+
+    edges = Mapped(range(len(nodes)), build_edge)
     return Connection(edges=edges, nodes=nodes, page_info=build_page_info(page, order), count=count)
 
 

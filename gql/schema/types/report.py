@@ -14,7 +14,7 @@ import strawberry
 from domain.classification.groups import GroupKind
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
-from domain.pages import Page, PageRequest
+from domain.pages import Mapped, Page, PageRequest
 from domain.reports.report import Group, PreviousWindow, find_insights
 from domain.reports.report import Report as ReportEntity
 from domain.reports.reporting import Reporting
@@ -265,7 +265,7 @@ class TransitionCell:
 class SegmentTransitions:
     from_: date = strawberry.field(name="from", description="Last day of the first window.")
     to: date = strawberry.field(description="Last day of the second window.")
-    cells: list[TransitionCell] = strawberry.field(
+    cells: Sequence[TransitionCell] = strawberry.field(
         description="Every move that a customer made, by dimension and group; newcomers last, leavers after the others."
     )
 
@@ -275,7 +275,7 @@ class SegmentTransitions:
         return cls(
             from_=date.fromordinal(transitions.before.last_day),
             to=date.fromordinal(transitions.after.last_day),
-            cells=[TransitionCell.of(source, entity) for entity in transitions.transitions],
+            cells=Mapped(transitions.transitions, partial(TransitionCell.of, source)),
         )
 
 
