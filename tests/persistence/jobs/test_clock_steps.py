@@ -1,5 +1,5 @@
-"""Clocks that are set forward and back by an hour: line R16 of the reliability requirements. The order of writes is that
-of their commits all the same, work goes on, and nothing is begun twice."""
+"""Clocks that are set forward and back by an hour: line R16 of the reliability requirements. The order of writes is
+that of their commits all the same, work goes on, and nothing is begun twice."""
 
 from datetime import timedelta
 
