@@ -75,7 +75,7 @@ async def test_no_turn_of_the_loop_takes_more_than_a_part_of_a_large_answer(fill
     work = sum(turns)
     print(f"the longest of {len(turns)} turns took {max(turns) * 1000:.0f} ms, all {work * 1000:.0f} ms")
     assert work > 10 * pacing.TURN_SECONDS
-    assert max(turns) < work / 4
+    assert max(turns) < work / 8
 
 
 @pytest.mark.usefixtures("undisturbed")
