@@ -210,7 +210,7 @@ async def test_r15_what_takes_too_long_after_the_effect_is_not_done_twice(
 
     with monkeypatch.context() as patch:
         patch.setattr("domain.segments.memberships.Memberships.load_totals", wait)
-        patch.setattr(graphql, "run_with_deadline", lambda _, work: run_with_deadline(0.5, work))
+        patch.setattr(graphql, "run_with_deadline", lambda _, work, __: run_with_deadline(0.5, work))
         first = await send(both, WITH_METRICS, VIP)
     second = await send(both, WITH_METRICS, VIP)
 
