@@ -2,6 +2,9 @@
 PYTHON ?= python3
 PORT ?= 8000
 BIN = .venv/bin
+SBOM ?= sbom.json
+# What only audit and sbom need is no dependency of the project.
+SUPPLY = .venv/supply
 # Twice as many as there are cores: tests of real processes wait as much as they compute.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 # Of `make soak`, half of them on each database.
@@ -10,7 +13,7 @@ MINUTES ?= 60
 # Hundreds of processes are started by the tests: what one of them compiled the next one loads.
 test test-slow: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: install serve test test-slow test-tools bench soak lint schema graphiql
+.PHONY: install serve test test-slow test-tools bench soak lint schema graphiql audit sbom
 
 .venv/installed: requirements.lock pyproject.toml
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -49,3 +52,16 @@ schema: install
 
 graphiql:
 	npm install --silent --no-audit --no-fund --no-package-lock --prefix node_modules/.graphiql react@18.3.1 react-dom@18.3.1 js-cookie@3.0.5 graphiql@3.8.3 @graphiql/plugin-explorer@3.2.5
+
+$(SUPPLY)/installed: .venv/installed
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	touch $@
+
+# Without the tool, or the network, it says what it would ask.
+audit: install
+	-@$(MAKE) --no-print-directory $(SUPPLY)/installed
+	@$(BIN)/python -m tests.drivers.advisories $(SUPPLY)/bin/pip-audit
+
+sbom: $(SUPPLY)/installed
+	$(SUPPLY)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file $(SBOM)

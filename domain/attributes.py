@@ -4,7 +4,6 @@ every way in, so that a value means the same wherever it comes from."""
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo
 from domain.calendar import format_instant, read_instant, to_utc
 from domain.errors import FieldProblem, InvalidInput, find_text_problems
 from domain.model import AttributeKind, AttributeKinds, AttributeValue
+from domain.texts import compose_text
 
 MAXIMUM_ATTRIBUTES = 50
 UTC = ZoneInfo("UTC")
@@ -122,7 +122,7 @@ def _fits(text: str, kind: AttributeKind, read: Callable[[str, AttributeKind], A
 
 def normalise_name(name: str) -> str:
     """The name as it is kept; InvalidInput where it can be none."""
-    kept = unicodedata.normalize("NFC", name.strip())
+    kept = compose_text(name.strip())
     if NAME.fullmatch(kept) is None:
         message = f"the name of an attribute must be 1 to 64 letters, digits, _ or -, not {name[:70]!r}"
         raise InvalidInput(message, ("attributes",))
@@ -180,7 +180,7 @@ class AttributeReader:
         kind = getattr(self.known, self.owner).get(name) or find_kind(value)
         if kind is None:
             raise InvalidInput(f"the attribute {name} must be a text, a number, true or false, or a date")
-        if isinstance(value, str) and (wrong := find_text_problems(("attributes",), value)):
+        if isinstance(value, str) and (wrong := find_text_problems(("attributes",), value, name=False)):
             raise InvalidInput(wrong[0].message, code=wrong[0].code)
         try:
             read = read_value(value, kind, self.zone)

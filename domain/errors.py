@@ -29,6 +29,8 @@ from datetime import datetime
 from string import Formatter
 from typing import Any
 
+from domain.texts import compose_text, find_unseen
+
 Names = Callable[[str], str]
 """What a face calls a field: `date_format` is `dateFormat` in GraphQL and `--date-format` on the command line."""
 
@@ -236,8 +238,11 @@ class StoreUpgraded(Unavailable):
 MAXIMUM_TEXT = 1000
 
 
-def find_text_problems(field: tuple[str, ...], value: str | None, maximum: int = MAXIMUM_TEXT) -> list[FieldProblem]:
-    """Why the text cannot be kept: too long, or holding what a database cannot store."""
+def find_text_problems(
+    field: tuple[str, ...], value: str | None, maximum: int = MAXIMUM_TEXT, *, name: bool = True
+) -> list[FieldProblem]:
+    """Why the text cannot be kept: too long, or holding what a database cannot store, or what cannot be seen in the
+    name of something."""
     if value is None:
         return []
     gap, problems = f"{{{field[-1]}}}", []
@@ -246,6 +251,9 @@ def find_text_problems(field: tuple[str, ...], value: str | None, maximum: int =
         problems.append(FieldProblem(field, message, "TOO_LONG"))
     if "\0" in value:
         problems.append(FieldProblem(field, Sentence(f"{gap} must not hold a NUL character")))
+    elif name and (unseen := find_unseen(value)) is not None:
+        message = Sentence(f"{gap} must not hold control characters or marks of direction, such as {{}}", unseen)
+        problems.append(FieldProblem(field, message))
     if any("\ud800" <= character <= "\udfff" for character in value):
         message = Sentence(f"{gap} must hold whole characters, not half of a surrogate pair")
         problems.append(FieldProblem(field, message))
@@ -254,4 +262,4 @@ def find_text_problems(field: tuple[str, ...], value: str | None, maximum: int =
 
 def fold_text(text: str) -> str:
     """The text as it is compared where letter case and spacing do not count."""
-    return " ".join(text.casefold().split())
+    return " ".join(compose_text(text).casefold().split())

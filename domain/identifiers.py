@@ -2,10 +2,11 @@
 cannot be. One function for every way in and for every lookup, so that what came in is found again."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from domain.errors import FieldProblem, Sentence, find_text_problems
+from domain.formulas import unprotect_text
+from domain.texts import compose_text, find_unseen
 
 PLACEHOLDERS = frozenset({"null", "nan", "none", "\\n", "n/a", "#n/a", "-", "guest"})
 """What stands for no id, in any letter case."""
@@ -30,10 +31,10 @@ class IdFault(ValueError):
 def normalise_id(text: str, what: str = "the id", *, order: bool = False) -> str:
     """The id as it is kept and looked for, empty where none is there; IdFault says what is wrong with it. Ids of orders
     are never in scientific notation, those of customers not where digits were lost."""
-    bare = unicodedata.normalize("NFC", text.strip()) if not text.isascii() else text.strip()
-    if (match := FORMULA.fullmatch(bare)) is not None:
-        bare = match[1].replace('""', '"').strip()
-    if len(bare) > 1 and bare[0] == "'" and (bare[1].isdigit() or bare[1] in "=+-@"):
+    bare = compose_text(text.strip())
+    while (plain := _unwrap(bare)) != bare:
+        bare = plain
+    if len(bare) > 1 and bare[0] == "'" and bare[1].isdigit():
         bare = bare[1:].strip()
     if bare.casefold() in PLACEHOLDERS:
         return ""
@@ -43,9 +44,17 @@ def normalise_id(text: str, what: str = "the id", *, order: bool = False) -> str
         raise IdFault(f"{what} {bare[:40]!r} is in scientific notation: digits may be lost. Export ids as text")
     if (match := FLOAT.fullmatch(bare)) is not None:
         return match[1]
+    if (unseen := find_unseen(bare)) is not None:
+        raise IdFault(f"{what} holds a control character or a mark of direction, {unseen}")
     if len(bare) > MAXIMUM_ID:
         raise IdFault(f"{what} is longer than {MAXIMUM_ID} characters")
     return bare.lower() if "@" in bare and EMAIL.fullmatch(bare) else bare
+
+
+def _unwrap(text: str) -> str:
+    """The text without what a file for spreadsheets put around it once."""
+    match = FORMULA.fullmatch(text)
+    return unprotect_text(text if match is None else match[1].replace('""', '"')).strip()
 
 
 def are_plain_ids(ids: Sequence[str]) -> bool:

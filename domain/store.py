@@ -514,8 +514,8 @@ class GroupReports(Protocol):
 
 
 Effect = Mapping[str, object]
-"""What a mutation did, by the fields of its answer: counts, texts, and references such as ("Segment", 3), single or in
-lists, but nothing that is personal. An answer that was lost is made of it anew."""
+"""What a mutation did, by the fields of its answer: counts, texts, instants as ISO 8601, and references such as
+("Segment", 3), single or in lists, but nothing that is personal. An answer that was lost is made of it anew."""
 
 
 @dataclass(frozen=True, slots=True)

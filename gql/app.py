@@ -28,15 +28,18 @@ from gql.http.idempotency import HEADER, REPLAYED, IdempotentRequests
 from gql.http.imports import Uploads
 from gql.http.middleware import RequestMiddleware
 from gql.http.processes import obey_signals
+from gql.http.strangers import Strangers
+from gql.http.throttling import Admission, SharedBuckets, Throttle
 from gql.http.websocket import WebSocketEndpoint
-from gql.logs import log_statement
+from gql.logs import log_damage, log_statement
 from gql.parameters import read_form, to_parameter_name
-from gql.schema.context import Context
+from gql.schema.context import Context, Cost
 from gql.schema.pacing import Pace, Turns
 from gql.schema.schema import make_schema
 from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
+from persistence.buckets import DatabaseBuckets, RedisBuckets
 from persistence.database.engines import Database, open_database
 from persistence.imports.uploads import UploadHandler
 from persistence.labels.classifiers import load_installed
@@ -62,6 +65,13 @@ def open_upload(
         raise InvalidInput(name_fields(error.message, to_parameter_name), error.problems[0].field) from error
 
 
+def share_buckets(settings: Settings, database: Database, redis: RedisCache | None) -> SharedBuckets | None:
+    """Where what callers took is settled with other workers; None where there can be no others."""
+    if redis is not None:
+        return RedisBuckets(redis)
+    return DatabaseBuckets(database) if settings.workers > 1 or settings.database_url else None
+
+
 def create_app(
     settings: Settings,
     clock: Clock = read_system_clock,
@@ -70,20 +80,25 @@ def create_app(
 ) -> Starlette:
     """The application; `demo_token` fills the explorer's header in demo mode."""
     opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
+    opened.condition.tell = log_damage
     feed = ProgressFeed()
-    cache = MemoryCache(RedisCache(settings.cache_url) if settings.cache_url else DatabaseCache(opened))
+    redis = RedisCache(settings.cache_url) if settings.cache_url else None
+    cache = MemoryCache(redis or DatabaseCache(opened))
     classifiers = load_installed(opened.bulk)
     services = make_services(
         opened, clock, feed, cache, classifiers, timedelta(hours=settings.token_lifetime_hours, seconds=LEEWAY)
     )
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
+    admission = Admission(authenticator.authenticate)
+    throttle = Throttle(settings.cost_bucket, settings.cost_restore, share_buckets(settings, opened, redis))
     links = ExportLinks(settings, clock)
     seconds = settings.report_deadline_seconds
     downloads = Downloads(
         services,
-        authenticator.authenticate,
+        admission,
         authenticator.confirm,
+        throttle,
         links,
         make_writers(settings),
         RenderPool(seconds),
@@ -92,23 +107,23 @@ def create_app(
     folder = settings.data / UPLOADS
     check, opening = partial(open_purchases, database=opened), partial(open_upload, opened)
     inspect = partial(inspect_purchases, clock=clock, names=to_parameter_name, database=opened)
-    uploads = Uploads(services, authenticator.authenticate, folder, settings.upload_bytes, check, inspect)
+    uploads = Uploads(services, admission, throttle, folder, settings.upload_bytes, check, inspect)
     uploading = UploadHandler(opened, clock, services.imports, services.customers, folder, opening, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
     worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
     health = Health(SqlStore(opened, clock).is_ready)
     turns = Turns()
 
-    def make_context(viewer: Viewer, request_id: str) -> Context:
-        return Context(viewer, services, request_id, links, Pace(turns))
+    def make_context(viewer: Viewer, request_id: str, cost: Cost) -> Context:
+        return Context(viewer, services, request_id, links, Pace(turns), cost)
 
-    executor = Executor(schema, settings, make_context)
+    executor = Executor(schema, settings, make_context, throttle)
     requests = IdempotentRequests(services.store, clock)
-    over_http = GraphQLEndpoint(executor, authenticator.authenticate, make_explorer(settings, demo_token), requests)
-    over_socket = WebSocketEndpoint(executor, authenticator.authenticate, authenticator.confirm, clock)
+    over_http = GraphQLEndpoint(executor, admission, make_explorer(settings, demo_token), requests)
+    over_socket = WebSocketEndpoint(executor, admission, authenticator.confirm, clock)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
         # In a store that can only be read there is nothing to work on.
         working = asyncio.create_task(asyncio.sleep(0) if opened.condition.read_only else worker.run_forever())
 
@@ -123,10 +138,12 @@ def create_app(
             ending.append(asyncio.create_task(end()))
 
         obey_signals(begin_to_end)
-        yield
+        # What the protocol of the server is told.
+        yield {"strangers": Strangers(settings.trusted_proxies)}
         if not ending:
             begin_to_end()
         await ending[0]
+        throttle.close()
         await services.refusals.close()
         await cache.close()
         await opened.close()
@@ -137,7 +154,7 @@ def create_app(
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", HEADER],
-            expose_headers=["X-Request-Id", "ETag", "Content-Disposition", REPLAYED],
+            expose_headers=["X-Request-Id", "ETag", "Content-Disposition", "Retry-After", REPLAYED],
         )
     ]
     middleware = [Middleware(RequestMiddleware), *(across if settings.cors_origins else [])]

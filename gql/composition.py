@@ -59,6 +59,7 @@ from persistence.imports.importer import PurchaseImporter, pause_collector
 from persistence.imports.undo import ImportUndo
 from persistence.migrations.migrate import require_newest, upgrade
 from persistence.reports.cache import MemoryCache
+from persistence.soundness.backup import back_up, restore
 from persistence.soundness.checks import Findings, Report, find_faults
 from persistence.sources.csv import CsvSource
 from persistence.sources.inspecting import ignore_progress, inspect_purchases
@@ -338,6 +339,21 @@ def check_store(settings: Settings, report: Report) -> Findings:
         return find_faults(database, report)
     finally:
         database.bulk.dispose()
+
+
+def back_up_store(settings: Settings, target: Path, report: Report, *, force: bool) -> None:
+    """Copy the store to the file, while it is used; what is there already is only replaced by force."""
+    database = connect_store(settings)
+    try:
+        back_up(database, target, report, force=force)
+    finally:
+        database.bulk.dispose()
+
+
+def restore_store(settings: Settings, source: Path, report: Report, *, keep: bool) -> Path | None:
+    """Let the copy be the store; the file that what was the store is kept in, if it is to be."""
+    with translate_folder_errors():
+        return restore(settings.url, source, report, keep=keep)
 
 
 @contextmanager

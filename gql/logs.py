@@ -27,3 +27,8 @@ def set_up(level: str) -> None:
 def log_statement(statement: str, seconds: float) -> None:
     """One statement, without its parameters."""
     logging.getLogger("segments.sql").debug("ms=%.1f %s", seconds * 1000, " ".join(statement.split())[:2000])
+
+
+def log_damage(code: str) -> None:
+    """That the store answered that it is damaged, and with which code."""
+    logging.getLogger("segments").error("the store is damaged: it answered with %s", code)

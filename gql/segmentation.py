@@ -197,8 +197,10 @@ class ScheduledSegmentation:
         """Keep the labels of today, and write them where the business has settled a folder."""
         labels = StoredLabels(LabelStore(self.database, business.id, self.clock, self.classifiers))
         if business.settings.output_dir is None:
-            with translate_errors(), labels.decide_labels(None):
-                return
+            # That they are kept is all that is wanted.
+            with translate_errors(), labels.store.decide_labels(None) as decided:
+                keep(decided)
+            return
         every = business.settings.classify_every
         then = None if every is None else find_next_run(every, self.clock(), business.time_zone)
         with (

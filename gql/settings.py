@@ -1,5 +1,6 @@
 """Every setting of the process, each environment variable named once. Settings are frozen and made once, at start."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ class Settings:
     jwks_url: str = ""
     business: str = ""
     cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     log_level: str = "INFO"
     alert_url: str = field(default="", repr=False)
     cache_url: str = field(default="", repr=False)
@@ -41,6 +43,9 @@ class Settings:
     deadline_seconds: float = 10.0
     report_deadline_seconds: float = 60.0
     upload_bytes: int = 1 << 30
+    cost_bucket: int = 100_000
+    cost_restore: int = 2_000
+    workers: int = 1
     fonts: Path | None = None
 
     @property
@@ -69,6 +74,7 @@ class Settings:
             jwks_url=env.get("SEGMENTS_JWKS_URL", ""),
             business=env.get("SEGMENTS_BUSINESS", ""),
             cors_origins=_read_origins(env, "SEGMENTS_CORS_ORIGINS"),
+            trusted_proxies=_read_networks(env, "SEGMENTS_TRUSTED_PROXIES"),
             log_level=level,
             alert_url=_read_address(env, "SEGMENTS_ALERT_URL"),
             cache_url=env.get("SEGMENTS_CACHE_URL", ""),
@@ -77,6 +83,8 @@ class Settings:
             port=_read_whole(env, "PORT", 8000, 0, 65535),
             introspection=_read_switch(env, "SEGMENTS_INTROSPECTION", True),
             upload_bytes=_read_whole(env, "SEGMENTS_UPLOAD_BYTES", 1 << 30, 1, 1 << 40),
+            cost_bucket=_read_whole(env, "SEGMENTS_COST_BUCKET", 100_000, 0, 10**9),
+            cost_restore=_read_whole(env, "SEGMENTS_COST_RESTORE", 2_000, 1, 10**9),
             token_lifetime_hours=_read_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, LONGEST_LIFETIME_HOURS),
         )
 
@@ -86,6 +94,17 @@ def _read_origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     if not all(ORIGIN.fullmatch(origin) for origin in origins):
         raise InvalidInput(f"{name} must be origins such as https://shop.example, separated by commas")
     return origins
+
+
+def _read_networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    networks = tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())
+    try:
+        for network in networks:
+            ipaddress.ip_network(network)
+    except ValueError as error:
+        message = f"{name} must be addresses or networks such as 10.0.0.5, 10.1.0.0/16, separated by commas"
+        raise InvalidInput(message) from error
+    return networks
 
 
 def _read_secrets(env: Mapping[str, str], name: str) -> tuple[tuple[str, str], ...]:

@@ -270,7 +270,7 @@ class AuditEventRow(SQLModel, table=True):
     __table_args__ = of_business(
         primary_key("id"),
         index("ix_audit_subject", "subject_kind", "subject_id", "id"),
-        index("ix_audit_change", "change_number", where="change_number IS NOT NULL"),
+        index("ix_audit_change", "change_number", unique=True, where="change_number IS NOT NULL"),
     )
     business_id: int = not_null(BigInteger)
     id: int = not_null(BigInteger)
@@ -297,6 +297,17 @@ class CachedReportRow(SQLModel, table=True):
     leased_until: int = not_null(BigInteger)
     made_at: int | None = nullable(BigInteger)
     value: str | None = nullable(CodePointText)
+
+
+class CostBucketRow(SQLModel, table=True):
+    """What a caller may still ask for, as workers have settled it: the instant at which the bucket is full again, in
+    microseconds since 1970."""
+
+    __tablename__ = "cost_bucket"
+    __table_args__ = of_business(primary_key("subject"))
+    business_id: int = not_null(BigInteger)
+    subject: str = not_null(CodePointText)
+    full_at: int = not_null(BigInteger)
 
 
 class SegmentRow(SQLModel, table=True):
@@ -614,6 +625,7 @@ purchase = metadata.tables["purchase"]
 purchase_line = metadata.tables["purchase_line"]
 audit_event = metadata.tables["audit_event"]
 kept_report = metadata.tables["kept_report"]
+cost_bucket = metadata.tables["cost_bucket"]
 segment = metadata.tables["segment"]
 membership = metadata.tables["membership"]
 membership_change = metadata.tables["membership_change"]

@@ -23,11 +23,13 @@ PURE = ("cronsim",)
 """Libraries that only compute, for which the domain need not write its own."""
 VALUES = (
     "domain.errors",
+    "domain.texts",
     "domain.model",
     "domain.calendar",
     "domain.money",
     "domain.pages",
     "domain.identifiers",
+    "domain.formulas",
     "domain.json_text",
     "domain.classifiers",
     "domain.attributes",
@@ -59,13 +61,15 @@ REPOSITORIES = (
 TYPES = ("domain", "gql.schema.context", "gql.schema.errors", "gql.schema.types")
 ROOMS: dict[str, tuple[str, ...]] = {
     # The root, each module knowing those before it.
-    "domain.errors": (),
+    "domain.texts": (),
+    "domain.errors": ("domain.texts",),
     "domain.model": ("domain.errors",),
     "domain.calendar": ("domain.errors", "domain.model"),
     "domain.money": ("domain.errors",),
-    "domain.attributes": ("domain.errors", "domain.model", "domain.calendar"),
+    "domain.attributes": ("domain.texts", "domain.errors", "domain.model", "domain.calendar"),
     "domain.pages": ("domain.errors",),
-    "domain.identifiers": ("domain.errors",),
+    "domain.formulas": (),
+    "domain.identifiers": ("domain.errors", "domain.formulas", "domain.texts"),
     "domain.json_text": (),
     "domain.classifiers": ("domain.errors",),
     "domain.classification": VALUES,
@@ -110,6 +114,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "persistence.exports": ("domain",),
     "persistence.alerts": ("domain",),
+    "persistence.buckets": ("domain", *DATABASE, *REPOSITORIES),
     "gql.settings": VALUES,
     "gql.logs": (),
     "gql.auth": (*VALUES, "gql.settings"),
@@ -125,6 +130,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "gql.schema.pacing",
         "gql.signed_links",
     ),
+    "gql.schema.cost": ("gql.schema.limits",),
     "gql.schema.errors": ("domain",),
     "gql.schema.inputs": TYPES,
     "gql.schema.limits": ("domain", "gql.settings"),

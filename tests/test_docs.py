@@ -19,6 +19,8 @@ from domain.pages import MAXIMUM_FIRST
 from gql.cli.output import to_option_name
 from gql.cli.verify import CUSTOMERS
 from gql.http.json_body import MAXIMUM_BODY, MAXIMUM_LISTED
+from gql.http.strangers import PLACES, PLACES_OF_ADDRESS
+from gql.http.throttling import FAILED_TOKENS
 from gql.http.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
 from gql.schema.limits import MAXIMUM_ALIASES, MAXIMUM_COST, MAXIMUM_DEPTH, MAXIMUM_TOKENS
 from gql.schema.queries import MAXIMUM_NODES
@@ -30,7 +32,7 @@ from tests.drivers.documents import DOCUMENTS, ROOT, blocks, table
 def test_the_claims_are_those_of_a_token() -> None:
     (claims,) = (json.loads(block.text) for block in blocks("README.md", "json"))
 
-    assert set(claims) == {"sub", "business", "permissions", "iat", "exp"}
+    assert set(claims) == {"sub", "business", "permissions", "iat", "exp", "jti"}
     assert 0 < claims["exp"] - claims["iat"] <= 24 * 3600
 
 
@@ -124,6 +126,9 @@ def test_the_limits_are_those_of_the_server() -> None:
         "items of all lists in a body": MAXIMUM_LISTED,
         "sockets of a subject, each process": MAXIMUM_SOCKETS,
         "operations at once on a socket": MAXIMUM_OPERATIONS,
+        "connections without a token, each process": PLACES,
+        "connections without a token of one address, each process": PLACES_OF_ADDRESS,
+        "tokens of one address that do not hold, at once": FAILED_TOKENS,
         "seconds of an operation": settings.deadline_seconds,
         "seconds of a report": settings.report_deadline_seconds,
     }
@@ -168,7 +173,7 @@ def test_every_path_that_is_named_is_there(document: str) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
 def test_what_a_document_points_at_is_there(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

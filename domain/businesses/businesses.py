@@ -9,7 +9,7 @@ from domain.audit import compute_digests
 from domain.businesses.settings import SettingsPlan, plan_changes
 from domain.calendar import Clock, load_zone
 from domain.customers.purchases import count_due
-from domain.errors import InvalidInput, NotFound, Sentence
+from domain.errors import InvalidInput, NotFound, Sentence, find_text_problems
 from domain.imports.saved_formats import describe_unknown
 from domain.jobs.queue import queue_following
 from domain.model import Actor, Business, BusinessSettings
@@ -19,6 +19,7 @@ from domain.rules.variables import RANKED
 from domain.segments.dependencies import read_definitions
 from domain.segments.model import Segment
 from domain.store import Store, Unit
+from domain.texts import compose_optional
 
 FREQUENCY = frozenset({"purchase_frequency_label"})
 SPENDING = frozenset({"spending_label"})
@@ -65,6 +66,14 @@ def check_key(key: str) -> str:
     return key
 
 
+def _check_name(name: str | None) -> str | None:
+    """The name as it is kept; InvalidInput where it cannot be one."""
+    kept = compose_optional(name)
+    if problems := find_text_problems(("name",), kept):
+        raise InvalidInput.of(problems)
+    return kept
+
+
 async def _check_format(unit: Unit, plan: SettingsPlan) -> None:
     """InvalidInput where files were to be read by a format that the business has not saved."""
     for wanted in (one.new for one in plan.changes if one.name == FORMAT and one.new is not None):
@@ -101,14 +110,14 @@ class Businesses:
         """Add a tenant; InvalidInput and AlreadyTaken name what is wrong."""
         find_exponent(currency)
         load_zone(time_zone)
-        wanted = Business(0, check_key(key), name or key, currency, time_zone, BusinessSettings(), 1, 0, 0)
+        wanted = Business(0, check_key(key), _check_name(name) or key, currency, time_zone, BusinessSettings(), 1, 0, 0)
         return await self.store.create_business(wanted, self.clock())
 
     async def change(
         self, key: str, actor: Actor, *, name: str | None, time_zone: str | None, currency: str | None
     ) -> Business:
         """Set what is given. The currency is fixed once there are purchases; another zone rewrites every local day."""
-        business = await self.open(key)
+        business, name = await self.open(key), _check_name(name)
         if time_zone is not None:
             load_zone(time_zone)
         if currency is not None:

@@ -93,6 +93,7 @@ class Revocations:
             await unit.revocations.add(Revocation(token_id, subject, issued_before), at, at + self.lifetime)
             until = None if issued_before is None else issued_before.isoformat()
             await unit.audit(actor, "revokeTokens", None, {"jti": token_id, "subject": subject, "issuedBefore": until})
+            await unit.mark_done(actor, revoked_at=at.isoformat())
         self._read_at = float("-inf")
         return at
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from domain.attributes import add_kinds
 from domain.audit import name_touched
@@ -38,6 +39,7 @@ from domain.model import (
 )
 from domain.money import find_exponent, to_decimal
 from domain.store import Cache, Store, to_field_problem
+from domain.texts import compose_optional
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +237,12 @@ class Customers:
 
 
 def _normalise(items: Sequence[NewCustomer]) -> tuple[list[NewCustomer], list[list[FieldProblem]]]:
-    """The items with their ids as they are kept, and what is wrong with the id of each."""
+    """The items with ids and texts as they are kept, and what is wrong with the id of each."""
     read = [read_id(item.external_id, ("input", str(index), "external_id")) for index, item in enumerate(items)]
-    kept = [replace(item, external_id=key) for item, (key, _) in zip(items, read, strict=True)]
+    kept = []
+    for item, (key, _) in zip(items, read, strict=True):
+        texts: dict[str, Any] = {name: compose_optional(getattr(item, name)) for name in PROFILE_TEXTS}
+        kept.append(replace(item, external_id=key, **texts))
     return kept, [wrong for _, wrong in read]
 
 

@@ -4,17 +4,21 @@ nothing, and says of each wrong item which field is wrong."""
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from domain.audit import name_touched
 from domain.calendar import Clock, load_zone, to_utc
 from domain.customers.attributes import join_problems, keep_attributes, read_attributes
 from domain.errors import FieldProblem, InvalidInput, Sentence, find_text_problems
 from domain.identifiers import find_id, read_id
-from domain.model import Actor, Business, NewPurchase, Storefront, WriteCounts
+from domain.model import Actor, Business, NewPurchase, PurchaseLine, Storefront, WriteCounts
 from domain.money import LARGEST
 from domain.store import Store, Unit, to_field_problem
+from domain.texts import compose_optional
 
 MAXIMUM_ITEMS = 1000
+ORDER_TEXTS = ("storefront_key", "channel")
+LINE_TEXTS = ("category", "product", "sku")
 MAXIMUM_LINES = 1000
 REFUSED_FIELDS = {"FOREIGN": "external_id", "ERASED": "customer_external_id"}
 """Which field each refusal of a purchase is about."""
@@ -83,8 +87,14 @@ def _normalise(items: Sequence[NewPurchase]) -> tuple[list[NewPurchase], list[li
         customer, wrong = read_id(item.customer_external_id, (*where, "customer_external_id"))
         order, more = read_id(item.external_id, (*where, "external_id"), order=True)
         problems.append([*wrong, *more])
-        kept.append(replace(item, customer_external_id=customer, external_id=order))
+        lines = tuple(replace(line, **_compose(line, LINE_TEXTS)) for line in item.lines)
+        texts = _compose(item, ORDER_TEXTS)
+        kept.append(replace(item, customer_external_id=customer, external_id=order, lines=lines, **texts))
     return kept, problems
+
+
+def _compose(item: NewPurchase | PurchaseLine, names: Sequence[str]) -> dict[str, Any]:
+    return {name: compose_optional(getattr(item, name)) for name in names}
 
 
 def _find_problems(
@@ -108,12 +118,10 @@ def _find_problems(
         texts = {
             "customer_external_id": item.customer_external_id,
             "external_id": item.external_id,
-            "storefront_key": item.storefront_key,
-            "channel": item.channel,
+            **{name: getattr(item, name) for name in ORDER_TEXTS},
         }
         for place, line in enumerate(item.lines):
-            of_line = {"category": line.category, "product": line.product, "sku": line.sku}
-            texts.update({f"lines.{place}.{name}": text for name, text in of_line.items()})
+            texts.update({f"lines.{place}.{name}": getattr(line, name) for name in LINE_TEXTS})
         for name, text in texts.items():
             problems += find_text_problems((*where, *name.split(".")), text)
         amounts = {"amount": item.amount}

@@ -17,7 +17,8 @@ from domain.attributes import (
 )
 from domain.calendar import from_micros
 from domain.errors import InvalidInput, Sentence
-from domain.imports.columns import ATTRIBUTE, RowFault, check_text, unquote_text
+from domain.formulas import unprotect_text
+from domain.imports.columns import ATTRIBUTE, RowFault, check_text
 from domain.imports.dates import DateReader
 from domain.model import AttributeKind, AttributeValue
 
@@ -39,7 +40,7 @@ class AttributeColumn:
 
 def clean_cell(cell: str) -> str:
     """The text of a cell, empty where it says nothing."""
-    text = unquote_text(cell.strip())
+    text = unprotect_text(cell.strip())
     return "" if text in NOTHING else text
 
 

@@ -6,35 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.errors import Sentence
+from domain.formulas import unprotect_text
 
 MAXIMUM_TEXT = 1000
 MAXIMUM_CELLS = 1000
 """Columns that a source may have; of a row that is longer one cell more is kept."""
 SEEN_NAMES, SEEN_LETTERS = 20, 40
 """How much of a header is told where it is not the right one."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class RowFault(ValueError):
     """Why a row is refused."""
-
-
-def is_formula(text: str) -> bool:
-    """Whether a spreadsheet would take the text for a formula, also after blanks."""
-    # Nearly every text begins so, and exports look at millions.
-    if text[:1].isalnum():
-        return False
-    return text.startswith(FORMULA) or text.lstrip().startswith(FORMULA)
-
-
-def protect_text(text: str) -> str:
-    """The text for a file without types: an apostrophe before what looks like a formula."""
-    return f"'{text}" if is_formula(text) else text
-
-
-def unquote_text(text: str) -> str:
-    """Text without the apostrophe that protects a spreadsheet from a formula."""
-    return text[1:] if len(text) > 1 and text[0] == "'" and text[1] in FORMULA[:4] else text
 
 
 def check_text(text: str, what: str) -> str:
@@ -73,7 +55,7 @@ def split_row(text: str) -> Iterator[str]:
     parts = text.split(",")
     for many in (1, 2, 3):
         for place in range(len(parts) - many + 1):
-            yield unquote_text(",".join(parts[place : place + many]).strip())
+            yield unprotect_text(",".join(parts[place : place + many]).strip())
 
 
 def describe_columns(header: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ from domain.imports.formats import CUSTOMER_DAY, ROW, SourceFormat, Term, clean_
 from domain.imports.rows import Batch, RejectedRow, StagedColumns, StagedRow
 from domain.model import LAST_QUALIFYING, STATUS_ORDER, PurchaseStatus
 from domain.money import find_exponent, to_decimal, to_millionths
+from domain.texts import clean_text, find_unseen
 
 STATUS_WORDS = {
     "": "COMPLETED",
@@ -107,14 +108,17 @@ class _ReadCache(dict[str, int]):
 
 
 class _TextCache(dict[str, str | None]):
-    """An optional text; as above."""
+    """An optional text; as above. `cleaned`: whether one held what cannot be seen."""
 
     def __init__(self, what: str) -> None:
         super().__init__()
         self.what = what
+        self.cleaned = False
 
     def __missing__(self, cell: str) -> str | None:
-        text = clean_cell(cell)
+        stated = clean_cell(cell)
+        text = clean_text(stated)
+        self.cleaned |= find_unseen(stated) is not None
         value = check_text(text, self.what) if text else None
         if len(self) >= REMEMBERED:
             self.clear()
@@ -318,6 +322,8 @@ class RowReader:
         if self.differing:
             rows = count_noun(self.differing, "row")
             doubts.append(f"In {rows} the amount differs from quantity × unit_price; the amount counts.")
+        if cleaned := [field for field, known in self.texts.items() if known.cleaned]:
+            doubts.append(f"Control characters and marks of direction were taken out of {', '.join(cleaned)}.")
         for code, (count, total) in sorted(self.foreign.items()):
             amount = to_decimal(total, self.decimals)
             doubts.append(f"{count_noun(count, 'row')} in {code}, {amount} in all, cannot be read in {self.currency}.")

@@ -7,7 +7,8 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from domain.errors import Sentence
-from domain.imports.columns import REJECT_COLUMNS, REJECT_LINE, REJECT_ORDER, is_formula
+from domain.formulas import protect_text, unprotect_text
+from domain.imports.columns import REJECT_COLUMNS, REJECT_LINE, REJECT_ORDER
 from domain.imports.model import ANOTHER_ROW
 from domain.imports.rows import Batch, PurchaseSource, RejectedRow
 
@@ -53,19 +54,18 @@ def find_remedy(kind: str) -> str | None:
     return next((remedy for begins, remedy in REMEDIES if kind.startswith(begins)), None)
 
 
-SIGNED_NUMBER = re.compile(r"[+-][0-9.,' ]*[0-9]")
+SIGNED_NUMBER = re.compile(r"'*[+-][0-9.,' ]*[0-9]")
 
 
 def protect_cell(cell: str) -> str:
     """The cell with an apostrophe before what a spreadsheet would take for a formula, and before apostrophes that stand
     there already; a number stays as it is."""
-    bare = cell.lstrip("'")
-    return f"'{cell}" if is_formula(bare) and SIGNED_NUMBER.fullmatch(bare) is None else cell
+    return cell if SIGNED_NUMBER.fullmatch(cell) else protect_text(cell)
 
 
 def unprotect_cell(cell: str) -> str:
     """What `protect_cell` was given."""
-    return cell[1:] if cell.startswith("'") and protect_cell(cell[1:]) == cell else cell
+    return cell if SIGNED_NUMBER.fullmatch(cell) else unprotect_text(cell)
 
 
 def build_reject_cells(row: RejectedRow, cells: Sequence[str], width: int) -> list[str]:

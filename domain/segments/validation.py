@@ -13,6 +13,7 @@ from domain.money import find_exponent, to_minor
 from domain.rules.criteria import MONEY, SegmentCriteria, build_definition_tree, is_rfm
 from domain.rules.tree import Condition
 from domain.segments.model import Definition, SegmentKind
+from domain.texts import compose_text
 
 MAXIMUM_NAME = 255
 MAXIMUM_KEY = 64
@@ -60,7 +61,7 @@ def validate_draft(draft: Draft, currency: str, attributes: AttributeKinds = NO_
     problems: list[FieldProblem] = []
     valid = replace(
         draft,
-        name=draft.name.strip(),
+        name=compose_text(draft.name.strip()),
         description=(draft.description or "").strip() or None,
         schedule=_read_schedule(draft, problems),
     )
@@ -124,7 +125,7 @@ def _find_text_faults(draft: Draft) -> list[FieldProblem]:
         problems.append(_make_problem("key", f"key must be at most {MAXIMUM_KEY} characters", "TOO_LONG"))
     elif draft.key is not None and KEY.fullmatch(draft.key) is None:
         problems.append(_make_problem("key", "key must be lower-case letters, digits or hyphens, such as high-value"))
-    return problems + find_text_problems(("input", "description"), draft.description)
+    return problems + find_text_problems(("input", "description"), draft.description, name=False)
 
 
 def _find_flag_faults(draft: Draft) -> list[FieldProblem]:

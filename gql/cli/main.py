@@ -104,6 +104,8 @@ PLACES = {
     "export": "gql.cli.reports:export_app",
     "businesses": "gql.cli.store:businesses_app",
     "db": "gql.cli.store:db_app",
+    "backup": "gql.cli.store:copies_app",
+    "restore": "gql.cli.store:copies_app",
     "segment": "gql.cli.segments:segment_app",
     "settings": "gql.cli.settings:settings_app",
     "report": "gql.cli.reports:report_app",

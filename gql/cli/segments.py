@@ -19,6 +19,7 @@ from rich.table import Table
 from strawberry.types.arguments import convert_argument
 
 from domain.errors import FieldProblem, InvalidInput
+from domain.formulas import unprotect_text
 from domain.imports.columns import (
     ALIASES,
     RowFault,
@@ -28,7 +29,6 @@ from domain.imports.columns import (
     describe_columns,
     format_row,
     normalise_header,
-    unquote_text,
 )
 from domain.imports.rows import PurchaseSource
 from domain.jobs.model import Job
@@ -356,7 +356,7 @@ class MembersFile:
                 if len(cells) <= self.place:
                     raise RowFault("the row is too short")
                 check_encoding(cells)
-                name = check_text(unquote_text(cells[self.place].strip()), "customer_id")
+                name = check_text(unprotect_text(cells[self.place].strip()), "customer_id")
                 if not name:
                     raise RowFault("no customer")
             except RowFault:

@@ -29,7 +29,7 @@ from gql.composition import (
     read_system_clock,
     translate_folder_errors,
 )
-from gql.http.processes import REQUEST_SECONDS, Workers, serve_alone
+from gql.http.processes import REQUEST_SECONDS, Workers, raise_file_limit, serve_alone
 from gql.http.uvicorn_protocol import PatientProtocol
 from gql.logs import set_up
 from gql.settings import Settings
@@ -37,6 +37,7 @@ from gql.settings import Settings
 HISTORY = timedelta(days=60)
 STEP = timedelta(days=3)
 ACTOR = Actor("demo")
+BACKLOG = 2048
 UNFINISHED = f"{NAME} (being filled)"
 
 
@@ -118,14 +119,15 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Fill an empty store with the demo shop.")] = False,
 ) -> None:
     """Serve the GraphQL API. Example: segments serve --demo"""
-    settings = replace(context.obj, host=host, demo=demo, port=context.obj.port if port is None else port)
+    port = context.obj.port if port is None else port
+    settings = replace(context.obj, host=host, demo=demo, port=port, workers=workers)
     with translate_folder_errors():
         settings = require_secret(settings, demo=demo)
     with take_address(settings) as listener:
-        serve_on(listener, settings, workers)
+        serve_on(listener, settings)
 
 
-def serve_on(listener: socket.socket, settings: Settings, workers: int) -> None:
+def serve_on(listener: socket.socket, settings: Settings) -> None:
     """Make the store ready, say where it is served, and serve until the end."""
     key = prepare_store(settings)
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -136,16 +138,18 @@ def serve_on(listener: socket.socket, settings: Settings, workers: int) -> None:
         partial(make_application, settings, key),
         factory=True,
         http=PatientProtocol,
-        workers=workers,
+        workers=settings.workers,
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=1000,
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        # As many are accepted at once, and each is an open file before a place is found for it.
+        backlog=min(BACKLOG, raise_file_limit() // 4),
         ws_max_size=1 << 20,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=REQUEST_SECONDS,
     )
-    if workers > 1:
+    if settings.workers > 1:
         set_up(settings.log_level)
         supervisor = Workers(config, listener)
         supervisor.run()

@@ -1,5 +1,5 @@
-"""Commands on the store itself: its businesses, its tables, its history and its schema. An archive of history is whole
-and on the disk before anything is removed."""
+"""Commands on the store itself: its businesses, its tables, copies of it, its history and its schema. An archive of
+history is whole and on the disk before anything is removed."""
 
 import csv
 import gzip
@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.errors import InvalidInput
-from domain.imports.columns import count_noun, protect_text
+from domain.formulas import protect_text
+from domain.imports.columns import count_noun
 from domain.segments.history import Compaction
 from domain.segments.model import ArchivedMembership
 from gql.cli.output import clean_line, make_cell, show_steps
 from gql.cli.session import ACTOR, BusinessOption, Session, command
-from gql.composition import check_store, read_system_clock, upgrade_store
+from gql.composition import back_up_store, check_store, read_system_clock, restore_store, upgrade_store
 from gql.schema.schema import print_sdl
 
 businesses_app = typer.Typer(no_args_is_help=True, help="The businesses (tenants) of the store.")
@@ -93,6 +94,33 @@ def db_check(context: typer.Context) -> None:
     if findings.faults:
         raise InvalidInput(f"The store is not sound: {count_noun(len(findings.faults), 'fault')}, listed above.")
     typer.echo("The store is sound.")
+
+
+copies_app = typer.Typer()
+
+
+@copies_app.command()
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="File for the copy.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file where it is there.")] = False,
+) -> None:
+    """Copy the store to a file while it is used. Example: segments backup monday.sqlite"""
+    with show_steps() as report:
+        back_up_store(context.obj, file, report, force=force)
+    typer.echo(f"The store is copied to {file} ({file.stat().st_size / 1e6:,.1f} MB).")
+
+
+@copies_app.command(name="restore")
+def restore_copy(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A copy that segments backup made.")],
+    keep: Annotated[bool, typer.Option(help="Keep what is replaced, with the ending .before-restore.")] = True,
+) -> None:
+    """Let a copy be the store; nothing else may have it open. Example: segments restore monday.sqlite"""
+    with show_steps() as report:
+        kept = restore_store(context.obj, file, report, keep=keep)
+    typer.echo(f"The store is that of {file} now." + (f" What it was is in {kept}." if kept else ""))
 
 
 history_app = typer.Typer(no_args_is_help=True, help="The history of memberships.")

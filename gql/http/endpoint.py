@@ -1,6 +1,7 @@
 """Plain HTTP requests, under /exports and /imports: a method, a token, a permission, then the answer and one line in
 the log, whatever happens. The status of every failure stands in one table, by the code of the failure."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,12 @@ from domain.model import Actor, AuditOutcome, Business, Permission, Viewer
 from gql.composition import Services
 from gql.http.json_body import encode_json
 from gql.http.middleware import CLOSED, log_request
+from gql.http.throttling import MINIMUM_COST, Throttle, Throttled
 from gql.schema.errors import log_surprise
 from gql.schema.types.ids import find_target
 
+HALVES = re.compile("[\ud800-\udfff]")
+"""What stands for bytes that are no text, and cannot be sent."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Methods that the log names."""
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
@@ -29,6 +33,7 @@ STATUSES = {
     "IDEMPOTENCY_IN_PROGRESS": 409,
     "IDEMPOTENCY_MISMATCH": 422,
     "TOO_MANY_IMPORTS": 429,
+    "THROTTLED": 429,
     "UNAVAILABLE": 503,
 }
 """The status of a failure by its code; every other is the client's input, 400."""
@@ -50,10 +55,9 @@ class HttpError(Exception):
 
 
 def make_json_response(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Strict JSON that no cache keeps."""
-    return Response(
-        encode_json(body), status, {"Cache-Control": "no-store", **(headers or {})}, media_type="application/json"
-    )
+    """Strict JSON that no cache keeps. What a file holds that is no text is shown by a mark."""
+    text = HALVES.sub("\N{REPLACEMENT CHARACTER}", encode_json(body))
+    return Response(text, status, {"Cache-Control": "no-store", **(headers or {})}, media_type="application/json")
 
 
 def make_error_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -96,10 +100,13 @@ class Endpoints:
     services: Services
     answer_wrong_input: Callable[[str], Response]
     retry_seconds: int
+    throttle: Throttle
 
-    def make_endpoint(self, action: str, methods: Sequence[str], permission: Permission, make: Make) -> Endpoint:
+    def make_endpoint(
+        self, action: str, methods: Sequence[str], permission: Permission, make: Make, cost: int
+    ) -> Endpoint:
         """What `make` answers a viewer with the permission, for the viewer's business; `action` is what the audit log
-        calls it."""
+        calls it, `cost` what it takes of the viewer's bucket where something is made of it."""
 
         async def answer(request: Request, viewer: Viewer) -> Response:
             try:
@@ -113,12 +120,19 @@ class Endpoints:
         async def respond(request: Request) -> Response:
             if request.method not in methods:
                 return make_error_response(405, f"Use {' or '.join(methods)}.", {"Allow": ", ".join(methods)})
+            charged: Viewer | None = None
             try:
-                return await answer(request, await self.viewer(request))
+                viewer = await self.viewer(request)
+                self.throttle.charge(viewer, cost)
+                charged = viewer
+                response = await answer(request, viewer)
             except HttpError as error:
-                return make_error_response(error.status, error.message, error.headers)
+                response = make_error_response(error.status, error.message, error.headers)
             except DomainError as error:
-                return self._answer_failure(error)
+                response = self._answer_failure(error)
+            if charged is not None and 300 <= response.status_code < 500:
+                self.throttle.take(charged, MINIMUM_COST - cost)
+            return response
 
         return Endpoint(self.operation, respond)
 
@@ -136,7 +150,8 @@ class Endpoints:
         if status == 400:
             return self.answer_wrong_input(error.message)
         headers = {401: CHALLENGE, 429: self._retry, 503: self._retry}
-        return make_error_response(status, error.message, headers.get(status))
+        known = error.headers if isinstance(error, Throttled) else headers.get(status)
+        return make_error_response(status, error.message, known)
 
     @property
     def _retry(self) -> Mapping[str, str]:

@@ -100,12 +100,20 @@ def is_local() -> bool:
     return all(asset.file.is_file() for asset in ASSETS)
 
 
+def read_host(request: Request) -> str:
+    """The name by which the client knows this server; empty where its Host header says none."""
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""
+
+
 def make_explorer(settings: Settings, demo_token: Callable[[], str] | None) -> Callable[[Request], Response]:
     """The page; in demo mode, asked for by a loopback name, its header editor is filled with a token."""
 
     def page(request: Request) -> Response:
         local = is_local()
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+        host = read_host(request)
         headers = "{}"
         # A foreign name that points here must not be given a token.
         if demo_token is not None and settings.demo and is_loopback(settings.host) and is_loopback(host):

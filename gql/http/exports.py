@@ -24,8 +24,9 @@ from domain.segments.member_export import MemberExport
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.composition import Services, Writers
 from gql.http.endpoint import Endpoints, Make, make_json_response
-from gql.http.graphql import Authenticate, Confirm
+from gql.http.graphql import Confirm
 from gql.http.middleware import run_with_deadline, while_connected
+from gql.http.throttling import Admission, Throttle, recognise
 from gql.parameters import (
     FILE_FORMATS,
     LINK_PARAMETERS,
@@ -43,6 +44,8 @@ T = TypeVar("T")
 OLDER_PATH = "/api/reports/customers/segmentation"
 METHODS = ("GET", "HEAD")
 RETRY_SECONDS = 5
+REPORT_COST, MEMBERS_COST = 100, 1_000
+"""What a file costs its caller, in objects."""
 AT_ONCE = 2
 """Binary files that are made at once in a process."""
 BUSY = "Too many files are being made, or this one takes too long. Try again in a moment."
@@ -164,21 +167,24 @@ class Downloads:
     """Answers /exports, and the older address of the report."""
 
     services: Services
-    authenticate: Authenticate
+    admission: Admission
     confirm: Confirm
+    throttle: Throttle
     links: ExportLinks
     writers: Writers
     pool: RenderPool
     seconds: float
 
     def make_routes(self) -> list[Route]:
-        endpoints = Endpoints("export", self._authenticate, self.services, _answer_wrong_input, RETRY_SECONDS)
+        endpoints = Endpoints(
+            "export", self._authenticate, self.services, _answer_wrong_input, RETRY_SECONDS, self.throttle
+        )
         report, older, members = (
-            endpoints.make_endpoint(action, METHODS, Permission.VIEW, self._tell(action, self._limit_time(make)))
-            for action, make in (
-                ("downloadReport", self.answer_report),
-                ("downloadReport", self.answer_older_report),
-                ("downloadMembers", self.answer_members),
+            endpoints.make_endpoint(action, METHODS, Permission.VIEW, self._tell(action, self._limit_time(make)), cost)
+            for action, make, cost in (
+                ("downloadReport", self.answer_report, REPORT_COST),
+                ("downloadReport", self.answer_older_report, REPORT_COST),
+                ("downloadMembers", self.answer_members, MEMBERS_COST),
             )
         )
         return [
@@ -195,10 +201,11 @@ class Downloads:
         except Unauthenticated:
             if SIGNATURE not in request.query_params:
                 raise
-            viewer = self.links.check(request.url.path, request.query_params.multi_items())
+            viewer = self.links.check(request.scope["path"], request.query_params.multi_items())
             await self.confirm(viewer)
+            recognise(request)
             return viewer
-        return await self.authenticate(token)
+        return await self.admission.admit(request, token)
 
     def _limit_time(self, make: Callable[[Request, Business], Awaitable[Response]]) -> Make:
         async def respond(request: Request, viewer: Viewer, business: Business) -> Response:

@@ -5,9 +5,9 @@ strict JSON with a fitting status, and work that nobody waits for any more is st
 import json
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -34,18 +34,18 @@ from gql.http.idempotency import (
 )
 from gql.http.json_body import MAXIMUM_BODY, decode_json, write_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
-from gql.schema.context import Context
+from gql.http.throttling import MINIMUM_COST, Admission, Throttle, Throttled
+from gql.schema.context import Context, Cost
 from gql.schema.errors import MAXIMUM_ERRORS, build_refusal, format_error, is_surprise
 from gql.settings import Settings
 
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,99}")
 QUERIES = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = QUERIES | {OperationType.MUTATION}
-Authenticate = Callable[[str], Awaitable[Viewer]]
 Confirm = Callable[[Viewer], Awaitable[None]]
 """Fails as authentication does where the viewer's token holds no more."""
 RETRY_SECONDS = 5
-MakeContext = Callable[[Viewer, str], Context]
+MakeContext = Callable[[Viewer, str, Cost], Context]
 RESPONSE_JSON = "application/graphql-response+json"
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Vary": "Accept, Origin"}
 RETRY = {"Retry-After": "1"}
@@ -88,11 +88,13 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A body and its status: 400 without `data` where nothing was executed, 500 where the server is at fault.
-    `replayed` says that an earlier request with the same Idempotency-Key did what it tells of."""
+    """A body and its status: 400 without `data` where nothing was executed, 429 where the caller has to wait, 500 where
+    the server is at fault. `replayed` says that an earlier request with the same Idempotency-Key did what it tells
+    of."""
 
     body: dict[str, Any]
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
     replayed: bool = False
 
     @property
@@ -107,6 +109,11 @@ class Executor:
     schema: Any
     settings: Settings
     make_context: MakeContext
+    throttle: Throttle
+
+    def begin(self, viewer: Viewer, request_id: str) -> Context:
+        """The context of an operation; Throttled where the caller has nothing left."""
+        return self.make_context(viewer, request_id, self.throttle.open(viewer))
 
     async def run(
         self,
@@ -118,7 +125,7 @@ class Executor:
     ) -> Answer:
         """The answer of a query or mutation within the deadline; InvalidOperationTypeError for what is not allowed. A
         mutation that holds a claim is done, or has been done, once."""
-        deadline, context = self.settings.deadline_seconds, self.make_context(viewer, request_id)
+        deadline, context = self.settings.deadline_seconds, self.begin(viewer, request_id)
 
         def allow_more() -> float:
             """Seconds beyond the usual ones; what the operation asks for is known by then."""
@@ -139,7 +146,8 @@ class Executor:
             return self.answer(await run_with_deadline(deadline, execution, allow_more), request_id, context)
         except TimeoutError:
             error = build_refusal(f"The operation took longer than {deadline:g} seconds.", "TIMEOUT")
-            return Answer({"errors": [error], "data": None})
+            cost = context.cost.keep()
+            return Answer({"errors": [error], "data": None, **({} if cost is None else {"extensions": {"cost": cost}})})
         except CannotGetOperationTypeError as error:
             raise HttpError(400, "operationName must name an operation of the document.") from error
         finally:
@@ -155,7 +163,7 @@ class Executor:
         else:
             yield answer
             return
-        context = self.make_context(viewer, request_id)
+        context = self.begin(viewer, request_id)
         try:
             results = await self.schema.subscribe(
                 parameters.query,
@@ -175,16 +183,37 @@ class Executor:
     def answer(self, result: Any, request_id: str, context: Context) -> Answer:
         """The body of a result; `extensions.cache` says of its reports how many were kept, and since when."""
         errors = list(result.errors or [])
+        for error in errors:
+            if isinstance(error.original_error, Throttled):
+                return refuse(error.original_error)
         body: dict[str, Any] = {}
         if errors:
             body["errors"] = [format_error(error, request_id, self.schema) for error in errors[:MAXIMUM_ERRORS]]
-        if result.data is None and not any(error.path for error in errors):
-            return Answer(body, 500 if any(is_surprise(error) for error in errors) else 400)
-        body["data"] = result.data
+        extensions: dict[str, Any] = {}
         cache = context.cache
         if cache.hit or cache.miss:
-            body["extensions"] = {"cache": {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}}
-        return Answer(body)
+            extensions["cache"] = {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}
+        cost = context.cost.settle(result.data)
+        if cost is not None:
+            extensions["cost"] = cost
+        status = 200
+        if result.data is None and not any(error.path for error in errors):
+            status = 500 if any(is_surprise(error) for error in errors) else 400
+        else:
+            body["data"] = result.data
+        if extensions:
+            body["extensions"] = extensions
+        return Answer(body, status)
+
+
+def refuse(error: Throttled) -> Answer:
+    """The answer to a caller that has to wait."""
+    refusal = build_refusal(error.message, error.code)
+    refusal["extensions"]["retryAfter"] = error.retry_seconds
+    body: dict[str, Any] = {"errors": [refusal]}
+    if error.cost is not None:
+        body["extensions"] = {"cost": error.cost}
+    return Answer(body, 429, error.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +221,7 @@ class GraphQLEndpoint:
     """Answers POST and GET at /graphql; GET for a page of HTML gives the explorer."""
 
     executor: Executor
-    authenticate: Authenticate
+    admission: Admission
     explorer: Callable[[Request], Response]
     requests: IdempotentRequests
 
@@ -215,9 +244,11 @@ class GraphQLEndpoint:
                     response.headers[REPLAYED] = "true"
         except HttpError as error:
             codes = [error.code]
-            answer = Answer({"errors": [build_refusal(error.message, error.code)]}, error.status)
+            answer = Answer({"errors": [build_refusal(error.message, error.code)]}, error.status, error.headers)
             response = await _make_response(request, answer, request_error=False)
-            response.headers.update(error.headers)
+        except Throttled as error:
+            codes = [error.code]
+            response = await _make_response(request, refuse(error))
         except ClientDisconnect:
             response = Response(status_code=CLOSED)
         method = request.method if request.method in ("GET", "POST") else "-"
@@ -225,12 +256,15 @@ class GraphQLEndpoint:
         return response
 
     async def _authenticate(self, request: Request) -> Viewer:
+        """Who asks, and has not spent everything: that is known before the body is read."""
         try:
-            return await self.authenticate(read_bearer_token(request.headers))
+            viewer = await self.admission.admit(request, read_bearer_token(request.headers))
         except Unauthenticated as error:
             raise HttpError(401, error.message, error.code, CHALLENGE) from error
         except Unavailable as error:
             raise HttpError(503, error.message, error.code, {"Retry-After": str(RETRY_SECONDS)}) from error
+        self.executor.throttle.check(viewer)
+        return viewer
 
     async def _read_parameters(self, request: Request) -> Parameters:
         if request.method == "GET":
@@ -269,6 +303,7 @@ class GraphQLEndpoint:
         try:
             async with self.requests.hold(found[0], actor, digest) as held:
                 if held.claim.answer is not None:
+                    self.executor.throttle.charge(viewer, MINIMUM_COST)
                     return Answer(json.loads(held.claim.answer), replayed=True)
                 answer = await run(held.claim)
                 if answer.status == 200 and PASSING.isdisjoint(answer.codes):
@@ -322,4 +357,5 @@ async def _make_response(request: Request, answer: Answer, request_error: bool =
         # Clients that ask for plain JSON read the status as the transport's, not the operation's.
         status = 200
     media = RESPONSE_JSON if modern else "application/json"
-    return Response(await write_json(answer.body), status, {**HEADERS, "Content-Type": f"{media}; charset=utf-8"})
+    headers = {**HEADERS, **answer.headers, "Content-Type": f"{media}; charset=utf-8"}
+    return Response(await write_json(answer.body), status, headers)

@@ -25,8 +25,8 @@ from gql.auth import read_bearer_token
 from gql.composition import Services
 from gql.http.endpoint import Endpoints, HttpError, make_error_response, make_json_response
 from gql.http.exports import clean_name
-from gql.http.graphql import Authenticate
 from gql.http.idempotency import read_key
+from gql.http.throttling import MINIMUM_COST, Admission, Throttle
 from gql.parameters import UploadParameters, read_upload_parameters, to_parameter_name
 from gql.schema.types.ids import encode, match
 
@@ -35,10 +35,14 @@ INSPECTION_PATH = "/imports/inspect"
 ENDINGS = {media: one.endings[0] for one in FILE_TYPES for media in one.media_types}
 """How the name of a file ends by its Content-Type."""
 ENCODINGS = ("", "identity", "gzip")
+UPLOAD_COST = 1_000
+"""What a file costs its caller, in objects, whether it is imported or looked at."""
 AT_ONCE = 4
 """Uploads of one business that may be on their way at once."""
 PIECE = 1 << 20
 RETRY_SECONDS = 30
+LONGEST_LENGTH = 18
+"""Digits of the length of a body; more say the same."""
 CheckFile = Callable[[Path, Business, SourceFormat], object]
 """Looks at the header of a file; InvalidInput says what is wrong with it."""
 
@@ -66,7 +70,8 @@ class Uploads:
     the files of a business that are on their way, or being looked at."""
 
     services: Services
-    authenticate: Authenticate
+    admission: Admission
+    throttle: Throttle
     folder: Path
     maximum: int
     check: CheckFile
@@ -74,16 +79,18 @@ class Uploads:
     coming: dict[int, int] = field(default_factory=dict)
 
     def make_routes(self) -> list[Route]:
-        endpoints = Endpoints("import", self._authenticate, self.services, _answer_wrong_input, RETRY_SECONDS)
-        make = endpoints.make_endpoint
+        endpoints = Endpoints(
+            "import", self._authenticate, self.services, _answer_wrong_input, RETRY_SECONDS, self.throttle
+        )
+        make, inspect = endpoints.make_endpoint, self.answer_inspection
         return [
-            Route(PATH, make("uploadPurchases", ("POST",), Permission.EDIT, self.upload)),
-            Route(INSPECTION_PATH, make("inspectPurchases", ("POST",), Permission.EDIT, self.answer_inspection)),
-            Route(f"{PATH}/{{id}}", make("readImport", ("GET",), Permission.VIEW, self.answer_state)),
+            Route(PATH, make("uploadPurchases", ("POST",), Permission.EDIT, self.upload, UPLOAD_COST)),
+            Route(INSPECTION_PATH, make("inspectPurchases", ("POST",), Permission.EDIT, inspect, UPLOAD_COST)),
+            Route(f"{PATH}/{{id}}", make("readImport", ("GET",), Permission.VIEW, self.answer_state, MINIMUM_COST)),
         ]
 
     async def _authenticate(self, request: Request) -> Viewer:
-        return await self.authenticate(read_bearer_token(request.headers))
+        return await self.admission.admit(request, read_bearer_token(request.headers))
 
     async def upload(self, request: Request, viewer: Viewer, business: Business) -> Response:
         """Receive a file and let it wait."""
@@ -126,7 +133,8 @@ class Uploads:
     async def _receive(self, request: Request, parameters: UploadParameters) -> ReceivedFile:
         """The body as a file."""
         name = clean_name(parameters.name or f"upload{find_file_ending(request)}")
-        self._check_size(int(request.headers.get("content-length") or 0))
+        length = request.headers.get("content-length", "")
+        self._check_size(int(length[:LONGEST_LENGTH]) if length.isascii() and length.isdigit() else 0)
         try:
             return await self._write(request, name)
         except OSError as error:

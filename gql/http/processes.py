@@ -6,6 +6,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import threading
@@ -25,8 +26,20 @@ END_SECONDS = 9.0
 """After so long a process is gone, whoever still has not ended."""
 ANSWER_SECONDS = 60.0
 """How long a worker may keep silent, its start included: on a busy machine that takes a while."""
+MOST_FILES = 10_000
+"""Open files and connections of a process, where the system allows so many."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 log = logging.getLogger("segments.process")
+
+
+def raise_file_limit() -> int:
+    """Let this process, and those that it starts, open as many files as they need; how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        return most
+    return max(soft, most)
 
 
 def obey_signals(begin_to_end: Callable[[], None]) -> None:

@@ -9,6 +9,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from gql.http.strangers import Stranger, Strangers
+
 MAXIMUM_HEADERS = 32_768
 HEADER_SECONDS = 8.0
 BODY_SECONDS = 8.0
@@ -55,6 +57,7 @@ class PatientProtocol(SlowReader, HttpToolsProtocol):
     """One connection. At any time it owes us the rest of a request, or we owe it an answer, or it is idle; each state
     but the second has its deadline."""
 
+    stranger: Stranger
     deadline: asyncio.TimerHandle | None = None
     received = 0
     headed = 0
@@ -65,13 +68,17 @@ class PatientProtocol(SlowReader, HttpToolsProtocol):
     refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """An empty connection owes its headers."""
+        """An empty connection owes its headers. The application is told of the stranger with every request."""
         super().connection_made(transport)
+        strangers: Strangers = self.app_state["strangers"]
+        self.stranger = strangers.meet(self.client[0] if self.client else "", self._dismiss)
+        self.app_state = {**self.app_state, "stranger": self.stranger}
         self._expect(HEADER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is owed any more."""
         self._settle()
+        self.stranger.leave()
         self.unwatch()
         self.resume_writing()
         super().connection_lost(exc)
@@ -188,12 +195,22 @@ class PatientProtocol(SlowReader, HttpToolsProtocol):
         else:
             self._refuse(408)
 
+    def _dismiss(self) -> None:
+        """Another needs the place of a stranger: its time is over now. Where it is owed an answer, or is a socket,
+        there is nothing to say."""
+        owed = self.transport.get_write_buffer_size() or (self.cycle is not None and not self.cycle.response_complete)
+        if self.in_headers and not owed:
+            self._refuse(408)
+        else:
+            self.transport.abort()
+
     def _refuse(self, status: int) -> None:
         self._settle()
         self.refused = True
         if not self.transport.is_closing():
             self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
             self.transport.close()
+            self.watch()
 
 
 class PatientSocket(SlowReader, WebSocketsSansIOProtocol):
@@ -241,4 +258,5 @@ class PatientSocket(SlowReader, WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self.unwatch()
+        self.app_state["stranger"].leave()
         super().connection_lost(exc)

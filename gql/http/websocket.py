@@ -19,9 +19,11 @@ from domain.json_text import BadJson
 from domain.model import Viewer
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.http.endpoint import HttpError
-from gql.http.graphql import Authenticate, Confirm, Executor, Parameters
+from gql.http.graphql import Confirm, Executor, Parameters, refuse
 from gql.http.json_body import decode_json, write_json
 from gql.http.middleware import log_request
+from gql.http.strangers import find_host, find_stranger
+from gql.http.throttling import Admission, Throttled
 from gql.schema.errors import build_internal_error, build_refusal, log_surprise
 
 PROTOCOL = "graphql-transport-ws"
@@ -119,9 +121,11 @@ class Socket:
         values = [value for name, value in (payload or {}).items() if name.lower() == "authorization"]
         headers = {"authorization": values[0]} if len(values) == 1 and isinstance(values[0], str) else {}
         try:
-            viewer = await self.endpoint.authenticate(read_bearer_token(headers))
+            viewer = await self.endpoint.admission.admit(self.websocket, read_bearer_token(headers))
         except Unauthenticated as error:
             raise Close(4403, "Forbidden") from error
+        except Throttled as error:
+            raise Close(TRY_LATER, error.message) from error
         except Unavailable as error:
             raise Close(TRY_LATER, "Try again later") from error
         if not self.endpoint.enter(viewer):
@@ -195,6 +199,9 @@ class Socket:
         except HttpError as error:
             codes[error.code] += 1
             end = {"id": key, "type": "error", "payload": [build_refusal(error.message, error.code)]}
+        except Throttled as error:
+            codes[error.code] += 1
+            end = {"id": key, "type": "error", "payload": refuse(error).body["errors"]}
         except Exception as error:
             log_surprise(error, request_id)
             codes["INTERNAL"] += 1
@@ -218,14 +225,18 @@ class WebSocketEndpoint:
     """Accepts sockets of our own host and of the origins in the settings."""
 
     executor: Executor
-    authenticate: Authenticate
+    admission: Admission
     confirm: Confirm
     clock: Clock
     init_seconds: float = INIT_SECONDS
     open: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     async def __call__(self, websocket: WebSocket) -> None:
-        """Serve a socket until it closes; a foreign origin is refused with 4403, another protocol with 4406."""
+        """Serve a socket until it closes; a foreign origin is refused with 4403, another protocol with 4406. Until its
+        token was shown it is a stranger's, also where a proxy has brought it."""
+        stranger = find_stranger(websocket)
+        if stranger is not None:
+            stranger.enter(find_host(websocket))
         origin, allowed = websocket.headers.get("origin"), self.executor.settings.cors_origins
         if origin is not None and origin not in allowed and not _is_own(origin, websocket.headers.get("host", "")):
             await websocket.close(4403)

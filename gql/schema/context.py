@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import strawberry
+from graphql import DocumentNode
 from strawberry.permission import BasePermission
 
 from domain.errors import Forbidden
@@ -44,6 +45,16 @@ class Cost:
     requested: int = 0
     is_slow: bool = False
 
+    def charge(self, requested: int, document: DocumentNode, operation_name: str | None) -> None:
+        """The operation begins, unless the caller has not as much left."""
+        self.requested = requested
+
+    def settle(self, data: Mapping[str, Any] | None) -> Mapping[str, int] | None:
+        """What an answer says of its cost, if anything."""
+
+    def keep(self) -> Mapping[str, int] | None:
+        """The same of an operation that was stopped, or goes on without its caller."""
+
 
 @dataclass(slots=True)
 class Context:
@@ -55,10 +66,10 @@ class Context:
     request_id: str
     links: ExportLinks
     pace: Pace = field(default_factory=Pace)
+    cost: Cost = field(default_factory=Cost)
     claim: Claim | None = None
     loaders: Loaders = field(init=False)
     cache: CacheStats = field(init=False)
-    cost: Cost = field(init=False, default_factory=Cost)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
     _moment: datetime | None = field(init=False, default=None)
 

@@ -13,6 +13,7 @@ from domain.rules.criteria import RfmConfig, SegmentCriteria, build_customer_rul
 from domain.segments.model import Definition
 from domain.segments.validation import Draft
 from domain.store import CustomerFilter as CustomerFilterEntity
+from domain.texts import compose_optional, compose_text
 from gql.schema.context import Context
 from gql.schema.types.enums import SegmentKind
 from gql.schema.types.ids import match
@@ -158,8 +159,8 @@ class CustomerFilter:
     async def to_entity(self, context: Context, business: Business) -> CustomerFilterEntity:
         if any(len(text) > MAXIMUM_TEXT or "\0" in text for text in self._list_texts()):
             raise InvalidInput("filter must hold texts of at most 1000 characters, without NUL", ("filter",))
-        levels = None if self.loyalty_levels is None else tuple(self.loyalty_levels)
-        plain = CustomerFilterEntity(self.search, levels)
+        levels = None if self.loyalty_levels is None else tuple(map(compose_text, self.loyalty_levels))
+        plain = CustomerFilterEntity(compose_optional(self.search), levels)
         rule = build_customer_rule(self.rules, self.frequency, self.spending, self.category, business.attributes)
         if rule is None and self.segment_ids is None:
             return plain

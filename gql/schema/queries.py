@@ -251,7 +251,7 @@ class Query:
         page = await context.read(lambda unit: unit.imports.load_page(request))
         return build_connection(page, IMPORT_ORDER, of, lambda: context.read(lambda unit: unit.imports.count()))
 
-    @strawberry.field(permission_classes=[CanEdit], description="Writes, newest first.")
+    @strawberry.field(permission_classes=[CanEdit], description="The audit log, newest first.")
     async def audit_events(
         self,
         info: Info,

@@ -2,14 +2,13 @@
 and whether the database has answered that what it holds is damaged. Nothing that exists is ever taken for a new store:
 a file that is empty or is not SQLite's is refused, for it may be all that is left of one."""
 
-import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 from uuid import uuid4
 
 from sqlalchemy import Engine, event
@@ -17,7 +16,6 @@ from sqlalchemy.engine import URL, ExceptionContext
 
 from domain.errors import InvalidInput, Unavailable
 
-log = logging.getLogger("segments")
 PAGE_BYTES = 16_384
 HEADER = b"SQLite format 3\0"
 DAMAGED = "The store is damaged. Run: segments db check. Then restore a backup: segments restore FILE"
@@ -29,10 +27,12 @@ REINSTATE = "Put a backup in its place with segments restore FILE, or remove it 
 
 @dataclass(slots=True)
 class Condition:
-    """What the process knows of its store: `damaged` from the first answer that said so until the process ends."""
+    """What the process knows of its store: `damaged` from the first answer that said so until the process ends. Of that
+    one `tell` is told the code."""
 
     read_only: bool = False
     damaged: bool = False
+    tell: Callable[[str], None] = lambda code: None
 
     def watch(self, engine: Engine) -> None:
         """Take note where an answer says that the store is damaged."""
@@ -40,7 +40,7 @@ class Condition:
         def note(context: ExceptionContext) -> None:
             if is_damaged(context.original_exception) and not self.damaged:
                 self.damaged = True
-                log.error("the store is damaged: it answered with %s", _name(context.original_exception))
+                self.tell(_name(context.original_exception))
 
         event.listen(engine, "handle_error", note)
 
@@ -87,7 +87,7 @@ def translate_condition() -> Iterator[None]:
 
 def _name(error: BaseException) -> str:
     """The code of what the database said, which holds no data."""
-    return str(getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or "a text that is none")
+    return str(getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or "no text")
 
 
 def prepare_file(url: URL) -> tuple[URL, bool]:
@@ -100,18 +100,23 @@ def prepare_file(url: URL) -> tuple[URL, bool]:
     check_file(path)
     if can_write(path) and can_write(path.parent):
         return url, False
+    name, _, query = find_name(path).partition("?")
+    return url.set(database=name, query=dict(parse_qsl(f"{query}&uri=true"))), True
+
+
+def find_name(path: Path) -> str:
+    """The URI by which SQLite opens the file. Where it can write nothing beside it, it must be told that nobody else
+    can: InvalidInput where something lies there that would be passed over then."""
+    name = f"file:{quote(str(path))}"
     log_file, shared = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
-    unread = log_file.stat().st_size if log_file.exists() else 0
     if can_write(path.parent) or shared.exists():
-        return url, True
-    if unread:
+        return name
+    if log_file.exists() and log_file.stat().st_size:
         raise InvalidInput(
-            f"The store can only be read here, and {log_file} holds what was committed last, which can only be read "
-            "where that folder can be written. Copy it to another folder, or take a copy with segments backup FILE"
+            f"{path} can only be read here, and {log_file.name} beside it holds what was committed last, which can "
+            "only be read where that folder can be written. Copy both to another folder"
         )
-    # Nobody writes what can only be read, so that no lock is looked for, which would take files of its own.
-    query = {"mode": "ro", "immutable": "1", "uri": "true"}
-    return url.set(database=f"file:{quote(str(path))}", query=query), True
+    return f"{name}?mode=ro&immutable=1"
 
 
 def check_file(path: Path) -> None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from io import StringIO
 
 from domain.calendar import format_instant, load_zone
-from domain.imports.columns import protect_text
+from domain.formulas import protect_text
 from domain.reports.document import DocumentGroup, ReportDocument
 from domain.segments.member_export import MemberExport, MemberPage
 

@@ -26,7 +26,7 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
 from domain.calendar import load_zone
-from domain.imports.columns import is_formula
+from domain.formulas import is_formula
 from domain.money import find_exponent
 from domain.reports.document import DIMENSION_TITLES, DocumentGroup, ReportDocument, build_slices
 from domain.segments.member_export import MemberExport, MemberPage

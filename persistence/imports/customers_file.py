@@ -38,6 +38,7 @@ from domain.model import (
     NewCustomer,
     WriteCounts,
 )
+from domain.texts import clean_text
 from persistence.sources.spill import CustomerProfiles
 
 BATCH = 5_000
@@ -53,14 +54,18 @@ REMEMBERED = 50_000
 def read_profile(row: Mapping[str, str]) -> dict[str, str | None]:
     """What a row's texts, by field, say of its customer; None where they say nothing. RowFault where one cannot be
     kept."""
-    values = {name: check_text(clean_cell(row[name]), name) or None for name in PROFILE_TEXTS if name in row}
+    values = {name: check_text(_clean(row[name]), name) or None for name in PROFILE_TEXTS if name in row}
     if not NAME_PARTS.isdisjoint(row):
-        parts = (clean_cell(row.get(name, "")) for name in ("first_name", "last_name"))
+        parts = (_clean(row.get(name, "")) for name in ("first_name", "last_name"))
         values["name"] = values.get("name") or check_text(" ".join(filter(None, parts)), "name") or None
     phone = values.get("phone")
     if phone is not None and ROUNDED.fullmatch(phone):
         raise RowFault(f"phone {phone[:40]!r} is in scientific notation: digits are lost. Export it as text")
     return values
+
+
+def _clean(cell: str) -> str:
+    return clean_text(clean_cell(cell))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,15 @@ def describe_state(engine: Engine) -> str | None:
         return None
     if at is None:
         return f"The store has no tables yet, this program needs {needed}"
-    if at not in list_steps():
-        raise InvalidInput(f"The store is at {at}, made by a newer version of this program; this one knows {needed}.")
+    refuse_newer(at)
     return f"The store is at {at}, this program needs {needed}"
+
+
+def refuse_newer(at: str) -> None:
+    """InvalidInput where this program does not know the step."""
+    if at not in list_steps():
+        known = find_head()
+        raise InvalidInput(f"The store is at {at}, made by a newer version of this program; this one knows {known}.")
 
 
 def require_newest(engine: Engine) -> None:

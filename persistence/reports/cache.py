@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -252,6 +252,10 @@ class RedisCache:
     async def release(self, key: str, owner: str) -> None:
         """Take the lock away, if it is still the owner's."""
         await self._ask(self._cache.raw, "eval", self._cache.RELEASE_SCRIPT, 1, f"{key}:lock", owner)
+
+    async def run_script(self, script: str, keys: Sequence[str], arguments: Sequence[float]) -> list[Any]:
+        """What the script answers; nothing where Redis is out of reach."""
+        return await self._ask(self._cache.raw, "eval", script, len(keys), *keys, *arguments) or []
 
     async def close(self) -> None:
         """Give the connections back."""

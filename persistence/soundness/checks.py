@@ -108,23 +108,28 @@ def check_postgresql(connection: Connection) -> tuple[list[str], list[str]]:
 
 def find_broken_rules(database: Database, report: Report = lambda what, done, total: None) -> Iterator[str]:
     """Each rule that rows of the store break, with how many do and the first of them."""
-    total = len(INVARIANTS) + len(DAYS) + 1
     with database.bulk.connect() as connection:
         connection.execution_options(**choose_reading(database.dialect))
-        rows = connection.execute(select(business_table.c.id, business_table.c.key, business_table.c.time_zone)).all()
-        keys = {row.id: row.key for row in rows}
-        for number, invariant in enumerate(INVARIANTS):
-            report(invariant.table, number, total)
-            yield from find_wrong(connection, invariant, keys)
-        for number, (table, instant, day, columns) in enumerate(DAYS, len(INVARIANTS)):
-            report(table, number, total)
-            for row in rows:
-                yield from find_wrong_days(connection, (row.id, row.time_zone), table, instant, day, columns, keys)
-        report("customer_term", total - 1, total)
-        for row in rows:
-            yield from find_wrong_terms(connection, row.id, row.key)
-        report("", total, total)
+        yield from check_rules(connection, report)
         connection.rollback()
+
+
+def check_rules(connection: Connection, report: Report) -> Iterator[str]:
+    """The same in the transaction of a connection."""
+    total = len(INVARIANTS) + len(DAYS) + 1
+    rows = connection.execute(select(business_table.c.id, business_table.c.key, business_table.c.time_zone)).all()
+    keys = {row.id: row.key for row in rows}
+    for number, invariant in enumerate(INVARIANTS):
+        report(invariant.table, number, total)
+        yield from find_wrong(connection, invariant, keys)
+    for number, (table, instant, day, columns) in enumerate(DAYS, len(INVARIANTS)):
+        report(table, number, total)
+        for row in rows:
+            yield from find_wrong_days(connection, (row.id, row.time_zone), table, instant, day, columns, keys)
+    report("customer_term", total - 1, total)
+    for row in rows:
+        yield from find_wrong_terms(connection, row.id, row.key)
+    report("", total, total)
 
 
 def find_wrong(connection: Connection, invariant: Invariant, keys: Mapping[int, str]) -> Iterator[str]:

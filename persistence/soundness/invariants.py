@@ -100,7 +100,7 @@ INSTANTS = (
 """Those that a write gives, which are never later than the business's newest."""
 NUMBERS = (
     ("business", "data_version"),
-    ("audit_event", "id"),
+    ("audit_event", "change_number"),
     ("purchase", "written_by"),
     ("purchase_import", "id"),
     ("source_state", "data_version"),
@@ -323,6 +323,13 @@ MEMBERSHIPS = [
     ),
 ]
 WORK = [
+    Invariant(
+        "audit_sequence",
+        "its last_id is the greatest id of the audit events of its business",
+        """SELECT e.business_id, s.last_id AS found, e.newest AS expected FROM
+            (SELECT business_id, MAX(id) AS newest FROM audit_event GROUP BY business_id) e
+            LEFT JOIN audit_sequence s ON s.business_id = e.business_id WHERE s.last_id IS DISTINCT FROM e.newest""",
+    ),
     Invariant(
         "job",
         "a segment has at most one active run",

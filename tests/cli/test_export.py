@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
+from domain.formulas import protect_text
 from tests.cli.conftest import MAKE, WINDOW, Segments, Stencils, write_lines
 
 
@@ -88,3 +89,31 @@ def test_a_file_that_cannot_be_written_is_one_sentence_and_leaves_what_was_there
 )
 def test_a_wrong_option_is_named(shop: Segments, arguments: tuple[str, str], sentence: str) -> None:
     assert shop.expect_refusal("export", "members", "vip", *arguments).startswith(sentence)
+
+
+ODD = ("=1+1", ";=1+1", '"=1+1', "a;-5", "＝1", "@x;y", "-5", 'it\'s; "=so"', "plain, -text", "a\tb")
+
+
+def test_e1_exported_customers_are_the_same_when_they_are_imported_elsewhere(
+    segments: Segments, tmp_path: Path
+) -> None:
+    given = tmp_path / "given.csv"
+    with given.open("w", newline="", encoding="utf-8") as file:
+        # A file may protect its texts itself, so each is written as an export would write it.
+        rows = [(protect_text(text), protect_text(text)) for text in ODD]
+        csv.writer(file).writerows([("customer_id", "name"), *rows])
+    rule = write_lines(tmp_path / "all.json", '{"name": "All", "rules": {">=": [{"var": "order_count"}, 0]}}')
+
+    known = []
+    for key in ("one", "two"):
+        segments.run("import-customers", given, "--business", key, "--time-zone", "UTC", "--currency", "EUR")
+        segments.run("segment", "create", rule, "--business", key)
+        segments.run("recalculate", "all", "--business", key)
+        # What the first business exports is what the second one imports.
+        given, told = tmp_path / f"{key}.csv", tmp_path / f"{key}.json"
+        for output in (given, told):
+            segments.run("export", "members", "all", "--business", key, "--output", output)
+        members = json.loads(told.read_text(encoding="utf-8"))["members"]
+        known.append(sorted((member["customer_id"], member["name"]) for member in members))
+
+    assert known == [sorted((text, text) for text in ODD)] * 2

@@ -46,6 +46,8 @@ OPTIONS = {
     "businesses set": "--name --time-zone --currency",
     "db upgrade": "",
     "db check": "",
+    "backup": "--force",
+    "restore": "--keep",
     "segment list": "--business --search --kind --sort --reverse --first --format",
     "segment show": "--business --format",
     "segment create": "--business",

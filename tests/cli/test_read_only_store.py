@@ -110,4 +110,4 @@ def test_what_was_committed_last_is_never_left_out_in_silence(copied: Segments) 
     with without_privileges():
         refused = copied.expect_refusal("customers")
 
-    assert refused.startswith(f"The store can only be read here, and {log_file} holds what was committed last")
+    assert refused.startswith(f"{copied.data}/segments.sqlite can only be read here, and {log_file.name} beside")

@@ -12,6 +12,7 @@ import pytest
 
 from persistence.database.steps import find_head
 from tests.cli.conftest import MAKE, SOUND, WINDOW, Segments
+from tests.drivers.damage import flip, smash
 
 NO_TABLES = f"The store has no tables yet, this program needs {find_head()}. Run: segments db upgrade."
 commands = pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_the_check_finds_totals_that_differ_from_the_purchases(shop: Segments) -
     assert ended.code == 1
     assert ended.err == "Error: The store is not sound: 1 fault, listed above.\n"
     assert ended.out == (
-        "customer_metrics: 4 rows of which it is not true that they are those of the counted purchases: "
+        "customer_metrics: 4 rows break the rule that its totals are those of the counted purchases: "
         "business shop, customer_id 1, found 9 orders of 90001, expected 9 orders of 90000; "
         "business shop, customer_id 8, found 1 orders of 5001, expected 1 orders of 5000; "
         "business shop, customer_id 9, found 1 orders of 5001, expected 1 orders of 5000\n"
@@ -56,6 +57,34 @@ def test_the_check_finds_tables_that_are_not_ours(shop: Segments) -> None:
 
     assert ended.code == 1
     assert "shoe_size" in ended.out
+
+
+def test_the_check_finds_a_byte_that_was_flipped_in_an_order_id(shop: Segments) -> None:
+    file = shop.data / "segments.sqlite"
+    assert flip(file, b"Ada-3") > 0
+
+    ended = shop("db", "check")
+
+    assert ended.code == 1
+    assert "missing from index" in ended.out
+    assert ended.err.startswith("Error: The store is not sound: ")
+
+
+def test_the_check_finds_a_page_that_was_smashed(shop: Segments) -> None:
+    smash(shop.data / "segments.sqlite", "purchase")
+
+    ended = shop("db", "check")
+
+    assert ended.code == 1
+    assert ended.err.startswith("Error: The store is not sound: ")
+
+
+def test_a_command_that_meets_damage_says_what_to_do(shop: Segments) -> None:
+    smash(shop.data / "segments.sqlite", "business")
+
+    refused = shop.expect_refusal("customers")
+
+    assert refused == "The store is damaged. Run: segments db check. Then restore a backup: segments restore FILE."
 
 
 @commands
@@ -183,6 +212,6 @@ def test_a_store_on_postgresql_is_upgraded_by_its_operator(segments: Segments, t
     segments.run("import", ten, *MAKE)
 
     assert before == NO_TABLES
-    assert segments.run("db", "check").out == SOUND
+    assert segments.run("db", "check").out.endswith(SOUND)
     assert segments.run("report", *WINDOW).lines[11] == "Customers: 10   Revenue: EUR 2,600.00"
     assert not segments.data.exists()

@@ -14,6 +14,7 @@ DOCUMENTS = (
     "docs/classification.md",
     "docs/classifiers.md",
     "docs/sources.md",
+    "docs/security.md",
 )
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -94,9 +94,16 @@ def code_of(response: httpx.Response) -> str:
 @asynccontextmanager
 async def facing(database: Database, clock: SetClock, settings: Settings) -> AsyncIterator[Face]:
     """The application over a store with the businesses `shop` and `other`."""
-    services = make_services(database, clock)
     for key in ("shop", "other"):
-        await services.businesses.create(key, None, "UTC", "EUR")
+        await make_services(database, clock).businesses.create(key, None, "UTC", "EUR")
+    async with presenting(database, clock, settings) as face:
+        yield face
+
+
+@asynccontextmanager
+async def presenting(database: Database, clock: SetClock, settings: Settings) -> AsyncIterator[Face]:
+    """The application over a store as it is."""
+    services = make_services(database, clock)
     app = create_app(settings, clock, database=database)
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:

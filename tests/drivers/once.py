@@ -102,6 +102,7 @@ CALLS = {
         segmentId="$vip",
         customerIds=["$cid"],
     ),
+    "revokeTokens": call("revokeTokens", "subject: String!", "revokedAt", subject="somebody"),
     "saveSourceFormat": call(
         "saveSourceFormat",
         "name: String!, settings: JSON!",

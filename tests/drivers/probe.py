@@ -2,7 +2,8 @@
 shows what the transport does where the product's own schema gives no occasion."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import strawberry
 from sqlalchemy import text
@@ -12,13 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
+from domain.model import Viewer
 from gql.auth import Authenticator
 from gql.composition import Services
 from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.idempotency import IdempotentRequests
 from gql.http.middleware import RequestMiddleware
+from gql.http.strangers import Strangers
+from gql.http.throttling import Admission, Throttle
 from gql.http.websocket import INIT_SECONDS, WebSocketEndpoint
-from gql.schema.context import Context
+from gql.schema.context import Context, Cost
 from gql.schema.limits import make_extensions
 from gql.schema.schema import ApiSchema
 from gql.settings import Settings
@@ -132,11 +136,21 @@ def probe_app(
 
     schema = ApiSchema(query=Query, mutation=Mutation, subscription=Subscription, extensions=make_extensions(settings))
     links = ExportLinks(settings, clock)
-    executor = Executor(schema, settings, lambda viewer, request_id: Context(viewer, services, request_id, links))
+    throttle = Throttle(settings.cost_bucket, settings.cost_restore)
+
+    def make_context(viewer: Viewer, request_id: str, cost: Cost) -> Context:
+        return Context(viewer, services, request_id, links, cost=cost)
+
+    executor = Executor(schema, settings, make_context, throttle)
     requests = IdempotentRequests(services.store, clock)
     authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
-    over_socket = WebSocketEndpoint(executor, authenticator.authenticate, authenticator.confirm, clock, init_seconds)
-    endpoint = GraphQLEndpoint(executor, authenticator.authenticate, lambda request: Response("page"), requests)
+    admission = Admission(authenticator.authenticate)
+    over_socket = WebSocketEndpoint(executor, admission, authenticator.confirm, clock, init_seconds)
+    endpoint = GraphQLEndpoint(executor, admission, lambda request: Response("page"), requests)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
+        yield {"strangers": Strangers()}
 
     async def broken(request: Request) -> Response:
         raise RuntimeError(DSN)
@@ -148,4 +162,5 @@ def probe_app(
             Route("/broken", broken),
         ],
         middleware=[Middleware(RequestMiddleware)],
+        lifespan=lifespan,
     )

@@ -86,8 +86,14 @@ async def send(client: ClientConnection, **message: Any) -> None:
 
 
 async def receive(client: ClientConnection, seconds: float = 5) -> Any:
+    """The next message, without what an answer says of its cost."""
     async with asyncio.timeout(seconds):
-        return json.loads(await client.recv())
+        message = json.loads(await client.recv())
+    if message["type"] == "next":
+        message["payload"].get("extensions", {}).pop("cost")
+        if not message["payload"]["extensions"]:
+            del message["payload"]["extensions"]
+    return message
 
 
 async def subscribe(client: ClientConnection, key: str, query: str, variables: object = None) -> None:

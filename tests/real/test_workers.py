@@ -1,15 +1,24 @@
 """Several processes that serve on one address: they have time to start, one that died or says nothing is replaced, and
-the log says why."""
+the log says why; and what is revoked is known to all of them, line T2 of the reliability requirements."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from tests.drivers.server import SECRET, Server, environment, free_port, running, until, wait_until_ready
+import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection
+
+from gql.http.websocket import PROTOCOL
+from tests.drivers.server import SECRET, Server, environment, free_port, run, running, until, wait_until_ready
+from tests.drivers.sockets import receive, send, wait_closed
 
 SLOW_START = """
 import sys
@@ -79,3 +88,48 @@ def test_a_worker_that_says_nothing_is_replaced_and_the_log_says_why(folder: Pat
 
     assert re.fullmatch(r"did not answer for \d s", reasons(server)[silent])
     assert code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_t2_what_a_command_revokes_no_worker_takes_within_five_seconds_and_open_sockets_are_closed(
+    folder: Path,
+) -> None:
+    with running(folder, "--workers", "2") as server:
+        until(lambda: len(server.workers) == 2)
+        async with AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(initiated(server)) for _ in range(8)]
+            done = run(folder, "token", "revoke", "--subject", "tester", "--business", "shop")
+            began = time.monotonic()
+            codes = [await wait_closed(client, 5) for client in clients]
+            took = time.monotonic() - began
+            # Whichever worker takes the connection.
+            found = {answer_to(server) for _ in range(20)}
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Revoked the tokens of tester in shop, issued before ")
+    assert codes == [4403] * 8
+    assert found == {401}
+    assert took < 5
+
+
+@asynccontextmanager
+async def initiated(server: Server) -> AsyncIterator[ClientConnection]:
+    """A socket whose token was accepted."""
+    connecting = websockets.connect(f"ws://127.0.0.1:{server.port}/graphql", subprotocols=[PROTOCOL], proxy=None)
+    async with connecting as client:
+        await send(client, type="connection_init", payload={"Authorization": f"Bearer {server.token}"})
+        assert await receive(client) == {"type": "connection_ack"}
+        yield client
+
+
+def answer_to(server: Server) -> int:
+    """The status that a query is answered with, on a connection of its own."""
+    connection = server.connection()
+    try:
+        body = json.dumps({"query": "{ viewer { subject } }"})
+        headers = {"Authorization": f"Bearer {server.token}", "Content-Type": "application/json"}
+        connection.request("POST", "/graphql", body, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()

@@ -48,8 +48,10 @@ CALLS: Sequence[tuple[str, str]] = (
     ("mergeCustomers", 'fromId: "{other}", intoId: "{customer}"'),
     ("eraseCustomer", 'customerId: "{customer}"'),
     ("eraseCustomer", 'customerId: "{customer}"'),
+    ("revokeTokens", 'jti: "stolen"'),
     ("exportSegmentationReport", "format: CSV"),
     ("exportSegmentMembers", 'segmentId: "{vip}", format: CSV'),
+    ("revokeTokens", 'jti: "lost"'),
 )
 """Calls that succeed, one after the other, some of which find nothing to change."""
 

@@ -51,9 +51,10 @@ async def test_t10_a_surprise_is_masked_and_its_id_is_in_the_answer_and_once_in_
     request_id = answer.headers["x-request-id"]
     assert REQUEST_ID.fullmatch(request_id)
     assert answer.status_code == 200
-    assert answer.json() == {
-        "data": None,
-        "errors": [
+    body = answer.json()
+    assert (body["data"], body["errors"]) == (
+        None,
+        [
             {
                 "message": f"Internal error. Quote the request id {request_id}.",
                 "extensions": {"code": "INTERNAL", "requestId": request_id},
@@ -61,7 +62,7 @@ async def test_t10_a_surprise_is_masked_and_its_id_is_in_the_answer_and_once_in_
                 "path": ["fails"],
             }
         ],
-    }
+    )
     (logged,) = errors_of(ours)
     assert logged.startswith(f"unexpected error id={request_id} kind=RuntimeError at=")
     for secret in (DSN, "hunter2", "Zelda Marker"):
@@ -111,8 +112,10 @@ async def test_t10_a_fault_of_the_store_says_nothing_of_its_tables(both: Face, o
     assert answer.json()["errors"][0]["extensions"]["requestId"] == answer.headers["x-request-id"]
     (logged,) = errors_of(ours)
     assert answer.headers["x-request-id"] in logged
+    said, _, asking = logged.partition(" by=")
+    assert re.fullmatch(r"persistence\.customers\.CustomerStore\.find_by_external_id:\d+", asking)
     for word in ("SELECT", "external_id", "customer.", "Zelda Marker"):
-        assert word not in answer.text + logged
+        assert word not in answer.text + said
 
 
 @pytest.mark.read_only

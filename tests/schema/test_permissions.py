@@ -1,8 +1,11 @@
-"""Who may do what: line T4 of the reliability requirements, walked over the schema itself, so that a new field without
-a rule here fails."""
+"""Who may do what: lines T4 and T7 of the reliability requirements, walked over the schema itself, so that a new field
+without a rule here fails."""
 
 import pytest
+from graphql import GraphQLInputObjectType
 
+from gql.schema.schema import make_schema
+from gql.settings import Settings
 from tests.drivers.face import Face
 from tests.drivers.root_fields import FIELDS, RootField
 from tests.drivers.sockets import live, receive, subscribe
@@ -102,3 +105,43 @@ async def test_t4_the_explorer_page_alone_is_open_and_holds_no_data(face: Face) 
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
     assert "Bearer" not in page.text
+
+
+CLAIMED = {"business", "businessId", "tenant", "tenantId", "createdBy", "updatedBy", "requestedBy", "actor", "isSystem"}
+CLAIMED |= {"role", "permissions"}
+"""What only a token, or the server itself, says."""
+SCHEMA = make_schema(Settings())._schema
+INPUTS = {
+    name: kind
+    for name, kind in SCHEMA.type_map.items()
+    if isinstance(kind, GraphQLInputObjectType) and not name.startswith("__")
+}
+
+
+def test_t7_no_input_says_what_the_token_says() -> None:
+    arguments = {
+        f"{kind}.{field}": set(one.args)
+        for kind in ("Query", "Mutation", "Subscription")
+        for field, one in SCHEMA.type_map[kind].fields.items()
+    }
+    given = {**arguments, **{name: set(kind.fields) for name, kind in INPUTS.items()}}
+
+    assert {name: fields & CLAIMED for name, fields in given.items() if fields & CLAIMED} == {}
+
+
+@pytest.mark.read_only
+@pytest.mark.parametrize("key", sorted(CLAIMED))
+async def test_t7_a_key_that_no_input_has_is_refused_and_nothing_is_written(face: Face, key: str) -> None:
+    document = f'mutation {{ createSegment(input: {{name: "VIP", kind: MANUAL, {key}: "x"}}) {{ segment {{ id }} }} }}'
+    variables = "mutation($input: CreateSegmentInput!) { createSegment(input: $input) { segment { id } } }"
+    argument = f'mutation {{ deletePurchases(externalIds: ["1"], {key}: "x") {{ deletedCount }} }}'
+
+    answers = [
+        await face.post(document),
+        await face.post(variables, {"input": {"name": "VIP", "kind": "MANUAL", key: "x"}}),
+        await face.post(argument),
+    ]
+
+    assert [answer.json()["errors"][0]["extensions"]["code"] for answer in answers] == ["BAD_USER_INPUT"] * 3
+    assert all(f"'{key}'" in answer.json()["errors"][0]["message"] for answer in answers)
+    assert not any(answer.json().get("data") for answer in answers)

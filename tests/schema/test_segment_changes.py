@@ -173,6 +173,8 @@ async def test_every_change_is_audited_with_old_and_new_values(both: Face) -> No
     await both.data(STANDARD, {"scheme": "EIGHT_SEGMENT"})
 
     found = await events(both)
+    # What finds nothing to change is told, too.
+    assert (found.pop(2)[2]["changes"], found.pop()[2]["segments"]) == ({}, [])
 
     actions = ("createSegment", "updateSegment", "deleteSegment", "createStandardSegments")
     assert [(actor, action) for actor, action, _ in found] == [("tester", action) for action in actions]

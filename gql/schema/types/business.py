@@ -1,4 +1,4 @@
-"""Who asks, the business they ask about, its storefronts, and its audit log: who wrote what."""
+"""Who asks, the business they ask about, its storefronts, and its audit log: who did what."""
 
 from datetime import datetime
 from typing import Annotated
@@ -95,15 +95,31 @@ async def find_storefront(context: Context, business: BusinessEntity, value: str
     return storefront
 
 
-@strawberry.type(description="One write: who did what, and how it ended.")
+@strawberry.type(
+    description="A write, a file that was given out, or an attempt that was refused: who did what, and how it ended."
+)
 class AuditEvent(Node):
-    at: datetime = strawberry.field(description="Timestamp of the write.")
-    actor: str = strawberry.field(description="Who wrote: the subject of the token, or the program's own part.")
-    action: str = strawberry.field(description="What was done, by the name of the mutation.")
-    outcome: str = strawberry.field(description="How it ended.")
+    at: datetime = strawberry.field(description="Timestamp of the write, the file or the attempt.")
+    actor: str = strawberry.field(
+        description="Who did it: the subject of the token, also of the one that a link was made with, or the program's "
+        "own part."
+    )
+    action: str = strawberry.field(
+        description="What was done, or attempted, by the name of the mutation or query; or by one of those that "
+        "docs/operations.md lists, such as downloadMembers."
+    )
+    outcome: str = strawberry.field(
+        description="How it ended: DONE; REFUSED for what the caller can mend, and DENIED for a permission that the "
+        "token lacks, after both of which nothing has changed; FAILED or CANCELLED for an import."
+    )
     request_id: str | None = strawberry.field(description="Id of the request, which also stands in the log.")
-    subject_id: strawberry.ID | None = strawberry.field(description="Global id of what was changed, where it is one.")
-    detail: JSON | None = strawberry.field(description="Counts, and old and new value of each changed field.")
+    subject_id: strawberry.ID | None = strawberry.field(
+        description="Global id of what it was about, where that is one thing."
+    )
+    detail: JSON | None = strawberry.field(
+        description="Counts, ids of what was touched, old and new value of each changed field, digests, or codes of a "
+        "refusal; docs/operations.md says more."
+    )
 
     @classmethod
     def of(cls, business: BusinessEntity, entity: AuditRecord) -> "AuditEvent":

@@ -2,6 +2,7 @@
 caller can mend comes back as user errors inside their own payload, never as a fault."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar, dataclass_transform
 
@@ -121,20 +122,25 @@ def to_user_errors(error: DomainError) -> list[UserError]:
 async def restore_payload(payload: Any, context: Context, effect: Effect) -> Any:
     """The payload of a mutation whose answer is gone: counts and texts as they were, what it refers to as it is now."""
     types = {field.python_name: field.type for field in get_object_definition(payload, strict=True).fields}
-    return payload(**{name: await _restore(context, types[name], value) for name, value in effect.items()})
+    # Another version of the program may have named the fields otherwise.
+    known = {name: value for name, value in effect.items() if name in types}
+    return payload(**{name: await _restore(context, types[name], value) for name, value in known.items()})
 
 
 async def _restore(context: Context, kind: Any, value: Any) -> Any:
+    inner = getattr(kind, "of_type", kind)
     match value:
         case ["SourceFormat", name]:
             return await load_source_format(context, name)
         case [str(noun), *numbers]:
-            if getattr(kind, "of_type", kind) is strawberry.ID:
+            if inner is strawberry.ID:
                 return encode(noun, (await context.load_business()).id, *numbers)
             return await load_node(context, noun, tuple(numbers))
         case list():
-            found = [await _restore(context, kind.of_type, each) for each in value]
+            found = [await _restore(context, inner, each) for each in value]
             return [each for each in found if each is not None]
+        case str() if inner is datetime:
+            return datetime.fromisoformat(value)
         case _:
             return value
 

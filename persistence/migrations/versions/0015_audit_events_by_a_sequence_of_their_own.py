@@ -33,7 +33,7 @@ def upgrade() -> None:
         "ix_audit_change",
         "audit_event",
         ["business_id", "change_number"],
-        unique=False,
+        unique=True,
         sqlite_where=OF_WRITES,
         postgresql_where=OF_WRITES,
     )

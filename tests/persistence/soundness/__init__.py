@@ -1,0 +1,1 @@
+"""Tests of what holds in a store, and of copies of it."""
