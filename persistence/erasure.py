@@ -34,7 +34,9 @@ from sqlalchemy.types import Text
 
 from domain.calendar import to_micros
 from domain.imports.columns import split_row
+from domain.jobs.model import JobKind
 from domain.model import ERASED_TEXT
+from domain.texts import compose_text
 from persistence.database.dialects import ContainsText, Selective
 from persistence.idempotency import IdempotentRequestStore
 from persistence.tables import (
@@ -47,8 +49,10 @@ from persistence.tables import (
     customer_metrics,
     customer_term,
     import_reject,
+    job,
     purchase,
     purchase_before,
+    purchase_import,
 )
 
 PORTION = 2_000
@@ -57,6 +61,13 @@ TELLING = 6
 """Digits of an id that tells of somebody within a longer text; 7 and 2024 are as likely days and years there."""
 BEFORE, AFTER = r"(?<![\w@.+:/\-])", r"(?![\w@]|[.+:/\-]\w)"
 """Around a name that stands for itself: the 1 of 1.50, 2026-11-1 or zoe-1 does not."""
+
+
+WORD = re.compile(r"[^\W_]+")
+SOURCE, NAME = "source", "name"
+"""Under which the name of a file stands in the details of an event, and in the options of an upload."""
+OF_FILES = ("uploadPurchases", "importPurchases")
+"""Actions whose events name a file."""
 
 
 def is_telling(name: str) -> bool:
@@ -81,7 +92,10 @@ class Names:
     def remove_from(self, value: Any) -> Any:
         """The JSON value without them."""
         if isinstance(value, dict):
-            return {key: self.remove_from(part) for key, part in value.items()}
+            return {
+                key: self.remove_from_source(part) if key == SOURCE else self.remove_from(part)
+                for key, part in value.items()
+            }
         if isinstance(value, list):
             return [self.remove_from(part) for part in value]
         if not isinstance(value, str):
@@ -93,6 +107,45 @@ class Names:
         if not telling:
             return value
         return re.sub(f"{BEFORE}(?:{'|'.join(map(re.escape, telling))}){AFTER}", ERASED_TEXT, value)
+
+    def remove_from_source(self, source: Any) -> Any:
+        """The name of a file, or a sentence about one, without them: there words are parted by anything but letters
+        and digits, and letter case says nothing."""
+        if not isinstance(source, str):
+            return self.remove_from(source)
+        spelt = {r"[\W_]*".join(map(re.escape, WORD.findall(name))) for name in self.held if is_telling(name)} - {""}
+        if not spelt:
+            return source
+        longest_first = "|".join(sorted(spelt, key=len, reverse=True))
+        found = re.compile(rf"(?<![^\W_])(?:{longest_first})(?![^\W_])", re.IGNORECASE)
+        composed = compose_text(source)
+        return found.sub(ERASED_TEXT, composed) if found.search(composed) else source
+
+
+async def forget_in_imports(connection: AsyncConnection, business_id: int, names: Names) -> None:
+    """Replace the names in the names of files, and in what was said of them. Imports are few, and how a name is spelt
+    in one of them no search of the store finds."""
+    column = purchase_import.c
+    work = and_(job.c.business_id == business_id, job.c.kind == JobKind.IMPORT.value)
+    statement = (
+        select(column.id, column.source, column.options, job.c.error_message)
+        .join_from(purchase_import, job, and_(work, job.c.id == column.id))
+        .where(column.business_id == business_id)
+        .order_by(column.id)
+        .limit(PORTION)
+    )
+    rows = (await connection.execute(statement)).all()
+    while rows:
+        for row in rows:
+            source, said = names.remove_from_source(row.source), names.remove_from_source(row.error_message)
+            called = {NAME: names.remove_from_source(row.options[NAME])} if NAME in (row.options or {}) else {}
+            if source != row.source or (called and called[NAME] != row.options[NAME]):
+                options = None if row.options is None else {**row.options, **called}
+                own = (column.business_id == business_id, column.id == row.id)
+                await connection.execute(update(purchase_import).where(*own).values(source=source, options=options))
+            if said != row.error_message:
+                await connection.execute(update(job).where(work, job.c.id == row.id).values(error_message=said))
+        rows = (await connection.execute(statement.where(column.id > rows[-1].id))).all()
 
 
 async def forget_in_rejects(connection: AsyncConnection, business_id: int, names: Names) -> None:
@@ -120,7 +173,8 @@ async def forget_in_events(connection: AsyncConnection, business_id: int, names:
     column = audit_event.c
     # Letters outside ASCII stand as escapes in the stored JSON.
     spelt = sorted(json.dumps(name)[1:-1] for name in names.held)
-    mine = (column.business_id == business_id, names.match_column(as_type(column.detail, Text), spelt))
+    held = or_(names.match_column(as_type(column.detail, Text), spelt), column.action.in_(OF_FILES))
+    mine = (column.business_id == business_id, held)
     statement = select(column.id, column.detail).where(*mine).order_by(column.id).limit(PORTION)
     replace = (
         update(audit_event)
@@ -246,6 +300,7 @@ class ErasureStore:
         )
         await forget_in_rejects(self.connection, self.business_id, names)
         await forget_in_events(self.connection, self.business_id, names)
+        await forget_in_imports(self.connection, self.business_id, names)
         await IdempotentRequestStore(self.connection, self.business_id).forget_answers()
 
     async def _load_key(self) -> str:

@@ -1,6 +1,7 @@
 """Plain HTTP requests, under /exports and /imports: a method, a token, a permission, then the answer and one line in
 the log, whatever happens. The status of every failure stands in one table, by the code of the failure."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from gql.http.throttling import MINIMUM_COST, Throttle, Throttled
 from gql.schema.errors import log_surprise
 from gql.schema.types.ids import find_target
 
+HALVES = re.compile("[\ud800-\udfff]")
+"""What stands for bytes that are no text, and cannot be sent."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Methods that the log names."""
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
@@ -52,10 +55,9 @@ class HttpError(Exception):
 
 
 def make_json_response(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Strict JSON that no cache keeps."""
-    return Response(
-        encode_json(body), status, {"Cache-Control": "no-store", **(headers or {})}, media_type="application/json"
-    )
+    """Strict JSON that no cache keeps. What a file holds that is no text is shown by a mark."""
+    text = HALVES.sub("\N{REPLACEMENT CHARACTER}", encode_json(body))
+    return Response(text, status, {"Cache-Control": "no-store", **(headers or {})}, media_type="application/json")
 
 
 def make_error_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:

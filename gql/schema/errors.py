@@ -4,6 +4,7 @@ or its variables is logged."""
 
 import logging
 import re
+from traceback import walk_tb
 from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLError, GraphQLSyntaxError
@@ -15,6 +16,8 @@ from domain.errors import DomainError, InvalidInput, InvalidRule, name_fields
 log = logging.getLogger("segments")
 MAXIMUM_ERRORS = 5
 MAXIMUM_MESSAGE = 500
+OURS, BENEATH = ("gql.", "domain.", "persistence."), "persistence.database."
+"""Our modules, and those of them through which all others ask."""
 SUGGESTION = re.compile(r"\s*Did you mean .*", re.DOTALL)
 """What the library adds to a message of names that are not there: those that are."""
 
@@ -37,12 +40,17 @@ def is_surprise(error: GraphQLError) -> bool:
 
 
 def log_surprise(error: BaseException, request_id: str) -> None:
-    """Its kind and the place in the code, never its words: they may hold addresses, secrets and customers' data."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame is not None else "?"
-    log.error("unexpected error id=%s kind=%s at=%s", request_id, type(error).__name__, place)
+    """Its kind, the place in the code and the method of ours that asked for it, such as that of a repository whose
+    statement failed; never its words: they may hold addresses, secrets and customers' data."""
+    frames = list(walk_tb(error.__traceback__))
+    place = f"{frames[-1][0].f_code.co_filename}:{frames[-1][1]}" if frames else "?"
+    ours = [
+        f"{module}.{frame.f_code.co_qualname}:{line}"
+        for frame, line in frames
+        if (module := str(frame.f_globals.get("__name__"))).startswith(OURS) and not module.startswith(BENEATH)
+    ]
+    asking = ours[-1] if ours else "?"
+    log.error("unexpected error id=%s kind=%s at=%s by=%s", request_id, type(error).__name__, place, asking)
 
 
 def build_internal_error(request_id: str) -> dict[str, Any]:

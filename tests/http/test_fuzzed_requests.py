@@ -79,7 +79,7 @@ VALUES = (
     ),
     *('W/"', '"', "Bearer", "Bearer \xff", "Bearer a.b.c", "http://[", "//", "http://a@b", "x" * 9000, "\x7f", "\xe9"),
 )
-FOUND = {"Host": "[", "Content-Length": "9" * 5000}
+FOUND = {"Host": "[", "Content-Length": "9" * 5000, "Content-Type": "text/csv;charset=utf-16"}
 """What once was answered as a fault of ours."""
 VALUE = st.sampled_from(VALUES) | st.text(
     st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=40

@@ -112,3 +112,11 @@ async def test_a_format_that_is_not_there_is_named_as_the_query_has_it(place: Pl
         400,
         {"detail": "format must be the name of a saved format, not till. There are: none yet."},
     )
+
+
+async def test_what_is_no_text_in_a_file_is_shown_by_a_mark(place: Place) -> None:
+    rows = "customer_id,order_id,date,amount\nA,1,2024-05-01,10\n"
+    answer = await send(place, rows, **{"Content-Type": "text/csv;charset=utf-16"})
+
+    assert answer.status_code < 500
+    assert "\N{REPLACEMENT CHARACTER}" in answer.text

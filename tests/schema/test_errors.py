@@ -112,8 +112,10 @@ async def test_t10_a_fault_of_the_store_says_nothing_of_its_tables(both: Face, o
     assert answer.json()["errors"][0]["extensions"]["requestId"] == answer.headers["x-request-id"]
     (logged,) = errors_of(ours)
     assert answer.headers["x-request-id"] in logged
+    said, _, asking = logged.partition(" by=")
+    assert re.fullmatch(r"persistence\.customers\.CustomerStore\.find_by_external_id:\d+", asking)
     for word in ("SELECT", "external_id", "customer.", "Zelda Marker"):
-        assert word not in answer.text + logged
+        assert word not in answer.text + said
 
 
 @pytest.mark.read_only

@@ -1,6 +1,7 @@
 """What the ids of another business are worth: line T5 of the reliability requirements, tried with every field that
 takes an id."""
 
+import base64
 import itertools
 from typing import Any
 
@@ -146,6 +147,29 @@ async def test_t5_a_cursor_of_another_business_shows_none_of_its_rows(both: Face
 
     assert len(foreign["customers"]["edges"]) == 5
     assert seen <= {"shop"}
+
+
+def write_otherwise(value: str) -> list[str]:
+    """The same content as ids that we do not write."""
+    kind, numbers = decode(value) or ("", ())
+    text = f"{kind}:{'.'.join(map(str, numbers))}"
+    padded = value + "=" * (-len(value) % 4)
+    others = [text.replace(":", ":0"), text.replace(":", ":+"), text.translate(str.maketrans("1", "١")), f"{text}\n"]
+    made = [base64.urlsafe_b64encode(other.encode()).decode().rstrip("=") for other in others]
+    last = {"A": "B", "Q": "R", "g": "h", "w": "x"}.get(value[-1])
+    spare = [value[:-1] + last] if last is not None and len(value) % 4 else []
+    return [padded] * (padded != value) + [f" {value}", f"{value} ", f"{value}\n", f"{value}====", *made, *spare]
+
+
+@pytest.mark.read_only
+async def test_t5_one_thing_has_one_id(both: Face, ids: tuple[list[str], list[str]]) -> None:
+    query = "query N($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+    otherwise = [other for value in ids[0] for other in write_otherwise(value)]
+    assert any(value.endswith("=") for value in otherwise)
+
+    found = await both.data(query, {"ids": otherwise})
+
+    assert found["nodes"] == [None] * len(otherwise)
 
 
 @pytest.mark.read_only

@@ -13,7 +13,7 @@ from strawberry import ID
 from domain.errors import build_unknown_id
 from domain.model import AuditTarget, Business
 
-CONTENT = re.compile(r"([A-Za-z]{1,40}):(\d{1,18}(?:\.\d{1,18}){0,3})")
+CONTENT = re.compile(r"([A-Za-z]{1,40}):([0-9]{1,18}(?:\.[0-9]{1,18}){0,3})")
 NAMES = {"Recalculation": "job", "PurchaseImport": "job"}
 """What a refusal calls an object; others go by the name of their type."""
 
@@ -32,7 +32,7 @@ def encode(kind: str, *numbers: int) -> ID:
 
 
 def decode(value: str) -> GlobalId | None:
-    """What the id stands for; None for anything that this server did not make."""
+    """What the id stands for; None for anything that this server would not make."""
     if len(value) > 200:
         return None
     try:
@@ -40,7 +40,11 @@ def decode(value: str) -> GlobalId | None:
     except (binascii.Error, ValueError):
         return None
     content = CONTENT.fullmatch(text)
-    return None if content is None else GlobalId(content[1], tuple(int(part) for part in content[2].split(".")))
+    if content is None:
+        return None
+    id = GlobalId(content[1], tuple(int(part) for part in content[2].split(".")))
+    # Written otherwise, with zeros before or bits to spare, it is no id of ours: one thing has one id.
+    return id if encode(id.kind, *id.numbers) == value else None
 
 
 def decode_own(value: str, business: Business) -> GlobalId | None:

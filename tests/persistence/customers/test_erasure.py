@@ -9,6 +9,7 @@ from sqlalchemy import Select, select, update
 
 from domain.audit import compute_digest as digest_of
 from domain.errors import InvalidInput
+from domain.imports.model import NewImport
 from domain.imports.rows import RejectedRow
 from domain.model import Actor, Business, NewCustomer
 from domain.pages import PageRequest
@@ -19,7 +20,17 @@ from persistence import erasure as erased_names
 from persistence.database.engines import Database
 from persistence.erasure import compute_digest
 from persistence.store import SqlStore
-from persistence.tables import audit_event, business, customer, customer_term, import_reject, metadata, purchase_before
+from persistence.tables import (
+    audit_event,
+    business,
+    customer,
+    customer_term,
+    import_reject,
+    job,
+    metadata,
+    purchase_before,
+    purchase_import,
+)
 from persistence.tables import purchase as purchases
 from tests.conftest import SetClock
 from tests.drivers.files import HEADER, Importer
@@ -283,6 +294,41 @@ async def test_more_texts_than_are_read_at_a_time_all_lose_the_name(
 
     assert await rejected(store, shop) == ["[erased]"] * 6 + ["zoe-10,9,never,1"]
     assert (await asked(store, shop, DETAILS)).count({"about": "[erased]"}) == 6
+
+
+@pytest.mark.parametrize(
+    ("called", "left"),
+    [
+        ("Orders of Zoë Perera.csv", "Orders of [erased].csv"),
+        ("zoë_perera-2024.xlsx", "[erased]-2024.xlsx"),
+        ("ZOE\u0308 PERERA.csv.gz", "[erased].csv.gz"),
+        ("from zoe@example.com.csv", "from [erased].csv"),
+        ("zoe-example-com.json", "[erased].json"),
+        ("march_zoe-1.csv", "march_[erased].csv"),
+        ("zoe-10 and 2zoe-1.csv", "zoe-10 and 2zoe-1.csv"),
+    ],
+)
+async def test_names_go_from_the_names_of_files(
+    store: SqlStore, services: Services, shop: Business, called: str, left: str
+) -> None:
+    await services.customers.upsert(shop, [NewCustomer("zoe-1", "Zoë Perera", "zoe@example.com")], ACTOR)
+    options = {"file": "folder", "name": called, "delimiter": ";"}
+    queued = await services.imports.queue(shop, NewImport(called, options, "somebody", None, None), None)
+    async with store.write(shop) as unit:
+        said = update(job).where(job.c.id == queued.id).values(error_message=f"No data found in {called}.")
+        await unit.connection.execute(said)
+
+    await erase(services, shop, "zoe-1")
+
+    own = purchase_import.c.id == queued.id
+    assert await asked(store, shop, select(purchase_import.c.source, purchase_import.c.options).where(own)) == [
+        (left, {**options, "name": left})
+    ]
+    events = await asked(store, shop, DETAILS.where(audit_event.c.action == "uploadPurchases"))
+    assert events == [{"source": left, "import": queued.id}]
+    assert await asked(store, shop, select(job.c.error_message).where(job.c.id == queued.id)) == [
+        f"No data found in {left}."
+    ]
 
 
 async def test_an_unknown_customer_cannot_be_erased(store: SqlStore, services: Services, shop: Business) -> None:
