@@ -185,6 +185,18 @@ def test_a_data_folder_that_cannot_be_written_is_named(segments: Segments, comma
     assert refused == f"The folder of the store cannot be used: {place}: Permission denied."
 
 
+def test_a_store_of_ones_own_that_cannot_be_made_is_named(segments: Segments) -> None:
+    with TemporaryDirectory() as outside:
+        Path(outside).chmod(0o555)
+        segments.patch.setenv("SEGMENTS_DATABASE_URL", f"sqlite:///{outside}/own.sqlite")
+
+        with without_privileges():
+            refused = segments.expect_refusal("businesses", "list")
+
+    assert refused.startswith(f"The folder of the store cannot be used: {outside}/own.sqlite.")
+    assert refused.endswith(": Permission denied.")
+
+
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
