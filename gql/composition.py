@@ -112,7 +112,8 @@ def make_services(
     feed = feed or ProgressFeed()
     store, cache = SqlStore(database, clock), MemoryCache()
     customers = Customers(store, clock, cache, classifiers or Classifiers())
-    reporting = Reporting(store, clock, report_cache or MemoryCache())
+    kept = report_cache or MemoryCache()
+    reporting = Reporting(store, clock, kept)
     return Services(
         store,
         Businesses(store, clock),
@@ -128,7 +129,7 @@ def make_services(
         Merging(store),
         ReportFiles(reporting),
         MemberFiles(store, clock, customers),
-        Transitions(store, clock, customers),
+        Transitions(store, clock, customers, kept),
         PurchaseImports(store, clock, feed),
         SourceFormats(store),
         Revocations(store, clock, token_lifetime),

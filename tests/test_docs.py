@@ -18,7 +18,7 @@ from domain.imports.sources import FILE_TYPES
 from domain.pages import MAXIMUM_FIRST
 from gql.cli.output import to_option_name
 from gql.cli.verify import CUSTOMERS
-from gql.http.json_body import MAXIMUM_BODY
+from gql.http.json_body import MAXIMUM_BODY, MAXIMUM_LISTED
 from gql.http.strangers import PLACES, PLACES_OF_ADDRESS
 from gql.http.throttling import FAILED_TOKENS
 from gql.http.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
@@ -123,6 +123,7 @@ def test_the_limits_are_those_of_the_server() -> None:
         "`first` and `last`": MAXIMUM_FIRST,
         "ids of `nodes`": MAXIMUM_NODES,
         "items of a mutation": MAXIMUM_ITEMS,
+        "items of all lists in a body": MAXIMUM_LISTED,
         "sockets of a subject, each process": MAXIMUM_SOCKETS,
         "operations at once on a socket": MAXIMUM_OPERATIONS,
         "connections without a token, each process": PLACES,

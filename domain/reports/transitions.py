@@ -1,10 +1,12 @@
 """Groups over time: who moved from which group to which between two dates, how the groups grew, and how many customers
 have each label. Windows are those of the report: each ends with its date and is scored within itself."""
 
+import json
 from calendar import monthrange
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from domain.calendar import Clock, SeriesInterval, Span, check_days, load_zone, to_local_date
 from domain.classification.groups import GroupKind, Method
@@ -23,9 +25,11 @@ from domain.money import find_exponent
 from domain.pages import Page, PageRequest
 from domain.reports.report import SCORES, Report, find_kind, find_kind_of_score, sort_by_table
 from domain.reports.reporting import list_festive_days, list_known_groups
-from domain.store import CustomerRecord, Grouping, Store, Transition
+from domain.store import Cache, CustomerRecord, Grouping, Store, Transition, TransitionSums, TrendSums, Unit
 
 MAXIMUM_POINTS = 60
+MAXIMUM_ROWS = 20_000
+"""Of a trend or of transitions: by behaviour there may be as many groups as a shop has categories."""
 LABEL_ORDER: Mapping[str, tuple[str, ...]] = {
     "frequency": FREQUENCIES,
     "spending": SPENDINGS,
@@ -84,6 +88,7 @@ class Transitions:
     store: Store
     clock: Clock
     customers: Customers
+    cache: Cache
 
     async def load_transitions(
         self,
@@ -100,8 +105,14 @@ class Transitions:
         _check_order(first, last)
         before, after = _build_span(first, days, storefront_id), _build_span(last, days, storefront_id)
         grouping = Grouping(method, scheme, list_festive_days(business, before, after))
-        async with self.store.read(business) as unit:
+
+        async def sum_up(unit: Unit) -> Sequence[Sequence[object]]:
             sums = await unit.groups.sum_transitions(before, after, grouping)
+            return [(*astuple(each.transition), each.customers, each.spend_before, each.spend_after) for each in sums]
+
+        name = f"segment_transitions:{business.id}:{first}:{last}:{_name_windows(days, storefront_id, method, scheme)}"
+        rows = await self._load_kept(business, name, sum_up)
+        sums = [TransitionSums(Transition(*row[:3]), *row[3:]) for row in rows]
 
         def kind(dimension: str, label: str | None) -> GroupKind | None:
             return None if label is None else find_kind(method, scheme, dimension, label)
@@ -177,8 +188,13 @@ class Transitions:
         dates = list_trend_dates(first, last, interval)
         spans = [_build_span(day, days, storefront_id) for day in dates]
         grouping = Grouping(method, scheme, list_festive_days(business, *spans))
-        async with self.store.read(business) as unit:
-            trend_sums = await unit.groups.sum_trend(spans, grouping)
+
+        async def sum_up(unit: Unit) -> Sequence[Sequence[object]]:
+            return [astuple(each) for each in await unit.groups.sum_trend(spans, grouping)]
+
+        name = f"segmentation_trend:{business.id}:{first}:{last}:{interval.value.lower()}"
+        windows = _name_windows(days, storefront_id, method, scheme)
+        trend_sums = [TrendSums(*row) for row in await self._load_kept(business, f"{name}:{windows}", sum_up)]
         sums = {
             (each.window, find_kind(method, scheme, each.dimension, each.label)): (each.customers, each.spend)
             for each in trend_sums
@@ -189,6 +205,24 @@ class Transitions:
             for number, day in enumerate(dates)
             for kind in kinds
         ]
+
+    async def _load_kept(
+        self, business: Business, name: str, sum_up: Callable[[Unit], Awaitable[Sequence[Sequence[object]]]]
+    ) -> list[list[Any]]:
+        """The rows that are kept under the name and the data version, or new ones. Whoever asks may go: what was begun
+        is computed to its end, so that the next one finds it. As text they take a tenth of the memory."""
+
+        async def make() -> str:
+            async with self.store.read(business) as unit:
+                rows = await sum_up(unit)
+            if len(rows) > MAXIMUM_ROWS:
+                message = f"method must make fewer groups: the answer would have more than {MAXIMUM_ROWS:,} rows"
+                raise InvalidInput(message, ("method",))
+            return json.dumps(rows)
+
+        kept = await self.cache.get_or_make(f"{name}:{business.data_version}", make)
+        rows: list[list[Any]] = json.loads(kept.value)
+        return rows
 
     async def count_labels(self, business: Business, as_of: date | None) -> list[LabelCount]:
         """Customers by label of classification, dimension by dimension, the most frequent first."""
@@ -212,6 +246,11 @@ class Transitions:
             key=lambda row: (dimensions.index(row[0][0]), -row[1], places.get(row[0], -1), row[0][1]),
         )
         return [LabelCount(*key, count, count / everyone if everyone else 0.0) for key, count in rows]
+
+
+def _name_windows(days: int, storefront_id: int | None, method: Method, scheme: RfmScheme) -> str:
+    place = "all" if storefront_id is None else storefront_id
+    return f"{days}:{place}:{method.value.lower()}:{scheme.value.lower()}"
 
 
 def list_trend_dates(first: date, last: date, interval: SeriesInterval) -> list[date]:

@@ -6,6 +6,7 @@ has."""
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from itertools import combinations
 
 from domain.calendar import Clock
@@ -195,8 +196,23 @@ class Analysis:
             if tree is None or problems:
                 return Preview(await unit.rules.count_population(), tuple(as_errors(problems)), sentence)
             context = await build_rule_context(unit, self.clock(), [tree], quintiles)
-            sizes = await unit.rules.compute_sizes(context, tree, None if other is None else other.id)
+        sizes = await self._load_sizes(business, context, tree, None if other is None else other.id)
         return Preview(sizes.population, tuple(find_warnings(tree, used, sizes)), sentence, sizes, tree, context, other)
+
+    async def _load_sizes(
+        self, business: Business, context: RuleContext, tree: Condition, against: int | None
+    ) -> RuleSizes:
+        """How many match, as they were counted since the last write of the day. Whoever asks may go: what was begun is
+        counted to its end, so that the next one finds it."""
+
+        async def count() -> RuleSizes:
+            async with self.store.read(business) as unit:
+                return await unit.rules.compute_sizes(context, tree, against)
+
+        rule = sha256(repr(tree).encode()).hexdigest()
+        key = f"rule_sizes:{business.id}:{rule}:{against}:{context.today}:{business.change_number}"
+        sizes: RuleSizes = (await self.customers.cache.get_or_make(key, count)).value
+        return sizes
 
     async def load_sample(self, business: Business, preview: Preview, side: Side, size: int) -> list[CustomerRecord]:
         """The first customers by id of one side of a preview; none where it has an error or no other segment."""

@@ -10,7 +10,7 @@ from typing import Any
 from domain.json_text import BadJson, read_json
 
 MAXIMUM_BODY = 1 << 20
-MAXIMUM_ITEMS = 20_000
+MAXIMUM_LISTED = 20_000
 """Of all lists of a body together: what the schema makes of each item is found out in one piece."""
 LONG = 16
 """Of a list of so many each item is written in one piece; what is shorter is gone into."""
@@ -29,7 +29,7 @@ def decode_json(data: str | bytes) -> Any:
     except ValueError as error:
         raise BadJson("The body must be valid JSON.") from error
     if _has_many_items(value):
-        raise BadJson(f"Lists hold at most {MAXIMUM_ITEMS:,} items together.")
+        raise BadJson(f"Lists hold at most {MAXIMUM_LISTED:,} items together.")
     return value
 
 
@@ -39,7 +39,7 @@ def _has_many_items(value: object) -> bool:
         outer = waiting.pop()
         if isinstance(outer, list):
             items += len(outer)
-            if items > MAXIMUM_ITEMS:
+            if items > MAXIMUM_LISTED:
                 return True
         inside = outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ()
         waiting += [inner for inner in inside if isinstance(inner, dict | list)]

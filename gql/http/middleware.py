@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 from starlette.datastructures import MutableHeaders
@@ -92,13 +92,18 @@ def log_request(
     )
 
 
-async def run_with_deadline(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """The result of the work; TimeoutError, with the work stopped, where it takes longer."""
+async def run_with_deadline(
+    seconds: float, work: Coroutine[Any, Any, T], allow_more: Callable[[], float] | None = None
+) -> T:
+    """The result of the work; TimeoutError, with the work stopped, where it takes longer. How many seconds it has
+    besides is asked when the first have passed."""
     task = asyncio.ensure_future(work)
     # Whoever waits may be gone when it fails.
     task.add_done_callback(_retrieve_exception)
     try:
         await asyncio.wait({task}, timeout=seconds)
+        if not task.done() and allow_more is not None:
+            await asyncio.wait({task}, timeout=allow_more())
         if not task.done():
             raise TimeoutError
         return task.result()

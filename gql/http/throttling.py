@@ -25,7 +25,7 @@ from gql.schema.limits import MAXIMUM_COST
 
 MINIMUM_COST = 10
 """What a request costs that comes to less: reading it is work, too."""
-FAILED_TOKENS, FAILED_TOKENS_RATE = 60, 1
+FAILED_TOKENS, FAILED_TOKENS_RATE = 100, 1
 """Tokens of one address that may not hold, at once, and how many more a second."""
 SETTLE_SECONDS = 1.0
 """The least time between two settlements; what is not restored within as long is settled."""

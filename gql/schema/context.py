@@ -39,9 +39,11 @@ class CacheStats:
 
 @dataclass(slots=True)
 class Cost:
-    """What the operation may come to, in objects, measured before any resolver runs."""
+    """What the operation may come to, in objects, and whether it asks for what may take as long as a report; measured
+    before any resolver runs."""
 
     requested: int = 0
+    is_slow: bool = False
 
     def charge(self, requested: int, document: DocumentNode, operation_name: str | None) -> None:
         """The operation begins, unless the caller has not as much left."""

@@ -118,6 +118,16 @@ FIELD_COSTS = {
     "segmentOverlap": 50,
 }
 """What a field costs beside what is below it."""
+SLOW = {
+    "segmentationReport",
+    "exportSegmentationReport",
+    "segmentationTrend",
+    "segmentPreview",
+    "segmentOverlap",
+    "segmentTransitions",
+    "classificationStatistics",
+}
+"""Fields that have the deadline of a report."""
 REPORT_COST = FIELD_COSTS["segmentationReport"]
 SHORTEST = {"DAY": 1, "WEEK": 7, "MONTH": 28}
 """Days that an interval has at least."""
@@ -130,7 +140,7 @@ MANY = 10**9
 @dataclass(slots=True)
 class Measure:
     """Depth, aliases and cost of a selection, relative to where it stands. `whole` is how often it asks for every type
-    of the schema, `each` what one item of a page costs."""
+    of the schema, `each` what one item of a page costs, `slow` whether it may take as long as a report."""
 
     depth: int = 0
     introspection: int = 0
@@ -138,6 +148,7 @@ class Measure:
     whole: int = 0
     cost: int = 0
     each: int = 0
+    slow: bool = False
 
     def add(self, other: "Measure") -> None:
         """Side by side: the deeper counts, the rest adds up."""
@@ -147,6 +158,7 @@ class Measure:
         self.whole = min(self.whole + other.whole, MANY)
         self.cost = min(self.cost + other.cost, MANY)
         self.each = min(self.each + other.each, MANY)
+        self.slow = self.slow or other.slow
 
 
 @dataclass(slots=True)
@@ -194,6 +206,7 @@ class Measurer:
         kind = None if definition is None else get_named_type(definition.type)
         inner = self.measure_selection(node.selection_set, kind)
         inner.aliases += int(node.alias is not None)
+        inner.slow = inner.slow or name in SLOW
         page = kind is not None and kind.name.endswith("Connection")
         listed = definition is not None and is_list_type(get_nullable_type(definition.type)) and is_composite_type(kind)
         if page:
@@ -280,9 +293,9 @@ def read_literal(value: ValueNode | None) -> Any:
 
 def check_limits(
     schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, variables: dict[str, Any]
-) -> int:
-    """The cost of the operation; GraphQLError with LIMIT_EXCEEDED where it asks for too much."""
-    cost = 0
+) -> Measure:
+    """What the operation comes to; GraphQLError with LIMIT_EXCEEDED where it asks for too much."""
+    measure = Measure()
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     for node in document.definitions:
         if not isinstance(node, OperationDefinitionNode):
@@ -305,8 +318,7 @@ def check_limits(
             if value > limit:
                 stated = value if value < MANY else "too much"
                 raise build_limit_error(f"The {what} of the operation is {stated}, at most {limit} is allowed.")
-        cost = measure.cost
-    return cost
+    return measure
 
 
 def build_limit_error(message: str) -> GraphQLError:
@@ -333,10 +345,11 @@ class DocumentLimits(SchemaExtension):
                 raise GraphQLError(message, extensions={"code": "BAD_USER_INPUT"})
             try:
                 schema, variables = context.schema._schema, context.variables or {}
-                cost = check_limits(schema, document, context.operation_name, variables)
+                measure = check_limits(schema, document, context.operation_name, variables)
             except RecursionError as error:
                 raise build_limit_error("The document is nested too deeply.") from error
-            context.context.cost.charge(cost, document, context.operation_name)
+            context.context.cost.is_slow = measure.slow
+            context.context.cost.charge(measure.cost, document, context.operation_name)
         yield
 
 

@@ -29,7 +29,8 @@ Json = Any
 SECONDS = 600
 """How long a value holds."""
 ENTRIES = 1_000
-"""Held in memory at most; the oldest go first."""
+CHARACTERS = 16_000_000
+"""Held in memory at most, the characters of all values that are texts; the oldest go first."""
 LEASE_SECONDS = 15
 """How long the others wait for the worker that computes."""
 POLL_SECONDS = 0.05
@@ -81,8 +82,8 @@ class MemoryCache:
     def __init__(self, shared: SharedCache | None = None, clock: Callable[[], float] = time.time) -> None:
         self._shared = shared
         self._clock = clock
-        # By age; aiocache does not bound the number of its entries.
-        self._keys: dict[str, None] = {}
+        # How long each is, by age; aiocache does not bound the number of its entries.
+        self._keys: dict[str, int] = {}
         self._computing: dict[str, asyncio.Task[tuple[Entry, bool]]] = {}
 
     @cached_property
@@ -119,8 +120,8 @@ class MemoryCache:
             entry, shared = await self._load_shared(self._shared, key, make)
         await self._memory.set(key, entry)
         self._keys.pop(key, None)
-        self._keys[key] = None
-        while len(self._keys) > ENTRIES:
+        self._keys[key] = len(entry.value) if isinstance(entry.value, str) else 0
+        while len(self._keys) > ENTRIES or sum(self._keys.values()) > CHARACTERS:
             oldest = next(iter(self._keys))
             del self._keys[oldest]
             await self._memory.delete(oldest)

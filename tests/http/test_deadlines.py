@@ -11,8 +11,10 @@ import pytest
 
 from gql.settings import Settings
 from persistence.database.engines import Database
+from persistence.reports.reports import GroupReportStore, ReportStore
+from persistence.segments.analysis import RuleAnalysisStore
 from tests.conftest import SetClock
-from tests.drivers.face import SECRET, Face, code_of
+from tests.drivers.face import SECRET, Face, code_of, facing
 from tests.drivers.probe import Journal, probe_app
 from tests.http.test_json_body import COUNT, PURCHASE, RECORD
 
@@ -91,3 +93,46 @@ async def test_d8_a_stopped_statement_leaves_the_store_usable(probe: httpx.Async
 
     await both.post(RECORD, {"input": [PURCHASE]})
     assert (await both.data(COUNT))["customers"]["totalCount"] == 1
+
+
+MOVES = '{ segmentTransitions(from: "2024-05-01", to: "2024-06-01") { cells { customerCount } } }'
+TREND = '{ segmentationTrend(from: "2024-05-01", to: "2024-06-01") { customerCount } }'
+PREVIEW = "{ segmentPreview(definition: {criteria: {minOrders: 1}}) { population matchCount } }"
+
+
+@pytest.mark.parametrize(
+    ("document", "place", "name"),
+    [
+        (MOVES, GroupReportStore, "sum_transitions"),
+        (TREND, GroupReportStore, "sum_trend"),
+        ("{ segmentationReport { customerCount } }", ReportStore, "load_cells"),
+        (PREVIEW, RuleAnalysisStore, "compute_sizes"),
+    ],
+)
+async def test_d8_what_is_dear_is_computed_to_its_end_and_found_by_the_next_call(
+    database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch, document: str, place: type, name: str
+) -> None:
+    settings = Settings(jwt_secret=SECRET, deadline_seconds=0.1, report_deadline_seconds=0.2)
+    compute, asked, go_on, done = getattr(place, name), 0, asyncio.Event(), asyncio.Event()
+
+    async def compute_slowly(*given: object) -> object:
+        nonlocal asked
+        asked += 1
+        await go_on.wait()
+        found = await compute(*given)
+        done.set()
+        return found
+
+    monkeypatch.setattr(place, name, compute_slowly)
+    async with facing(database, clock, settings) as face:
+        late = await face.post(document)
+        go_on.set()
+        await asyncio.wait_for(done.wait(), 10)
+        answer = await face.data(document)
+
+    assert (code_of(late), late.json()["errors"][0]["message"]) == (
+        "TIMEOUT",
+        "The operation took longer than 0.2 seconds.",
+    )
+    assert asked == 1
+    assert answer

@@ -1,11 +1,15 @@
 """Bodies and values as an attacker sends them: lines B1 and B2 of the reliability requirements. Whatever comes in, the
 answer is strict JSON and never our fault."""
 
+import asyncio
 import gzip
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from gql.http.json_body import LONG, encode_json, write_json
 from tests.drivers.face import Face, code_of
 
 pytestmark = pytest.mark.anyio
@@ -126,3 +130,43 @@ async def test_b2_compressed_bodies_are_refused_unread(face: Face, encoding: str
     answer = await face.raw(bomb, **{"Content-Encoding": encoding})
 
     assert answer.status_code == 415
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=LONG + 2) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=60,
+)
+
+
+@given(VALUES)
+async def test_an_answer_written_piece_by_piece_is_the_answer(value: object) -> None:
+    assert await write_json(value) == encode_json(value)
+
+
+async def test_a_large_answer_is_not_written_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gql.http.json_body.PIECE_SECONDS", 0.0)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.create_task(count())
+    await write_json({"nodes": [{"id": str(number)} for number in range(100)]})
+    counting.cancel()
+
+    assert turns >= 100
+    with pytest.raises(ValueError, match="JSON compliant"):
+        await write_json([[float("nan")]])
+
+
+@pytest.mark.read_only
+@pytest.mark.parametrize(("items", "refused"), [(19_998, False), (20_000, True)])
+async def test_b2_what_all_lists_of_a_body_hold_is_bounded(face: Face, items: int, refused: bool) -> None:
+    answer = await face.post("{ viewer { subject } }", {"a": [[0] * items], "b": [{}]})
+
+    assert (answer.status_code == 400) is refused
+    assert refused is ("Lists hold at most 20,000 items together." in answer.text)

@@ -5,8 +5,11 @@ import time
 
 import httpx
 import pytest
-from graphql import get_introspection_query
+from graphql import GraphQLError, get_introspection_query, parse
 
+from gql.schema.limits import check_limits
+from gql.schema.pacing import PacedExecutor
+from gql.schema.schema import make_schema
 from gql.settings import Settings
 from tests.drivers.face import SECRET, Face, Opening, code_of
 from tests.drivers.sockets import live, receive, subscribe
@@ -213,6 +216,107 @@ async def test_d5_a_total_is_counted_once_a_connection(face: Face) -> None:
 
     assert answer.status_code == 200
     assert "20260" in dearer.json()["errors"][0]["message"]
+
+
+DAYS_60 = 'from: "2024-04-17", to: "2024-06-15", interval: DAY'
+COSTS = {
+    "members with metrics": (
+        "{ segments(first: 50) { nodes { members(first: 50) { nodes { metrics { orderCount } } } } } }",
+        None,
+        5_050,
+    ),
+    # Each point is a report and some ten groups.
+    "a point": ('{ segmentationTrend(from: "2024-06-15", to: "2024-06-15") { date } }', None, 110),
+    "60 points": (f"{{ segmentationTrend({DAYS_60}) {{ date }} }}", None, 6_600),
+    "9 times 60 points": (
+        "{ " + " ".join(f"a{n}: segmentationTrend({DAYS_60}) {{ date }}" for n in range(9)) + " }",
+        None,
+        59_400,
+    ),
+    "points that variables give": (
+        "query T($to: Date!, $by: SeriesInterval! = WEEK)"
+        '{ segmentationTrend(from: "2024-06-01", to: $to, interval: $by) { date } }',
+        {"to": "2024-06-15"},
+        330,
+    ),
+    "no date": ('{ segmentationTrend(from: "soon", to: "2024-06-15") { date } }', None, 6_600),
+    "far too many points": (
+        '{ segmentationTrend(from: "1024-06-15", to: "2024-06-15", interval: DAY) { date } }',
+        None,
+        6_600,
+    ),
+    "a series": (
+        '{ segment(id: "x") { sizeSeries(from: "2024-06-01", to: "2024-06-15") { date } } }',
+        None,
+        100 + 15,
+    ),
+    "ids": (
+        "{ segments(first: 1) { nodes { metrics { snapshots { memberIds(first: 10000) } } } } }",
+        None,
+        1 + 1 + 10 * 1_001,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", COSTS)
+def test_d5_a_document_costs_what_it_comes_to(what: str) -> None:
+    query, variables, cost = COSTS[what]
+    measured: int | str
+    try:
+        measured = check_limits(make_schema(Settings())._schema, parse(query), None, variables or {}).cost
+    except GraphQLError as error:
+        measured = error.message
+
+    assert measured in (cost, f"The cost of the operation is {cost}, at most 20000 is allowed.")
+
+
+async def test_d5_a_document_that_costs_too_much_reads_nothing(face: Face) -> None:
+    query, _, _ = COSTS["9 times 60 points"]
+    seen = face.statements()
+
+    assert await face.code(query) == "LIMIT_EXCEEDED"
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("document", "slow"),
+    [
+        ("{ segmentationReport { days } }", True),
+        ("{ ...F } fragment F on Query { again: segmentationReport { days } }", True),
+        ('{ customer(externalId: "segmentationReport") { id } } # segmentationReport', False),
+        ("query A { segmentationReport { days } } query B { viewer { subject } }", False),
+    ],
+)
+def test_d8_the_fields_of_the_operation_give_it_the_deadline_of_reports(document: str, slow: bool) -> None:
+    name = "B" if "query B" in document else None
+
+    assert check_limits(make_schema(Settings())._schema, parse(document), name, {}).slow is slow
+
+
+async def test_d7_the_description_of_everything_cannot_be_multiplied(face: Face) -> None:
+    everything = "types { ...T }"
+    types = "fragment T on __Type { name description fields { name type { name } } }"
+    aliased = "{ " + " ".join(f"a{n}: __schema {{ {everything} }}" for n in range(2)) + " } " + types
+    inner = f"{{ __schema {{ {everything} b: {everything} }} }} {types}"
+    spread = f"{{ ...S a: __schema {{ {everything} }} }} fragment S on Query {{ __schema {{ {everything} }} }} {types}"
+
+    answers = [await face.post(document) for document in (aliased, inner, spread)]
+
+    assert [(answer.status_code, code_of(answer)) for answer in answers] == [(400, "LIMIT_EXCEEDED")] * 3
+    assert "number of lists of all types of the operation is 2, at most 1" in answers[0].text
+    assert len((await face.data(f"{{ __schema {{ {everything} }} }} {types}"))["__schema"]["types"]) > 100
+
+
+async def test_d7_the_description_of_everything_is_made_once(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = get_introspection_query(descriptions=False)
+    first = await face.data(query)
+
+    def fail(*given: object) -> None:
+        raise AssertionError("it was made again")
+
+    monkeypatch.setattr(PacedExecutor, "complete_iterable_value", fail)
+
+    assert await face.data(query) == first
 
 
 async def test_d7_the_explorers_introspection_is_answered_with_a_token_and_not_without(face: Face) -> None:

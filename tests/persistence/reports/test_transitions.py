@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import date, timedelta
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from domain.store import Transition
 from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import NOW, SetClock, examples
-from tests.persistence.conftest import everybody, new_shop
+from tests.persistence.conftest import everybody, new_shop, statements
 from tests.shops.factories import line, purchase
 from tests.shops.reported_shop import AS_OF
 
@@ -245,3 +246,30 @@ async def test_a_trend_has_sixty_points_at_most(services: Services, shop: Busine
             await services.transitions.load_transitions(shop, Method.RFM, 90, first, last, None, EIGHT)
         with pytest.raises(InvalidInput, match="to must not be before from"):
             await services.transitions.load_trend(shop, Method.RFM, 90, first, last, SeriesInterval.DAY, None, EIGHT)
+
+
+async def test_a_trend_is_one_statement_that_does_not_grow_with_its_points(
+    database: Database, services: Services, reported: Business
+) -> None:
+    found = []
+    for method, last in product(Method, (date(2024, 3, 2), date(2024, 4, 29))):
+        with statements(database) as seen:
+            await services.transitions.load_trend(
+                reported, method, 30, date(2024, 3, 1), last, SeriesInterval.DAY, None, EIGHT
+            )
+        found.append([each for each in seen if "purchase" in each])
+
+    assert [len(each) for each in found] == [1] * 6
+    assert found[0::2] == found[1::2]
+    assert max(len(statement) for each in found for statement in each) < 10_000
+
+
+async def test_a_trend_of_too_many_groups_is_refused(
+    services: Services, reported: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.reports.transitions.MAXIMUM_ROWS", 5)
+
+    with pytest.raises(InvalidInput, match="method must make fewer groups"):
+        await services.transitions.load_trend(
+            reported, Method.BEHAVIOR, 30, date(2024, 3, 1), AS_OF, SeriesInterval.MONTH, None, EIGHT
+        )
