@@ -80,6 +80,15 @@ class Server:
         made = map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())
         return {pid for pid in made if b"--multiprocessing-fork" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
+    @property
+    def sockets(self) -> int:
+        """How many connections the first process has open, its listening one included; files of the store are none."""
+        count = 0
+        for one in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                count += one.readlink().name.startswith("socket:")
+        return count
+
     def wait_end(self, seconds: float = 20) -> int:
         """The code with which the process ends."""
         return self.process.wait(timeout=seconds)
