@@ -5,7 +5,7 @@ order, and statements that hold a construct of a rule are not kept compiled, bec
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from typing import Any
@@ -39,6 +39,8 @@ from domain.money import is_rounded_up
 
 PORTION = 500
 """Lists read by one statement, the most parts that SQLite takes: two for each item of the largest page."""
+MANY_LISTS = 20
+"""Statements of more lists are not kept compiled."""
 
 
 class Selective(FunctionElement[bool]):
@@ -75,8 +77,10 @@ def combine_lists(pages: Sequence[Select[Any]]) -> list[Select[Any]]:
 async def fetch_lists(connection: AsyncConnection, pages: Sequence[Select[Any]]) -> list[list[Any]]:
     """The rows of each list, unordered."""
     lists: list[list[Any]] = [[] for _ in pages]
+    # A statement of many lists is megabytes once it is compiled, and there are as many as there are numbers of lists.
+    options: Mapping[str, Any] = {"compiled_cache": None} if len(pages) > MANY_LISTS else {}
     for statement in combine_lists(pages):
-        for row in await connection.execute(statement):
+        for row in await connection.execute(statement, execution_options=options):
             lists[row.place].append(row)
     return lists
 
