@@ -17,7 +17,7 @@ from domain.calendar import Clock
 from domain.errors import InvalidInput, name_fields
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
-from gql.auth import LEEWAY, Authenticator
+from gql.auth import Authenticator
 from gql.composition import make_owner, make_services, make_worker, make_writers, read_system_clock
 from gql.http.endpoint import make_fallback_routes
 from gql.http.explorer import make_asset_routes, make_explorer
@@ -85,9 +85,7 @@ def create_app(
     redis = RedisCache(settings.cache_url) if settings.cache_url else None
     cache = MemoryCache(redis or DatabaseCache(opened))
     classifiers = load_installed(opened.bulk)
-    services = make_services(
-        opened, clock, feed, cache, classifiers, timedelta(hours=settings.token_lifetime_hours, seconds=LEEWAY)
-    )
+    services = make_services(opened, clock, feed, cache, classifiers, timedelta(hours=settings.token_lifetime_hours))
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
     admission = Admission(authenticator.authenticate)

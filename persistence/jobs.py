@@ -45,7 +45,10 @@ def to_job(row: JobRow) -> Job:
 
 def is_free(now: datetime) -> ColumnElement[bool]:
     """Whether the work waits, or who held it has given no heartbeat for too long."""
-    expired = job.c.heartbeat_at < to_micros(now - timedelta(seconds=LEASE_SECONDS))
+    lease = timedelta(seconds=LEASE_SECONDS)
+    # One that lies as far ahead is of before the clock was set back: nobody gave it, or will for as long as that was.
+    fresh = job.c.heartbeat_at.between(to_micros(now - lease), to_micros(now + lease))
+    expired = and_(job.c.heartbeat_at.is_not(None), ~fresh)
     return or_(job.c.status == JobStatus.QUEUED.value, and_(job.c.status == JobStatus.RUNNING.value, expired))
 
 

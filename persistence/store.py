@@ -51,6 +51,7 @@ from persistence.database.transactions import (
     choose_writing,
     open_session,
     raise_change,
+    raise_change_in_time,
     to_business,
     translate_errors,
 )
@@ -288,7 +289,7 @@ class SqlStore:
         """All of it is committed, or nothing."""
         with translate_errors():
             async with begin_writing(self.database) as connection:
-                row = await connection.run_sync(raise_change, business.id, self.clock())
+                row = await raise_change_in_time(connection, business.id, self.clock())
                 yield Unit(connection, to_business(row), from_micros(row.last_instant))
 
     async def audit(

@@ -19,6 +19,8 @@ BELIEVED_SECONDS = 5.0
 """How old it may be at all."""
 READ_SECONDS = 3.0
 """How long a list that is too old is waited for."""
+KEPT_LONGER = timedelta(days=1)
+"""Beyond the lifetime of a token, as clocks differ and leap."""
 UNKNOWN = "Whether tokens were revoked cannot be read from the store. Try again in a moment."
 
 
@@ -89,8 +91,9 @@ class Revocations:
             at = unit.instant
             if subject is not None and issued_before is None:
                 # Tokens say the second in which they were issued: the whole of this one is meant.
-                issued_before = at.replace(microsecond=0) + timedelta(seconds=1)
-            await unit.revocations.add(Revocation(token_id, subject, issued_before), at, at + self.lifetime)
+                issued_before = self.clock().replace(microsecond=0) + timedelta(seconds=1)
+            ends_at = at + self.lifetime + KEPT_LONGER
+            await unit.revocations.add(Revocation(token_id, subject, issued_before), at, ends_at)
             until = None if issued_before is None else issued_before.isoformat()
             await unit.audit(actor, "revokeTokens", None, {"jti": token_id, "subject": subject, "issuedBefore": until})
             await unit.mark_done(actor, revoked_at=at.isoformat())

@@ -49,7 +49,8 @@ class PurchaseImport:
 
     def is_expired(self, now: datetime) -> bool:
         """Whether, while it is active, nobody works on it and nobody has its file any more."""
-        return now - (self.last_heartbeat or self.created_at) > timedelta(seconds=LEASE_SECONDS)
+        # A heartbeat that lies ahead is of before the clock was set back.
+        return abs(now - (self.last_heartbeat or self.created_at)) > timedelta(seconds=LEASE_SECONDS)
 
     @property
     def fraction(self) -> float:

@@ -72,16 +72,21 @@ class ReceivedPath(SystemPath):
         return received
 
     @property
+    def kept(self) -> str:
+        """Its name on the disk."""
+        return super().name
+
+    @property
     def name(self) -> str:
         """What messages call it; paths that are made of it, such as its folder, have their own names."""
-        return self.called or super().name
+        return self.called or self.kept
 
 
-def build_kept_name(name: str) -> str:
+def build_kept_name(name: str, otherwise: str) -> str:
     """What the file of a client is called on the disk, where its own name may be too long or mean something: all that
-    is left of it is an ending that is known."""
+    is left of it is its ending where that is known."""
     endings = [ending for one in FILE_TYPES for ending in one.endings if name.lower().endswith(ending)]
-    return f"file{max(endings, key=len, default='')}"
+    return f"file{max(endings, key=len, default=otherwise)}"
 
 
 SourceName = Literal["csv", "mongodb"]

@@ -132,18 +132,19 @@ class Uploads:
 
     async def _receive(self, request: Request, parameters: UploadParameters) -> ReceivedFile:
         """The body as a file."""
-        name = clean_name(parameters.name or f"upload{find_file_ending(request)}")
+        ending = find_file_ending(request)
+        name = clean_name(parameters.name or f"upload{ending}")
         length = request.headers.get("content-length", "")
         self._check_size(int(length[:LONGEST_LENGTH]) if length.isascii() and length.isdigit() else 0)
         try:
-            return await self._write(request, name)
+            return await self._write(request, name, ending)
         except OSError as error:
             raise Unavailable("The file could not be kept: the data folder is full or cannot be written.") from error
 
-    async def _write(self, request: Request, name: str) -> ReceivedFile:
+    async def _write(self, request: Request, name: str, ending: str) -> ReceivedFile:
         """The same. Where the client goes, or sends too much, nothing stays."""
         digest, size = hashlib.sha256(), 0
-        path = ReceivedPath.of(self.folder / uuid4().hex / build_kept_name(name), name)
+        path = ReceivedPath.of(self.folder / uuid4().hex / build_kept_name(name, ending), name)
         await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True)
         received = ReceivedFile(path, "")
         try:
@@ -182,7 +183,8 @@ class Uploads:
             if known is not None:
                 return known
         await asyncio.to_thread(self.check, received.path, business, parameters.form)
-        options = {**parameters.to_document(), "file": received.path.parent.name, "name": received.path.name}
+        kept = {"file": received.path.parent.name, "kept": received.path.kept, "name": received.path.name}
+        options = {**parameters.to_document(), **kept}
         new = NewImport(received.path.name, options, viewer.subject, key, received.digest)
         return await self.services.imports.queue(business, new, request.state.request_id)
 

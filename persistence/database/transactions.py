@@ -18,7 +18,7 @@ from domain.model import AttributeKinds, Business, BusinessSettings
 from domain.money import LARGEST
 from persistence.database.condition import find_condition
 from persistence.database.engines import BUSY_SECONDS, Database
-from persistence.database.failures import describe_trouble
+from persistence.database.failures import LOCKED, describe_trouble
 from persistence.database.steps import find_current, find_head
 from persistence.tables import BusinessRow, to_optional_instant
 from persistence.tables import business as table
@@ -28,6 +28,8 @@ TOO_LARGE = "22003"
 
 
 AT_STEP = text("(SELECT version_num FROM alembic_version)")
+SPARE_SECONDS = 0.5
+"""Beyond the wait for a lock, so that the database comes first."""
 WAITED_LONG = 0.5
 """Seconds of waiting for a connection from which on they are taken off the wait for the lock."""
 
@@ -52,6 +54,16 @@ def raise_change(connection: Connection, business: int, now: datetime) -> Row[An
     if row is None:
         raise LookupError("there is no such business")
     return row
+
+
+async def raise_change_in_time(connection: AsyncConnection, business: int, now: datetime) -> Row[Any]:
+    """The same for whoever waits no longer than for a lock: PostgreSQL measures the wait for the row anew where another
+    who waited for it before has given up."""
+    try:
+        async with asyncio.timeout(BUSY_SECONDS + SPARE_SECONDS):
+            return await connection.run_sync(raise_change, business, now)
+    except TimeoutError as error:
+        raise Unavailable(LOCKED) from error
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from domain.errors import DomainError, ImportStopped, InvalidInput, StoreUpgrade
 from domain.imports.imports import AT_ONCE, PurchaseImports
 from domain.imports.model import PurchaseImport
 from domain.imports.rows import RejectedRow, StagedColumns
-from domain.imports.sources import ReceivedPath, build_kept_name
+from domain.imports.sources import ReceivedPath
 from domain.jobs.model import ATTEMPTS, GAVE_UP, JobKind, JobStatus, Lease, Outcome, plan_pauses
 from domain.model import AttributeKind, Business
 from domain.store import Agenda
@@ -242,11 +242,10 @@ class UploadHandler:
             writing.cancel()
 
     def _build_path(self, one: PurchaseImport) -> Path:
-        name = str((one.options or {}).get("name", ""))
-        folder = self.folder / get_folder(one)
-        kept = folder / build_kept_name(name)
-        # Before, files stood under the names of their senders.
-        return ReceivedPath.of(kept if kept.is_file() else folder / name, name)
+        said = one.options or {}
+        name = str(said.get("name", ""))
+        # Files that came before the last upgrade stand under the names of their senders.
+        return ReceivedPath.of(self.folder / get_folder(one) / str(said.get("kept", name)), name)
 
     async def _clear(self) -> None:
         """Remove what no import of any business waits for."""

@@ -331,6 +331,12 @@ WORK = [
             LEFT JOIN audit_sequence s ON s.business_id = e.business_id WHERE s.last_id IS DISTINCT FROM e.newest""",
     ),
     Invariant(
+        "audit_event",
+        "its change number is that of no other event",
+        """SELECT business_id, change_number, COUNT(*) AS found, 1 AS expected FROM audit_event
+            WHERE change_number IS NOT NULL GROUP BY business_id, change_number HAVING COUNT(*) > 1""",
+    ),
+    Invariant(
         "job",
         "a segment has at most one active run",
         f"""SELECT business_id, segment_id, COUNT(*) AS found, 1 AS expected FROM job

@@ -1,7 +1,8 @@
 """A file or a MongoDB collection of purchases opened for a business: the one way in for the command line,
 classification and uploads. The header is understood, and dates that would be guessed are refused, before anything is
 written; how far a collection was read is kept with the business, and how its MongoDB is reached in a file of the data
-folder that only its owner may read."""
+folder that only its owner may read. The file is long because what is asked of a source before its rows are read is one
+order of questions."""
 
 import asyncio
 import hashlib
@@ -110,13 +111,20 @@ REJECTS = FileForm(encoding="utf-8", skip_lines=0, delimiter=",", quote='"')
 """How files of rejects are written."""
 LONGEST_HEADER = 1 << 16
 PIECE = 1 << 20
+LONGEST_SHOWN = 255
+"""Characters of a name that is none."""
 
 
 def open_file(path: Path, form: FileForm = PLAIN, rate_header: RateHeader = rate_plainly) -> SourceFile:
     """The file, with its header found and read; InvalidInput says why it cannot be."""
     magic = b""
-    if not path.exists():
-        raise InvalidInput(f"No such file: {path.name}.")
+    try:
+        is_there = path.exists()
+    except OSError:
+        # No file system takes such a name.
+        is_there = False
+    if not is_there:
+        raise InvalidInput(f"No such file: {path.name[:LONGEST_SHOWN]}.")
     if path.is_file():
         try:
             with path.open("rb") as file:

@@ -196,6 +196,7 @@ SEEN = "Columns seen: customer_id, order_id, date, amount, category, storefront.
     ("arguments", "sentence"),
     [
         (["none.csv", *MAKE], "No such file: none.csv."),
+        (["x" * 300, *MAKE], f"No such file: {'x' * 255}."),
         (["empty.csv", *MAKE], "No data found in empty.csv."),
         (["header.csv", *MAKE], "No data found in header.csv."),
         ([".", *MAKE], " is not a regular file."),

@@ -93,7 +93,7 @@ async def test_c2_pages_of_the_setting_may_read_and_others_may_not(opening: Open
     settings = Settings(jwt_secret=SECRET, cors_origins=("https://shop.example",))
     ours, evil = {"Origin": "https://shop.example"}, {"Origin": "https://shop.example.evil"}
     control = "Access-Control-Request"
-    asking = {f"{control}-Method": "POST", f"{control}-Headers": "authorization,content-type"}
+    asking = {f"{control}-Method": "POST", f"{control}-Headers": "authorization,content-type,idempotency-key"}
     async with opening(settings) as face:
         own = await face.client.options("/graphql", headers={**ours, **asking})
         foreign = await face.client.options("/graphql", headers={**evil, **asking})
@@ -105,6 +105,7 @@ async def test_c2_pages_of_the_setting_may_read_and_others_may_not(opening: Open
     assert "access-control-allow-origin" not in foreign.headers
     assert read.headers["access-control-allow-origin"] == "https://shop.example"
     assert "origin" in read.headers["vary"].lower()
+    assert "Idempotency-Replayed" in read.headers["access-control-expose-headers"]
 
 
 @pytest.mark.parametrize("query", [VIEWER, "{ nope }", ""])

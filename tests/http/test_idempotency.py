@@ -1,6 +1,7 @@
 """Mutations with an Idempotency-Key: line R15 of the reliability requirements, on both databases."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -27,6 +28,7 @@ AFTER_LEASE = timedelta(seconds=LEASE_SECONDS + 1)
 UPSERT = "mutation U($input: [CustomerInput!]!) { upsertCustomers(input: $input) { created updated unchanged } }"
 CREATE = """mutation C($input: CreateSegmentInput!) { createSegment(input: $input) {
   segment { key name } userErrors { field code } } }"""
+WITH_METRICS = CREATE.replace("key name", "key name metrics { totalMembers }")
 DAN = {"input": [{"externalId": "D", "name": "Dan"}]}
 VIP = {"input": {"name": "VIP", "kind": "MANUAL"}}
 
@@ -162,17 +164,15 @@ async def test_r15_a_request_that_was_overtaken_changes_nothing(
 async def test_r15_a_fault_after_the_effect_is_not_kept_and_nothing_is_done_twice(
     error: Exception, both: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = CREATE.replace("key name", "key name metrics { totalMembers }")
-
     def fail(*_: object) -> None:
         raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(Segment, "metrics", fail)
         patch.setattr("domain.segments.memberships.Memberships.load_totals", fail)
-        first = await send(both, asked, VIP)
-    second = await send(both, asked, VIP)
-    third = await send(both, asked, VIP)
+        first = await send(both, WITH_METRICS, VIP)
+    second = await send(both, WITH_METRICS, VIP)
+    third = await send(both, WITH_METRICS, VIP)
 
     assert code_of(first) in ("INTERNAL", "UNAVAILABLE")
     made = {"key": "vip", "name": "VIP", "metrics": {"totalMembers": 0}}
@@ -208,15 +208,51 @@ async def test_r15_what_takes_too_long_after_the_effect_is_not_done_twice(
     async def wait(*_: object, **__: object) -> None:
         await for_ever.wait()
 
-    asked = CREATE.replace("key name", "key name metrics { totalMembers }")
     with monkeypatch.context() as patch:
         patch.setattr("domain.segments.memberships.Memberships.load_totals", wait)
         patch.setattr(graphql, "run_with_deadline", lambda _, work, __: run_with_deadline(0.5, work))
-        first = await send(both, asked, VIP)
-    second = await send(both, asked, VIP)
+        first = await send(both, WITH_METRICS, VIP)
+    second = await send(both, WITH_METRICS, VIP)
 
     assert code_of(first) == "TIMEOUT"
     assert second.json()["data"]["createSegment"]["segment"]["key"] == "vip"
+    assert await events(both, "createSegment") == 1
+
+
+async def test_r15_who_went_away_after_the_effect_finds_it_done(both: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, gone = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: object, **__: object) -> None:
+        done.set()
+        await gone.wait()
+        await asyncio.Event().wait()
+
+    body = json.dumps({"query": WITH_METRICS, "variables": VIP}).encode()
+    given = both.bearer() | {"Content-Type": "application/json", "Idempotency-Key": "k-1"}
+    headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
+    place = {"path": "/graphql", "raw_path": b"/graphql", "query_string": b"", "server": ("127.0.0.1", 80)}
+    scope = {"type": "http", "method": "POST", "headers": headers, "http_version": "1.1", "scheme": "http", **place}
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict[str, object]:
+        if messages:
+            return messages.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def ignore(message: object) -> None:
+        pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr("domain.segments.memberships.Memberships.load_totals", wait)
+        serving = asyncio.create_task(both.app(scope, receive, ignore))  # type: ignore[arg-type]
+        await done.wait()
+        gone.set()
+        await serving
+    retry = await send(both, WITH_METRICS, VIP)
+
+    assert retry.json()["data"]["createSegment"]["segment"]["metrics"] == {"totalMembers": 0}
+    assert retry.headers["Idempotency-Replayed"] == "true"
     assert await events(both, "createSegment") == 1
 
 

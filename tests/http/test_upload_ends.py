@@ -17,13 +17,10 @@ from persistence.imports import importer, uploads
 from persistence.imports.customers_file import ProfileNotes
 from persistence.sources.csv import CsvSource
 from tests.conftest import SetClock, sqlite_alone
+from tests.drivers.endless_import import ENDLESS
 from tests.drivers.uploading import ROWS, Place, placing
 
 pytestmark = pytest.mark.anyio
-ENDLESS = {
-    "sqlite": "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n",
-    "postgresql": "SELECT pg_sleep(600)",
-}
 PROFILES = "customer_id,order_id,date,amount,who\nA,1,2024-03-01,5,Ada\n"
 CANCEL = "mutation C($id: ID!) { cancelJob(id: $id) { userErrors { code } } }"
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from starlette.requests import ClientDisconnect
@@ -38,9 +39,15 @@ async def place(migrated: Path, clock: SetClock, tmp_path: Path) -> AsyncIterato
         ({"body": b"x" * 20_001}, 413, "A file may have at most 20000 bytes (SEGMENTS_UPLOAD_BYTES)."),
         ({"body": b""}, 400, "No data found in upload.csv."),
         ({"body": "a,b\n1,2\n"}, 400, "Missing required columns: customer_id"),
+        ({"query": f"?name={'x' * 201}"}, 400, "name must have at most 200 characters"),
+        ({"query": f"?format={'x' * 201}"}, 400, "format must have at most 200 characters"),
+        ({"query": f"?format={'x' * 200}"}, 400, "format must be the name of a saved format, not xxx"),
+        ({"query": f"?{'x' * 5000}=1"}, 400, "There is no parameter 'xxx"),
         ({"query": "?form=x"}, 400, "There is no parameter 'form'. There are: map, date_format, "),
         ({"query": "?map=x"}, 400, "map must be COLUMN=FIELD, not x"),
         ({"query": "?date_format=%25d"}, 400, "date_format must name year, month and day"),
+        ({"query": "?date_format=%25Y+%25Y"}, 400, "date_format must hold %Y once"),
+        ({"query": "?date_format=%25c+%25Y"}, 400, "date_format must name year, month and day"),
         ({"Idempotency-Key": "x" * 256}, 400, "Idempotency-Key must be 1 to 255 printable ASCII characters"),
     ],
 )
@@ -57,6 +64,31 @@ async def test_what_is_refused_is_said_and_leaves_no_file(
     assert answer.json()["detail"].startswith(detail)
     assert place.files == []
     assert (await place.face.data("{ imports { totalCount } }"))["imports"]["totalCount"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("🍵" * 150, "file.csv"),
+        (f"{'é' * 140}.csv.gz", "file.csv.gz"),
+        (f"{'x' * 190}.CSV", "file.csv"),
+        ("march.sh", "file.csv"),
+        ("../../etc/passwd", "file.csv"),
+        (".", "file.csv"),
+    ],
+)
+async def test_a_file_is_kept_under_a_name_of_ours_and_called_what_its_sender_calls_it(
+    place: Place, name: str, kept: str
+) -> None:
+    sent = await place.send(query=f"?name={quote(name)}")
+    files = place.files
+    told = await place.told(sent.json()["id"])
+    empty = await place.send("", query=f"?name={quote(name)}")
+    await place.import_waiting()
+
+    assert (sent.status_code, files) == (202, [kept])
+    assert (await place.told(sent.json()["id"]))["status"] == "SUCCEEDED"
+    assert empty.json() == {"detail": f"No data found in {told['source']}."}
 
 
 async def test_other_methods_are_refused_with_those_there_are(place: Place) -> None:

@@ -13,6 +13,7 @@ from domain.model import Business
 from domain.segments.model import MembershipSource, Segment
 from gql.composition import Services
 from persistence.database.engines import Database
+from persistence.soundness.checks import find_broken_rules
 from tests.conftest import SetClock, sample_cases
 from tests.drivers.working import ACTOR, Working
 from tests.shops.factories import purchase
@@ -60,11 +61,12 @@ async def working(database: Database, services: Services, shop: Business, clock:
 
 
 async def kill_worker(working: Working, work: str, place: int, statement: str) -> None:
-    """A worker dies before that statement comes for the time of that number."""
+    """A worker dies before that statement comes for the time of that number; what it leaves is sound."""
     url = working.store.database.bulk.url.render_as_string(hide_password=False)
     command = (sys.executable, "-m", "tests.drivers.dying", url, work, str(place), statement)
     dying = await asyncio.create_subprocess_exec(*command)
     assert await asyncio.wait_for(dying.wait(), 60) == -signal.SIGKILL
+    assert list(find_broken_rules(working.store.database)) == []
 
 
 @pytest.mark.parametrize("stage", sample_cases(STAGES, "INSERT INTO evaluated", "INSERT INTO membership ("))

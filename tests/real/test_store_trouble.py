@@ -1,5 +1,5 @@
-"""A store that does not answer: line R7 of the reliability requirements, with a real PostgreSQL that is frozen and
-with one that has no connection left."""
+"""A store that does not answer: lines R6 and R7 of the reliability requirements, with a real PostgreSQL that is frozen,
+is restarted, ends its processes, or has no connection left."""
 
 import asyncio
 import time
@@ -103,3 +103,43 @@ async def test_r7_without_a_free_connection_the_store_is_unavailable_and_then_is
     assert found[0] == "UNAVAILABLE"
     assert (ready, live) == (503, 200)
     await recovered(face)
+
+
+WRITE = 'mutation { createSegment(input: {name: "%s", kind: MANUAL}) { segment { name } } }'
+
+
+async def test_r6_while_the_store_is_restarted_every_failure_is_told_and_nothing_is_half_written(
+    face: Face, postgres: Cluster
+) -> None:
+    over = asyncio.Event()
+    codes, written = Counter[str](), list[str]()
+
+    async def ask(number: int) -> None:
+        count = 0
+        while not over.is_set():
+            name = f"s{number}-{count}"
+            body = (await face.post(WRITE % name if number % 2 else COUNT)).json()
+            if "errors" in body:
+                codes[body["errors"][0]["extensions"]["code"]] += 1
+            elif number % 2:
+                written.append(name)
+            count += 1
+            await asyncio.sleep(0.02)
+
+    asking = [asyncio.create_task(ask(number)) for number in range(6)]
+    await asyncio.sleep(0.3)
+    with psycopg.connect(postgres.url, autocommit=True) as admin:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    await asyncio.sleep(0.3)
+    await asyncio.to_thread(postgres.restart)
+    over.set()
+    await asyncio.gather(*asking)
+    await recovered(face)
+    with psycopg.connect(postgres.url) as connection:
+        kept = {row[0] for row in connection.execute("SELECT name FROM segment")}
+        events = connection.execute("SELECT COUNT(*) FROM audit_event WHERE action = 'createSegment'").fetchone()
+
+    assert set(codes) <= {"UNAVAILABLE", "TIMEOUT"}, codes
+    assert codes["UNAVAILABLE"]
+    assert set(written) <= kept
+    assert events == (len(kept),)

@@ -1,0 +1,40 @@
+"""An import that never comes to an end: `python -m tests.drivers.endless_import URL FILE` says that it is at a long
+statement, and then is at it."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from persistence.database.engines import open_database
+from persistence.imports import importer
+from persistence.store import SqlStore
+from tests.drivers.dying import now
+from tests.drivers.files import Importer
+
+# Minutes, so that a test that fails comes to an end, too.
+ENDLESS = {
+    "sqlite": "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 9e8) SELECT MAX(i) FROM n",
+    "postgresql": "SELECT pg_sleep(600)",
+}
+
+
+def stand_still(connection: Connection, *_: object) -> Any:
+    """In place of what takes a moment."""
+    sys.stdout.write("begun\n")
+    sys.stdout.flush()
+    return connection.execute(text(ENDLESS[connection.dialect.name])).all()
+
+
+def main(url: str, file: str) -> None:
+    """Import it."""
+    database = open_database(url)
+    (business,) = asyncio.run(SqlStore(database, now).load_businesses())
+    importer.arrange = stand_still
+    Importer(database, business, Path(file).parent, now()).file(Path(file))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,112 @@
+"""Imports that are interrupted: from the keyboard in the middle of a long statement, and at moments of all kinds in the
+middle of a million rows. Each ends at once; what it has written is whole, and it is simply begun again."""
+
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from domain.errors import ImportEnded
+from domain.imports.formats import SourceFormat
+from domain.imports.model import ImportSummary
+from domain.model import Business
+from persistence.database.engines import Database
+from persistence.imports.importer import ImportRecord, PurchaseImporter
+from persistence.sources.opening import open_purchases
+from persistence.sources.packing import watch_reading
+from tests.conftest import SetClock
+from tests.drivers.files import HEADER
+from tests.drivers.store_image import assert_sound
+
+pytestmark = pytest.mark.anyio
+ROWS = 1_000_000
+MOMENTS = 6
+DRAW = random.Random(14)
+LIMIT = 1.0
+"""Seconds within which an import ends that is to."""
+
+
+async def test_an_interruption_from_the_keyboard_breaks_off_a_long_statement(
+    database: Database, shop: Business, tmp_path: Path
+) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(f"{HEADER}\nC1,O1,2024-03-01,5\n")
+    url = database.bulk.url.render_as_string(hide_password=False)
+    asked = [sys.executable, "-m", "tests.drivers.endless_import", url, str(file)]
+
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+
+    with database.bulk.connect() as connection:
+        ended = connection.execute(text("SELECT status, error_code FROM job")).one()
+    assert tuple(ended) == ("FAILED", "INTERRUPTED")
+
+
+def write_orders(path: Path, rows: int) -> None:
+    """Rows of which some are to be mended, and some rejected."""
+    with path.open("w") as file:
+        file.write(f"{HEADER},category\n")
+        for number in range(rows):
+            order = number * 7919 % rows if number % 10 else number // 20
+            amount = "x" if number % 997 == 0 else f"{number % 90 + 10}.50"
+            file.write(f"C{number % (rows // 10)},O{order},2024-03-01T10:00:00,{amount},Tea\n")
+
+
+@pytest.mark.slow
+async def test_an_import_of_a_million_rows_ends_within_a_second_wherever_it_is(
+    database: Database, shop: Business, tmp_path: Path, clock: SetClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "orders.csv"
+    write_orders(path, ROWS)
+    ended: list[float] = []
+
+    def work(record: ImportRecord) -> ImportSummary:
+        try:
+            with record.keep_alive(), watch_reading(record.check):
+                opened = open_purchases(path, shop, SourceFormat(), database=database)
+                digest = opened.compute_digest()
+                return PurchaseImporter(database, shop, clock).run(
+                    opened.name, opened.read_rows, opened.read_texts, actor="test", record=record, digest=digest
+                )
+        finally:
+            ended.append(time.perf_counter())
+
+    def begin() -> ImportRecord:
+        record = ImportRecord(database.bulk, shop, clock, "test", path.name)
+        record.begin()
+        return record
+
+    began = time.perf_counter()
+    whole = await asyncio.to_thread(work, begin())
+    took = time.perf_counter() - began
+    waits = []
+    for place in range(MOMENTS):
+        with database.bulk.begin() as connection:
+            # So that there is something to write again.
+            connection.execute(text("UPDATE purchase SET amount = amount + 1 WHERE customer_id % 3 = 0"))
+        record = begin()
+        working = asyncio.create_task(asyncio.to_thread(work, record))
+        await asyncio.sleep(took * (place + DRAW.random()) / MOMENTS)
+        phase, stopped = record._progress[0], time.perf_counter()
+        record.stop(ImportEnded("The import was cancelled."))
+        try:
+            await working
+        except ImportEnded as error:
+            record.fail(error)
+            waits.append((ended[-1] - stopped, phase))
+
+    with capsys.disabled():
+        told = ", ".join(f"{seconds:.2f} s ({phase})" for seconds, phase in waits)
+        print(f"\n{database.dialect}: {took:.1f} s whole; ended after {told}")
+    assert waits and max(waits)[0] < LIMIT, waits
+    again = await asyncio.to_thread(work, begin())
+    assert (again.rows_read, again.rejected) == (whole.rows_read, whole.rejected)
+    await assert_sound(database, shop, clock)
