@@ -49,7 +49,7 @@ from domain.store import Cache, Store, Unit
 from gql.logs import log_statement
 from gql.settings import LONGEST_LIFETIME_HOURS, Settings
 from persistence.alerts import Alerts
-from persistence.database.condition import translate_condition
+from persistence.database.condition import can_write, translate_condition
 from persistence.database.engines import Database, open_database
 from persistence.exports.csv import render_report_csv, write_members_csv
 from persistence.exports.json import build_report_data, encode_value, render_report_json, write_members_json
@@ -369,7 +369,7 @@ def translate_folder_errors() -> Iterator[None]:
 def check_folder(path: Path) -> None:
     """The data folder, made; OSError where nothing can be written there."""
     path.mkdir(parents=True, exist_ok=True)
-    if not os.access(path, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+    if not can_write(path):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 

@@ -5,7 +5,7 @@ a file that is empty or is not SQLite's is refused, for it may be all that is le
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote
@@ -140,12 +140,18 @@ def can_write(path: Path) -> bool:
 def _make_file(path: Path) -> None:
     """A new store is never seen as a file that is still empty: it is made beside and then given its name."""
     unfinished = path.with_name(f"{path.name}.{uuid4().hex}")
+    unfinished.touch()
     try:
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
             connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("PRAGMA journal_mode = WAL")
-        # Another process may have been quicker.
-        with suppress(FileExistsError):
+        try:
             os.link(unfinished, path)
+        except FileExistsError:
+            # Another process was quicker.
+            pass
+        except OSError:
+            # A file system on which a file has one name alone.
+            unfinished.rename(path)
     finally:
         unfinished.unlink(missing_ok=True)

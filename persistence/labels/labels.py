@@ -21,6 +21,7 @@ from sqlalchemy import (
     case,
     column,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -217,5 +218,9 @@ def _replace(decided: DecidedLabels, low: int, high: int) -> None:
     decided.connection.execute(delete(customer_label).where(*own))
     rows: Any = new.with_only_columns(
         literal(decided.business_id, BigInteger), *(labelled.c[name] for name in COLUMNS)
-    ).where(labelled.c.frequency.is_not(None))
+    ).where(
+        labelled.c.frequency.is_not(None),
+        # An import that was taken back meanwhile may have taken its customers with it.
+        exists().where(customer.c.business_id == decided.business_id, customer.c.id == labelled.c.customer_id),
+    )
     decided.connection.execute(insert(customer_label).from_select(["business_id", *COLUMNS], rows))

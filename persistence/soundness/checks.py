@@ -3,7 +3,7 @@ then everything that holds after every write. All of it reads one state of the s
 found wrong is said in sentences that name tables, keys and numbers, and nothing of customers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
@@ -57,6 +57,7 @@ def find_faults(database: Database, report: Report = lambda what, done, total: N
 SHOWN = 10
 INDEXES = """SELECT c.oid::regclass FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'btree' AND c.relnamespace = current_schema()::regnamespace"""
+HAS_AMCHECK = "SELECT to_regprocedure('bt_index_check(regclass, boolean)')"
 TABLES = """SELECT c.oid::regclass FROM pg_class c
     WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace"""
 
@@ -88,9 +89,9 @@ def check_postgresql(connection: Connection) -> tuple[list[str], list[str]]:
     """The extension amcheck does the same; where it is not there it is made for the while of the transaction."""
     faults: list[str] = []
     with connection.begin() as transaction:
-        try:
+        with suppress(DBAPIError), connection.begin_nested():
             connection.execute(text("CREATE EXTENSION IF NOT EXISTS amcheck"))
-        except DBAPIError:
+        if connection.execute(text(HAS_AMCHECK)).scalar_one() is None:
             transaction.rollback()
             return [], ["The pages and indexes of PostgreSQL were not looked at: its extension amcheck cannot be had."]
         for table in connection.execute(text(TABLES)).scalars().all():

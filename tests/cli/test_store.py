@@ -19,6 +19,8 @@ commands = pytest.mark.parametrize(
     "command", ["report", "customers", "businesses list", "db upgrade", "db check", "demo", "serve --demo --port 0"]
 )
 
+some_commands = pytest.mark.parametrize("command", ["report", "db check", "serve --demo --port 0"])
+
 
 def execute(data: Path, statement: str) -> None:
     with closing(sqlite3.connect(data / "segments.sqlite")) as store, store:
@@ -99,7 +101,7 @@ def test_a_store_of_a_newer_program_is_left_alone(shop: Segments, command: str) 
 REINSTATE = "Put a backup in its place with segments restore FILE, or remove it to begin with an empty store."
 
 
-@commands
+@some_commands
 @pytest.mark.parametrize(
     ("content", "wrong"),
     [
@@ -118,7 +120,7 @@ def test_a_file_that_is_no_store_is_refused_and_left_as_it_was(
     assert file.read_bytes() == content
 
 
-@commands
+@some_commands
 def test_a_store_of_another_application_is_refused_and_left_as_it_was(segments: Segments, command: str) -> None:
     segments.data.mkdir()
     file = segments.data / "segments.sqlite"
@@ -181,6 +183,18 @@ def test_a_data_folder_that_cannot_be_written_is_named(segments: Segments, comma
 
     place = f"{locked}/secret" if command.startswith("serve") else locked
     assert refused == f"The folder of the store cannot be used: {place}: Permission denied."
+
+
+def test_a_store_of_ones_own_that_cannot_be_made_is_named(segments: Segments) -> None:
+    with TemporaryDirectory() as outside:
+        Path(outside).chmod(0o555)
+        segments.patch.setenv("SEGMENTS_DATABASE_URL", f"sqlite:///{outside}/own.sqlite")
+
+        with without_privileges():
+            refused = segments.expect_refusal("businesses", "list")
+
+    assert refused.startswith(f"The folder of the store cannot be used: {outside}/own.sqlite.")
+    assert refused.endswith(": Permission denied.")
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,11 @@ from domain.classification.labels import Classification, ClassificationFacts, Cl
 from domain.model import Actor, Business, NewPurchase, PurchaseLine, PurchaseStatus
 from gql.composition import Services
 from persistence.database.engines import Database
+from persistence.imports.undo import ImportUndo
 from persistence.labels.labels import LabelStore, keep
+from persistence.soundness.checks import find_broken_rules
 from tests.conftest import NOW, SetClock
+from tests.drivers.files import Importer
 from tests.persistence.conftest import change_settings
 from tests.shops.factories import line, purchase
 from tests.shops.festivals import is_festive
@@ -200,3 +203,19 @@ async def test_who_never_bought_has_no_labels_and_who_was_erased_is_left_out(
     found, _ = batch(database, shop, clock)
 
     assert list(found.items()) == [("Z", (None, None, None)), ("é", ("New", "Low Value", "Mixed"))]
+
+
+async def test_customers_whose_import_was_taken_back_meanwhile_get_no_labels(
+    importer: Importer, database: Database, shop: Business, clock: SetClock
+) -> None:
+    importer.lines("Ada,A1,2024-05-01,10")
+    importer.lines("Ben,B1,2024-05-01,10")
+    with database.bulk.connect() as connection:
+        newest = connection.execute(text("SELECT MAX(id) FROM purchase_import")).scalar_one()
+
+    with LabelStore(database, shop.id, clock).decide_labels() as decided:
+        undone = ImportUndo(database, shop, clock, newest).run(ACTOR)
+        keep(decided)
+
+    assert undone.customers_removed == 1
+    assert list(find_broken_rules(database)) == []

@@ -8,6 +8,7 @@ from pathlib import Path
 from shutil import copy
 
 import pytest
+from alembic import command
 from sqlalchemy import text
 
 from domain.errors import Conflict, InvalidInput, Unavailable
@@ -15,8 +16,9 @@ from domain.model import Business
 from gql.composition import Services
 from persistence.database.condition import DAMAGED
 from persistence.database.engines import Database, open_database
+from persistence.migrations.migrate import build_configuration
 from persistence.soundness.backup import OPEN, back_up, restore
-from persistence.soundness.checks import find_broken_rules
+from persistence.soundness.checks import find_broken_rules, find_faults
 from tests.conftest import content
 from tests.drivers.damage import smash
 from tests.drivers.stores import PostgresqlServer
@@ -219,6 +221,26 @@ async def test_a_copy_that_is_none_of_a_store_of_ours_replaces_nothing(
 
     assert path.read_bytes() == before
     assert list(tmp_path.glob("*before-restore*")) == list(tmp_path.glob("*unfinished*")) == []
+
+
+async def test_a_copy_of_an_earlier_version_is_upgraded_before_it_takes_the_place(tmp_path: Path) -> None:
+    earlier = open_database(f"sqlite:///{tmp_path}/earlier.sqlite")
+    with earlier.bulk.begin() as connection:
+        command.upgrade(build_configuration(connection), "0012")
+        connection.execute(
+            text(
+                "INSERT INTO business (id, key, name, currency, time_zone, settings, created_at) "
+                "VALUES (1, 'shop', 'The Shop', 'EUR', 'UTC', '{}', 0)"
+            )
+        )
+    earlier.bulk.dispose()
+
+    restore(f"sqlite:///{tmp_path}/store.sqlite", tmp_path / "earlier.sqlite", ignore, keep=True)
+
+    restored = open_database(f"sqlite:///{tmp_path}/store.sqlite")
+    assert find_faults(restored).faults == ()
+    assert [row.split("'")[1] for row in content(restored)["business"]] == ["shop"]
+    await restored.close()
 
 
 @only_sqlite
