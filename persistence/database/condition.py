@@ -14,7 +14,7 @@ from uuid import uuid4
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import URL, ExceptionContext
 
-from domain.errors import InvalidInput, Unavailable
+from domain.errors import InvalidInput, StoreDamaged, Unavailable
 
 PAGE_BYTES = 16_384
 HEADER = b"SQLite format 3\0"
@@ -69,7 +69,7 @@ def find_condition(error: BaseException) -> Unavailable | None:
     """What a caller is told where the store is damaged or can only be read. What the database said is left out: it may
     hold texts of customers."""
     if is_damaged(error):
-        return Unavailable(DAMAGED)
+        return StoreDamaged(DAMAGED)
     return Unavailable(READ_ONLY) if is_read_only(error) else None
 
 
