@@ -131,6 +131,14 @@ def check_file(path: Path) -> None:
         raise InvalidInput(f"{path} is no store: its beginning is not that of an SQLite file. {REINSTATE}")
 
 
+def refuse_empty(pages: int) -> None:
+    """The error of SQLite for a file that is none, where one that is open has no pages: a store always has."""
+    if pages == 0:
+        error = sqlite3.DatabaseError("file is empty")
+        error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_NOTADB, "SQLITE_NOTADB"
+        raise error
+
+
 def can_write(path: Path) -> bool:
     """Whether this process may write to the file, or make files in the folder."""
     mode = os.W_OK | os.X_OK if path.is_dir() else os.W_OK
