@@ -14,7 +14,7 @@ MAXIMUM_LISTED = 20_000
 """Of all lists of a body together: what the schema makes of each item is found out in one piece."""
 LONG = 16
 """Of a list of so many each item is written in one piece; what is shorter is gone into."""
-PIECE_SECONDS = 0.005
+PIECE_SECONDS = 0.002
 """How long an answer is written before the event loop looks after others."""
 
 

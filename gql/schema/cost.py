@@ -15,7 +15,7 @@ from graphql import (
     get_operation_ast,
 )
 
-from gql.schema.limits import FIELD_COSTS
+from gql.schema.limits import FIELD_COSTS, ITEM_COSTS
 
 Fragments = Mapping[str, FragmentDefinitionNode]
 
@@ -26,6 +26,7 @@ class CountedField:
 
     key: str
     cost: int
+    item_cost: float
     nodes: list[FieldNode]
     below: "list[CountedField] | None" = None
 
@@ -51,7 +52,10 @@ def _count(fields: list[CountedField], data: Mapping[str, Any], fragments: Fragm
             one.below = _find_fields((node.selection_set for node in one.nodes if node.selection_set), fragments)
         if isinstance(value, dict):
             total += _count(one.below, value, fragments)
-        elif one.nodes[0].selection_set is not None:
+            continue
+        if isinstance(value, list):
+            total += int(len(value) * one.item_cost)
+        if one.nodes[0].selection_set is not None:
             total += len(value)
             if one.below:
                 total += sum(_count(one.below, item, fragments) for item in value if item is not None)
@@ -61,11 +65,11 @@ def _count(fields: list[CountedField], data: Mapping[str, Any], fragments: Fragm
 def _find_fields(selections: Iterable[SelectionSetNode], fragments: Fragments) -> list[CountedField]:
     found: dict[str, list[FieldNode]] = {}
     _collect(selections, fragments, found, set())
-    costs = {key: FIELD_COSTS.get(nodes[0].name.value, 0) for key, nodes in found.items()}
+    names = {key: nodes[0].name.value for key, nodes in found.items()}
     return [
-        CountedField(key, costs[key], nodes)
+        CountedField(key, FIELD_COSTS.get(names[key], 0), ITEM_COSTS.get(names[key], 0), nodes)
         for key, nodes in found.items()
-        if costs[key] or nodes[0].selection_set is not None
+        if nodes[0].selection_set is not None or names[key] in FIELD_COSTS or names[key] in ITEM_COSTS
     ]
 
 

@@ -133,6 +133,8 @@ SHORTEST = {"DAY": 1, "WEEK": 7, "MONTH": 28}
 """Days that an interval has at least."""
 IDS_AN_OBJECT = 10
 """So many ids of a list cost as much as an object."""
+ITEM_COSTS = {"segmentationTrend": REPORT_COST // UNPAGED, "memberIds": 1 / IDS_AN_OBJECT}
+"""What an item of a list cost beside its object: a point of a trend is a report of some ten groups."""
 MANY = 10**9
 """Stands for more than any limit, so that sums stay small."""
 

@@ -17,7 +17,7 @@ from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import AwaitableOrValue, Path, gather_with_cancel
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-TURN_SECONDS = 0.005
+TURN_SECONDS = 0.002
 """How much of one turn of the loop goes to making answers."""
 RELEASED = 4
 """Pieces that go on in one turn; each is short, and all but the first end at once where the turn is used up."""

@@ -93,6 +93,10 @@ class MemoryCache:
         # Without the library's own time limit: the wait that it brings would swallow a cancellation.
         return SimpleMemoryCache(ttl=SECONDS, timeout=0)
 
+    def prepare(self) -> None:
+        """Load what takes 100 ms to be loaded, so that no request waits for it."""
+        self._memory  # noqa: B018
+
     async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> CachedValue[T]:
         """The value that is there, or the one being computed, or a new one."""
         held: Entry | None = await self._memory.get(key)
