@@ -72,9 +72,11 @@ class CachedValue(Generic[T]):
 class Cache(Protocol):
     """Keeps what is dear to compute. Keys hold the business and its data version, so nothing outlives a write."""
 
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> CachedValue[T]:
+    async def get_or_make(
+        self, key: str, make: Callable[[], Awaitable[T]], fits: Callable[[T], bool] = lambda _: True
+    ) -> CachedValue[T]:
         """The value that is there, or a new one; of all that share the cache and miss one key at once one computes.
-        Where workers share it, values are what JSON can hold."""
+        Where workers share it, values are what JSON can hold, and one that does not fit is none."""
         ...
 
 

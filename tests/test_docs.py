@@ -18,6 +18,7 @@ from domain.imports.sources import FILE_TYPES
 from domain.pages import MAXIMUM_FIRST
 from gql.cli.output import to_option_name
 from gql.cli.verify import CUSTOMERS
+from gql.http.exports import FILES_AT_ONCE
 from gql.http.json_body import MAXIMUM_BODY, MAXIMUM_LISTED
 from gql.http.strangers import PLACES, PLACES_OF_ADDRESS
 from gql.http.throttling import FAILED_TOKENS
@@ -126,6 +127,7 @@ def test_the_limits_are_those_of_the_server() -> None:
         "items of all lists in a body": MAXIMUM_LISTED,
         "sockets of a subject, each process": MAXIMUM_SOCKETS,
         "operations at once on a socket": MAXIMUM_OPERATIONS,
+        "files of members on their way of a business, each process": FILES_AT_ONCE,
         "connections without a token, each process": PLACES,
         "connections without a token of one address, each process": PLACES_OF_ADDRESS,
         "tokens of one address that do not hold, at once": FAILED_TOKENS,

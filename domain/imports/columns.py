@@ -2,7 +2,7 @@
 shown to people."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.errors import Sentence
@@ -64,6 +64,11 @@ def describe_columns(header: Sequence[str]) -> str:
     shown = [name if len(name) <= SEEN_LETTERS else f"{name[:SEEN_LETTERS]}…" for name in names[:SEEN_NAMES]]
     more = len(names) - len(shown)
     return format_row(shown, ", ") + (f" and {more:,} more" if more else "")
+
+
+def describe_cleaned(fields: Iterable[str]) -> str:
+    """What is told where texts held what cannot be seen, and which are kept without it."""
+    return f"Control characters and marks of direction were taken out of {', '.join(fields)}."
 
 
 def count_noun(number: int, noun: str) -> str:

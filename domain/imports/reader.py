@@ -21,6 +21,7 @@ from domain.imports.columns import (
     check_encoding,
     check_text,
     count_noun,
+    describe_cleaned,
     describe_wrong_width,
     format_row,
 )
@@ -323,7 +324,7 @@ class RowReader:
             rows = count_noun(self.differing, "row")
             doubts.append(f"In {rows} the amount differs from quantity × unit_price; the amount counts.")
         if cleaned := [field for field, known in self.texts.items() if known.cleaned]:
-            doubts.append(f"Control characters and marks of direction were taken out of {', '.join(cleaned)}.")
+            doubts.append(describe_cleaned(cleaned))
         for code, (count, total) in sorted(self.foreign.items()):
             amount = to_decimal(total, self.decimals)
             doubts.append(f"{count_noun(count, 'row')} in {code}, {amount} in all, cannot be read in {self.currency}.")

@@ -1,7 +1,8 @@
 """Makes segmentation reports: what the store adds up becomes named groups. Everything that a report says follows from
 one statement over its window."""
 
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -78,7 +79,8 @@ class Reporting:
         window = Window(date.fromordinal(span.last_day), span.days)
         key = build_report_key(business, window, method, span.storefront_id, scheme)
         read = self._load_labels if method is Method.BEHAVIOR else self._load_cells
-        cached: CachedValue[Any] = await self.cache.get_or_make(key, lambda: read(business, span))
+        fits = make_row_check(LabelSums if method is Method.BEHAVIOR else Cell)
+        cached: CachedValue[Any] = await self.cache.get_or_make(key, lambda: read(business, span), fits)
         if method is Method.BEHAVIOR:
             return cached, (), group_labels([LabelSums(*row) for row in cached.value]), None
         cells = tuple(Cell(*row) for row in cached.value)
@@ -96,6 +98,14 @@ class Reporting:
                 list(astuple(sums))
                 for sums in await unit.reports.load_label_sums(span, list_festive_days(business, span))
             ]
+
+
+def make_row_check(of: type[Cell] | type[LabelSums]) -> Callable[[Any], bool]:
+    """Whether a value is a list of such rows: what others wrote into a cache that is shared may be anything."""
+    kinds = [one.type for one in fields(of)]
+    return lambda value: (
+        isinstance(value, list) and all(isinstance(row, list) and list(map(type, row)) == kinds for row in value)
+    )
 
 
 def list_festive_days(business: Business, *spans: Span) -> DayRanges:

@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from domain.reports.document import ReportRequest
 from domain.segments.member_export import MemberExport
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.composition import Services, Writers
-from gql.http.endpoint import Endpoints, Make, make_json_response
+from gql.http.endpoint import Endpoints, HttpError, Make, make_json_response
 from gql.http.graphql import Confirm
 from gql.http.middleware import run_with_deadline, while_connected
 from gql.http.throttling import Admission, Throttle, recognise
@@ -48,6 +49,8 @@ REPORT_COST, MEMBERS_COST = 100, 1_000
 """What a file costs its caller, in objects."""
 AT_ONCE = 2
 """Binary files that are made at once in a process."""
+FILES_AT_ONCE = 16
+"""Files of members of one business that a process sends at once."""
 BUSY = "Too many files are being made, or this one takes too long. Try again in a moment."
 UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"*/:<>?\\|%\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+')
 LONGEST_NAME = 150
@@ -164,7 +167,8 @@ def clean_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """Answers /exports, and the older address of the report."""
+    """Answers /exports, and the older address of the report; `sending` counts the files of members of a business that
+    are on their way."""
 
     services: Services
     admission: Admission
@@ -174,6 +178,7 @@ class Downloads:
     writers: Writers
     pool: RenderPool
     seconds: float
+    sending: Counter[int] = field(default_factory=Counter)
 
     def make_routes(self) -> list[Route]:
         endpoints = Endpoints(
@@ -312,11 +317,24 @@ class Downloads:
         )
         response = answer_without_body(request, headers)
         if response is None:
-            held = AsyncExitStack()
-            if FILE_FORMATS[ending].binary:
-                await held.enter_async_context(self.pool.acquire_slot())
-            response = FileStream(self._write_members(export, ending), headers, held)
+            async with AsyncExitStack() as held:
+                held.enter_context(self._count_sending(business))
+                if FILE_FORMATS[ending].binary:
+                    await held.enter_async_context(self.pool.acquire_slot())
+                response = FileStream(self._write_members(export, ending), headers, held.pop_all())
         return response
+
+    @contextmanager
+    def _count_sending(self, business: Business) -> Iterator[None]:
+        """While the block lasts one file more of the business is being sent; HttpError where there are enough."""
+        if self.sending[business.id] >= FILES_AT_ONCE:
+            message = f"{FILES_AT_ONCE} files of members of this business are being sent already. Try again later."
+            raise HttpError(429, message, headers={"Retry-After": str(RETRY_SECONDS)})
+        self.sending[business.id] += 1
+        try:
+            yield
+        finally:
+            self.sending[business.id] -= 1
 
     async def _write_members(self, export: MemberExport, ending: str) -> AsyncGenerator[bytes, None]:
         pages = self.services.member_files.load_pages(export)

@@ -22,6 +22,7 @@ from domain.imports.columns import (
     RowFault,
     check_encoding,
     check_text,
+    describe_cleaned,
     format_row,
 )
 from domain.imports.dates import DateFault, DateReader
@@ -38,7 +39,7 @@ from domain.model import (
     NewCustomer,
     WriteCounts,
 )
-from domain.texts import clean_text
+from domain.texts import clean_text, find_unseen
 from persistence.sources.spill import CustomerProfiles
 
 BATCH = 5_000
@@ -62,6 +63,11 @@ def read_profile(row: Mapping[str, str]) -> dict[str, str | None]:
     if phone is not None and ROUNDED.fullmatch(phone):
         raise RowFault(f"phone {phone[:40]!r} is in scientific notation: digits are lost. Export it as text")
     return values
+
+
+def find_cleaned(row: Mapping[str, str]) -> dict[str, None]:
+    """The fields of the row whose texts are kept without what cannot be seen in them."""
+    return {name: None for name in PROFILE_FIELDS if name in row and find_unseen(row[name].strip()) is not None}
 
 
 def _clean(cell: str) -> str:
@@ -167,18 +173,22 @@ class CustomersFile:
             reject(row)
 
         batch = CustomerBatch(customers, business, count)
+        cleaned: dict[str, None] = {}
         for line, cells, row in self._read_rows():
             batch.read += 1
             try:
                 if isinstance(row, RowFault):
                     raise row
                 item = reader.read(row)
+                cleaned |= find_cleaned(row)
             except RowFault as fault:
                 batch.refuse(line, format_row(cells), str(fault))
                 continue
             await batch.take(line, format_row(cells), item)
             progress(batch.read)
         await batch.flush()
+        if cleaned:
+            self.notes.append(describe_cleaned(cleaned))
         if batch.read == 0:
             raise InvalidInput(f"No data found in {self.file.name}.")
         done, failure = batch.counts, describe_failure(batch.read, kinds)
@@ -248,18 +258,22 @@ class ProfileNotes:
     warn: Callable[[str], None]
     profiles: CustomerProfiles = field(default_factory=CustomerProfiles)
     fault: str | None = None
+    cleaned: dict[str, None] = field(default_factory=dict)
     known: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def watch(self, batches: Iterable[Batch], reader: RowReader) -> Iterator[Batch]:
         """The batches, whose rows are noted; each reading begins anew."""
         self.profiles.clear()
         self.fault = None
+        self.cleaned.clear()
         self.known.clear()
         for batch in batches:
             self.profiles.keep(self._read_batch(batch, reader))
             yield batch
         if self.fault is not None:
             self.warn(f"Not all that is said of customers can be kept: {self.fault}")
+        if self.cleaned:
+            self.warn(describe_cleaned(self.cleaned))
 
     def _read_batch(self, batch: Batch, reader: RowReader) -> dict[str, dict[str, str]]:
         places, width = self.columns.places, self.columns.width
@@ -303,6 +317,7 @@ class ProfileNotes:
                     yield from self._find_customers([cells], reader)
 
     def _read_profile(self, row: Mapping[str, str]) -> dict[str, str]:
+        self.cleaned |= find_cleaned(row)
         try:
             values = read_profile(row)
         except RowFault as fault:

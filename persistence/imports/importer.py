@@ -15,7 +15,7 @@ from itertools import islice
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, text, update
+from sqlalchemy import Connection, Engine, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -156,6 +156,7 @@ class ImportRecord:
         self.lease = lease or Lease(JobKind.IMPORT, 0, uuid4().hex, 1)
         self.reason: DomainError | None = None
         self.settled = False
+        self._beaten_at = time.monotonic()
         self._news = threading.Event()
         self._break_off: Callable[[], None] = do_nothing
         self._progress: tuple[str, int, int | None] = ("starting", 0, None)
@@ -257,14 +258,22 @@ class ImportRecord:
 
     def _beat(self, connection: Connection) -> None:
         statement = build_heartbeat(self.business.id, self.lease, self.clock(), *self._progress)
-        row = connection.execute(statement.returning(job.c.cancel_requested)).one_or_none()
-        if row is None or row[0]:
+        self._take_note(connection.execute(statement.returning(job.c.cancel_requested)).scalar_one_or_none())
+        self._beaten_at = time.monotonic()
+
+    def _take_note(self, cancel_requested: bool | None) -> None:
+        """Of what the row says; None where it is not held so any more."""
+        if cancel_requested is not False:
             self.stop(ImportEnded("The import was cancelled, or taken over by another process."))
 
     def require(self, connection: Connection) -> None:
-        """Keep the lease; ImportEnded where it is lost. For transactions that hold the business's lock, between which
-        the heartbeats of the thread may find no gap."""
-        self._beat(connection)
+        """ImportEnded where the lease is lost. For transactions that hold the business's lock, between which the
+        heartbeats of the thread may find no gap: where none was sent for long, it is sent here."""
+        if time.monotonic() - self._beaten_at > BEAT_SECONDS:
+            self._beat(connection)
+        else:
+            held = select(job.c.cancel_requested).where(is_held(self.business.id, self.lease))
+            self._take_note(connection.execute(held).scalar_one_or_none())
         self.check()
 
     def finish(

@@ -75,6 +75,14 @@ class Entry:
     made_at: float
 
 
+def read_entry(document: Any, fits: Callable[[Any], bool]) -> Entry | None:
+    """The entry that others have kept; None where there is none, or what is there is no such entry."""
+    if not isinstance(document, dict) or document.keys() != {"value", "madeAt"}:
+        return None
+    value, made_at = document["value"], document["madeAt"]
+    return Entry(value, made_at) if isinstance(made_at, int | float) and fits(value) else None
+
+
 class MemoryCache:
     """What this process holds, before what workers share. Values are immutable; with a shared cache, what JSON can
     hold."""
@@ -97,7 +105,9 @@ class MemoryCache:
         """Load what takes 100 ms to be loaded, so that no request waits for it."""
         self._memory  # noqa: B018
 
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[T]]) -> CachedValue[T]:
+    async def get_or_make(
+        self, key: str, make: Callable[[], Awaitable[T]], fits: Callable[[T], bool] = lambda _: True
+    ) -> CachedValue[T]:
         """The value that is there, or the one being computed, or a new one."""
         held: Entry | None = await self._memory.get(key)
         if held is not None:
@@ -105,7 +115,7 @@ class MemoryCache:
         task = self._computing.get(key)
         joined = task is not None
         if task is None:
-            task = asyncio.create_task(self._load(key, make))
+            task = asyncio.create_task(self._load(key, make, fits))
             self._computing[key] = task
             task.add_done_callback(lambda _: self._computing.pop(key, None))
         entry, shared = await asyncio.shield(task)
@@ -116,12 +126,14 @@ class MemoryCache:
         if self._shared is not None:
             await self._shared.close()
 
-    async def _load(self, key: str, make: Callable[[], Awaitable[Any]]) -> tuple[Entry, bool]:
+    async def _load(
+        self, key: str, make: Callable[[], Awaitable[Any]], fits: Callable[[Any], bool]
+    ) -> tuple[Entry, bool]:
         """The value, and whether another worker computed it."""
         if self._shared is None:
             entry, shared = Entry(await make(), self._clock()), False
         else:
-            entry, shared = await self._load_shared(self._shared, key, make)
+            entry, shared = await self._load_shared(self._shared, key, make, fits)
         await self._memory.set(key, entry)
         self._keys.pop(key, None)
         self._keys[key] = len(entry.value) if isinstance(entry.value, str) else 0
@@ -132,14 +144,14 @@ class MemoryCache:
         return entry, shared
 
     async def _load_shared(
-        self, cache: SharedCache, key: str, make: Callable[[], Awaitable[Any]]
+        self, cache: SharedCache, key: str, make: Callable[[], Awaitable[Any]], fits: Callable[[Any], bool]
     ) -> tuple[Entry, bool]:
         owner = uuid4().hex
         until = time.monotonic() + LEASE_SECONDS
         while True:
-            shared = await cache.get(key)
+            shared = read_entry(await cache.get(key), fits)
             if shared is not None:
-                return Entry(shared["value"], shared["madeAt"]), True
+                return shared, True
             if await cache.acquire(key, owner) or time.monotonic() > until:
                 break
             await asyncio.sleep(POLL_SECONDS)
@@ -233,15 +245,23 @@ class RedisCache:
 
     def __init__(self, url: str) -> None:
         import aiocache
-        from redis.exceptions import RedisError
+        from redis.exceptions import RedisError, ResponseError
 
         self._cache: Any = aiocache.RedisCache(timeout=0, **_connection_options(url))
-        self._failures = (RedisError, OSError, TimeoutError, ValueError)
+        self._failures = (RedisError, OSError, TimeoutError)
+        self._unreadable = (ValueError, ResponseError)
         self._rests_until = 0.0
 
     async def get(self, key: str) -> Json | None:
-        """The value, until Redis forgets it."""
-        return await self._ask(self._cache.get, key)
+        """The value, until Redis forgets it; what is no JSON is none."""
+        return await self._ask(self._read, key)
+
+    async def _read(self, key: str) -> Json | None:
+        try:
+            value: Json | None = await self._cache.get(key)
+        except self._unreadable:
+            return None
+        return value
 
     async def set(self, key: str, value: Json) -> None:
         """Redis forgets the value by itself."""

@@ -1,7 +1,8 @@
 """A file or a MongoDB collection of purchases opened for a business: the one way in for the command line,
 classification and uploads. The header is understood, and dates that would be guessed are refused, before anything is
 written; how far a collection was read is kept with the business, and how its MongoDB is reached in a file of the data
-folder that only its owner may read."""
+folder that only its owner may read. The file is long because what is asked of a source before its rows are read is one
+order of questions."""
 
 import asyncio
 import hashlib

@@ -9,6 +9,7 @@ from openpyxl import Workbook
 from tests.cli.conftest import Segments, write_lines
 
 MAKE = ("--business", "shop", "--time-zone", "Asia/Colombo", "--currency", "LKR")
+ORDERS = "customer_id,order_id,date,amount"
 HEADER = "customer_id,name,email,loyalty_level,registered_at"
 
 
@@ -214,7 +215,7 @@ def test_names_are_shown_as_they_are_and_cannot_steer_the_terminal(segments: Seg
 
     listed = segments.run("customers")
 
-    assert [line.split()[:2] for line in listed.lines[1:]] == [["[/]", "[bold]:smile:"], ["b", "�[31mred"]]
+    assert [line.split()[:2] for line in listed.lines[1:]] == [["[/]", "[bold]:smile:"], ["b", "[31mred"]]
 
 
 def test_a_list_of_nobody_has_its_heading(made: Segments) -> None:
@@ -310,3 +311,25 @@ def test_rejected_customers_are_mended_and_read_with_the_same_options(segments: 
 
     assert mended.out == "rejects.csv: 1 row read: 1 created, 0 updated, 0 unchanged, 0 rejected.\n"
     assert members(segments, "customer_id,phone") == [["1", "'+94"], ["3", "077"], ["2", "'+94"]]
+
+
+def test_what_cannot_be_seen_in_texts_is_taken_out_and_told(segments: Segments, tmp_path: Path) -> None:
+    people = write_lines(
+        tmp_path / "people.csv", "customer_id,name,city", "C1,\u202eAnn\x1b Lee\u202c,Galle", "C2,Ben,Kandy"
+    )
+    orders = write_lines(
+        tmp_path / "orders.csv",
+        f"{ORDERS},category,who",
+        "C1,O1,2024-03-01,5,Te\u200fa,Ann\x07 Lee",
+        "C\u202e2,O2,2024-03-01,5,Tea,Ben",
+    )
+
+    first = segments.run("import-customers", people, *MAKE)
+    second = segments("import", orders, "--map", "who=name")
+    listed = segments.run("customers")
+
+    assert "Control characters and marks of direction were taken out of name.\n" in first.err
+    assert "Warning: Control characters and marks of direction were taken out of category.\n" in second.err
+    assert "Warning: Control characters and marks of direction were taken out of name.\n" in second.err
+    assert "2 rows read: 1 created, 0 updated, 0 unchanged, 1 rejected" in second.out
+    assert [line.split()[:3] for line in listed.lines[1:]] == [["C1", "Ann", "Lee"], ["C2", "Ben", "0"]]

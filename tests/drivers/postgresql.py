@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class Cluster:
         """Stopped in good order, whoever is connected, and started again."""
         server = get_server(self.folder)
         server.stop()
+        while (self.folder / "postmaster.pid").exists():
+            time.sleep(0.02)
         server.ensure_postgres_running()
 
     @contextmanager

@@ -1,5 +1,6 @@
 """A real server process on a loopback port, started as a user starts it, and what a client needs to talk to it."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -198,6 +199,15 @@ def until(found: Callable[[], Found], seconds: float = 30, told: Callable[[], st
         assert time.monotonic() < end, told()
         time.sleep(0.02)
     return value
+
+
+async def wait_until(holds: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    """Until it holds; TimeoutError where that takes longer."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if await holds():
+                return
+            await asyncio.sleep(0.02)
 
 
 def open_connection(server: Server, stack: ExitStack, sent: bytes = b"") -> socket.socket:

@@ -56,7 +56,7 @@ class Place:
 @asynccontextmanager
 async def placing(database: Database, clock: SetClock, folder: Path) -> AsyncIterator[Place]:
     """The application over the store, with its data folder there; it takes files of 20,000 bytes."""
-    settings = Settings(jwt_secret=SECRET, data=folder, upload_bytes=20_000)
+    settings = Settings(jwt_secret=SECRET, data=folder, upload_bytes=20_000, cost_bucket=0)
     async with facing(database, clock, settings) as face:
         imports = face.services.imports
         customers, opening = face.services.customers, partial(open_upload, database)

@@ -21,6 +21,7 @@ from persistence.database.failures import LOCKED
 from persistence.database.steps import find_head
 from tests.conftest import SetClock
 from tests.drivers.face import SECRET, Face, facing
+from tests.drivers.server import wait_until
 from tests.drivers.working import Working
 
 pytestmark = pytest.mark.anyio
@@ -140,17 +141,19 @@ async def test_the_worker_begins_nothing_in_a_store_that_another_version_has_upg
         async with working.store.read(shop) as unit:
             return (await unit.jobs.find_by_ids([job.id]))[job.id].status
 
+    async def was_told() -> bool:
+        return "another version" in caplog.text
+
+    async def has_succeeded() -> bool:
+        working.feed.notify_work()
+        return await load_status() is JobStatus.SUCCEEDED
+
     set_step(database, "9999")
     server = asyncio.create_task(working.worker.run_forever())
-    async with asyncio.timeout(20):
-        while "another version" not in caplog.text:
-            await asyncio.sleep(0.02)
+    await wait_until(was_told)
     waits = await load_status()
     set_step(database, find_head())
-    async with asyncio.timeout(20):
-        while await load_status() is not JobStatus.SUCCEEDED:
-            working.feed.notify_work()
-            await asyncio.sleep(0.05)
+    await wait_until(has_succeeded)
     server.cancel()
     await asyncio.wait({server}, timeout=10)
 

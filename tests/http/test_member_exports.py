@@ -1,13 +1,17 @@
 """Members of a segment as files over plain HTTP: what is known of each, chosen columns, empty files."""
 
+import asyncio
 import csv
 import io
 import json
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 
 import pytest
 from openpyxl import load_workbook
 
+from domain.segments.member_export import MemberExport, MemberFiles, MemberPage
+from gql.http import exports
 from tests.drivers.face import Face
 from tests.http.test_exports import REPORT, get
 from tests.shops.segmented_shop import fill
@@ -78,3 +82,51 @@ async def test_an_empty_segment_and_an_empty_report_are_files_too(both: Face) ->
     assert load_workbook(io.BytesIO(books.content)).active.max_row == 1
     assert [answer.status_code for answer in empty] == [200] * 4
     assert empty[3].json()["data"]["customer_count"] == 0
+
+
+async def test_e3_a_business_has_only_so_many_files_on_their_way(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, go = await fill(face), asyncio.Event()
+    path = f"/exports/segments/{ids['vip']}/members.csv"
+    load = MemberFiles.load_pages
+
+    async def wait(self: MemberFiles, export: MemberExport) -> AsyncGenerator[MemberPage, None]:
+        await go.wait()
+        async for page in load(self, export):
+            yield page
+
+    monkeypatch.setattr(MemberFiles, "load_pages", wait)
+    monkeypatch.setattr(exports, "FILES_AT_ONCE", 2)
+    asked = [asyncio.create_task(get(face, path)) for _ in range(3)]
+    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    refused = [task.result() for task in done]
+    # HEAD sends nothing, and is not counted.
+    told = await face.client.head(path, headers=face.bearer())
+    go.set()
+    answers = await asyncio.gather(*asked)
+    again = await get(face, path)
+
+    assert [(one.status_code, one.headers["retry-after"]) for one in refused] == [(429, "5")]
+    assert "2 files of members of this business" in refused[0].json()["detail"]
+    assert sorted(one.status_code for one in answers) == [200, 200, 429]
+    assert (told.status_code, again.status_code) == (200, 200)
+
+
+async def test_e3_a_file_that_is_given_up_counts_no_more(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = await fill(face)
+    path = f"/exports/segments/{ids['vip']}/members.csv"
+    load, begun = MemberFiles.load_pages, asyncio.Event()
+
+    async def hang(self: MemberFiles, export: MemberExport) -> AsyncGenerator[MemberPage, None]:
+        begun.set()
+        await asyncio.Event().wait()
+        yield []
+
+    monkeypatch.setattr(exports, "FILES_AT_ONCE", 1)
+    monkeypatch.setattr(MemberFiles, "load_pages", hang)
+    given_up = asyncio.create_task(get(face, path))
+    await begun.wait()
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    monkeypatch.setattr(MemberFiles, "load_pages", load)
+
+    assert (await get(face, path)).status_code == 200

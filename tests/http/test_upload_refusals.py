@@ -46,6 +46,8 @@ async def place(migrated: Path, clock: SetClock, tmp_path: Path) -> AsyncIterato
         ({"query": "?form=x"}, 400, "There is no parameter 'form'. There are: map, date_format, "),
         ({"query": "?map=x"}, 400, "map must be COLUMN=FIELD, not x"),
         ({"query": "?date_format=%25d"}, 400, "date_format must name year, month and day"),
+        ({"query": "?date_format=%25Y+%25Y"}, 400, "date_format must hold %Y once"),
+        ({"query": "?date_format=%25c+%25Y"}, 400, "date_format must name year, month and day"),
         ({"Idempotency-Key": "x" * 256}, 400, "Idempotency-Key must be 1 to 255 printable ASCII characters"),
     ],
 )

@@ -29,6 +29,7 @@ from persistence.imports.staging import ArrangedOrders
 from persistence.sources.opening import OpenedPurchases
 from tests.conftest import SetClock, sqlite_alone
 from tests.drivers.full_disk import full_disk
+from tests.drivers.server import wait_until
 from tests.drivers.sockets import live, receive, subscribe
 from tests.drivers.uploading import IMPORT, ROWS, Place, placing
 
@@ -325,11 +326,12 @@ async def test_r10_an_upload_waits_while_the_disk_is_full_and_succeeds_once_it_i
     monkeypatch.setattr(uploads, "plan_pauses", lambda: iter([0.05] * 400))
     number = (await place.send()).json()["id"]
 
+    async def waits() -> bool:
+        return bool((await place.told(number))["progress"]["phase"] == "waiting")
+
     with full_disk(place.face.database, "purchase"):
         working = asyncio.create_task(place.import_waiting())
-        async with asyncio.timeout(20):
-            while (await place.told(number))["progress"]["phase"] != "waiting":
-                await asyncio.sleep(0.05)
+        await wait_until(waits)
     await working
 
     told = await place.told(number)

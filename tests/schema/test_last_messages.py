@@ -16,6 +16,7 @@ from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.validation import Draft
 from gql.http.graphql import Executor, Parameters
+from gql.http.throttling import Throttle
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
 from gql.schema.types.ids import encode
@@ -95,7 +96,8 @@ async def test_a_run_that_ends_while_somebody_begins_to_follow_it_is_told_with_i
     executor = Executor(
         make_schema(settings),
         settings,
-        lambda viewer, key: Context(viewer, services, key, ExportLinks(settings, face.clock)),
+        lambda viewer, key, cost: Context(viewer, services, key, ExportLinks(settings, face.clock), cost=cost),
+        Throttle(settings.cost_bucket, settings.cost_restore),
     )
     viewer = Viewer("tester", "shop", frozenset(Permission), face.clock(), datetime.max.replace(tzinfo=UTC))
 

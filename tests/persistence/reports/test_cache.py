@@ -197,6 +197,66 @@ async def test_a_dead_redis_neither_fails_nor_hangs_a_request(trouble: str) -> N
     listener.close()
 
 
+WRONG = [
+    b"",
+    b"{",
+    b"\x80\x04\x95",
+    b"7",
+    b"[1]",
+    b"null",
+    b'{"value": {"groups": []}}',
+    b'{"value": {"groups": [1]}, "madeAt": "now"}',
+    b'{"value": {"groups": "x"}, "madeAt": 1}',
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_r9_what_is_no_such_value_is_a_miss_and_is_put_right(wrong: bytes, redis_port: int) -> None:
+    shared = RedisCache(f"redis://127.0.0.1:{redis_port}/1")
+    client = shared._cache.client
+    await client.flushdb()
+    await client.set(KEY, wrong)
+    work = Work()
+
+    def fits(value: object) -> bool:
+        return isinstance(value, dict) and value.get("groups") == [1, 2]
+
+    found = await MemoryCache(shared).get_or_make(KEY, work, fits)
+    later = await MemoryCache(shared).get_or_make(KEY, work, fits)
+
+    assert (found.value, found.hit, later.value, later.hit, work.times) == (REPORT, False, REPORT, True, 1)
+    await shared.close()
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only", "of another type", "flushed"])
+async def test_r8_a_redis_in_trouble_costs_no_answer(trouble: str, redis_port: int) -> None:
+    shared = RedisCache(f"redis://127.0.0.1:{redis_port}/2")
+    client = shared._cache.client
+    await client.flushdb()
+    if trouble == "full":
+        await client.config_set("maxmemory", "1")
+    elif trouble == "read-only":
+        await client.replicaof("127.0.0.1", "1")
+        await client.config_set("replica-read-only", "yes")
+    elif trouble == "of another type":
+        await client.lpush(KEY, "x")
+    work = Work(seconds=0)
+    began = time.perf_counter()
+    try:
+        for number in range(5):
+            if trouble == "flushed":
+                await client.flushall()
+            key = KEY if number == 0 else f"{KEY}{number}"
+            assert (await MemoryCache(shared).get_or_make(key, work)).value == REPORT
+    finally:
+        await client.replicaof("NO", "ONE")
+        await client.config_set("maxmemory", "0")
+
+    assert work.times == 5
+    assert time.perf_counter() - began < 3
+    await shared.close()
+
+
 async def test_a_store_that_is_written_to_neither_fails_nor_hangs_a_request(database: Database, shop: Business) -> None:
     cache, work = MemoryCache(DatabaseCache(database)), Work(seconds=0)
     with database.bulk.begin() as connection:
