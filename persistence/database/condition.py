@@ -54,7 +54,8 @@ def is_damaged(error: BaseException) -> bool:
         return True
     state = getattr(original, "sqlstate", None)
     # Data or an index is corrupted; a file is gone, or a block of one cannot be read.
-    unread = state in ("58P01", "58030") and ("could not open" in str(original) or "could not read" in str(original))
+    said = str(original)
+    unread = state in ("58P01", "58030") and ("could not open file" in said or "could not read" in said)
     return state in ("XX001", "XX002") or unread
 
 
