@@ -20,6 +20,7 @@ DomainError
 ├── KeyReused         an Idempotency-Key came before with another request
 ├── KeyInUse          the request that came first with an Idempotency-Key is at work
 └── Unavailable       the store cannot answer now; trying again later may help
+    ├── StoreDamaged   what the store holds cannot be read; a backup helps
     └── StoreUpgraded  another version of the program upgraded the store meanwhile; restarting this one helps
 """
 
@@ -226,13 +227,22 @@ class KeyInUse(DomainError):
 
 
 class Unavailable(DomainError):
-    """The store cannot answer now; the same call may succeed later."""
+    """The store cannot answer now; the same call may succeed later, where that `passes` by itself."""
 
     code = "UNAVAILABLE"
+    passes = True
+
+
+class StoreDamaged(Unavailable):
+    """What the store holds cannot be read any more."""
+
+    passes = False
 
 
 class StoreUpgraded(Unavailable):
     """Another version of the program has changed the tables; this process writes nothing more."""
+
+    passes = False
 
 
 MAXIMUM_TEXT = 1000

@@ -82,7 +82,7 @@ def may_pass(error: BaseException) -> bool:
     """Whether the same may succeed later: the store cannot answer now, or a disk is full."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, Unavailable) and not isinstance(error, StoreUpgraded)
+    return isinstance(error, Unavailable) and error.passes
 
 
 @dataclass(frozen=True, slots=True)

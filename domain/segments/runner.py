@@ -122,7 +122,7 @@ class Runner:
                         pass
                     break
                 except Unavailable as error:
-                    if pause is None or isinstance(error, StoreUpgraded):
+                    if pause is None or not error.passes:
                         raise
                     log.warning("run %s of business %s waits: %s", job.id, business.id, error)
                     await self._rest(business, job, pause)

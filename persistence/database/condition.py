@@ -14,7 +14,7 @@ from uuid import uuid4
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import URL, ExceptionContext
 
-from domain.errors import InvalidInput, Unavailable
+from domain.errors import InvalidInput, StoreDamaged, Unavailable
 
 PAGE_BYTES = 16_384
 HEADER = b"SQLite format 3\0"
@@ -54,7 +54,8 @@ def is_damaged(error: BaseException) -> bool:
         return True
     state = getattr(original, "sqlstate", None)
     # Data or an index is corrupted; a file is gone, or a block of one cannot be read.
-    unread = state in ("58P01", "58030") and ("could not open" in str(original) or "could not read" in str(original))
+    said = str(original)
+    unread = state in ("58P01", "58030") and ("could not open file" in said or "could not read" in said)
     return state in ("XX001", "XX002") or unread
 
 
@@ -69,7 +70,7 @@ def find_condition(error: BaseException) -> Unavailable | None:
     """What a caller is told where the store is damaged or can only be read. What the database said is left out: it may
     hold texts of customers."""
     if is_damaged(error):
-        return Unavailable(DAMAGED)
+        return StoreDamaged(DAMAGED)
     return Unavailable(READ_ONLY) if is_read_only(error) else None
 
 
@@ -129,6 +130,14 @@ def check_file(path: Path) -> None:
         raise InvalidInput(f"{path} is empty, and an empty file is no store. {REINSTATE}")
     if start != HEADER:
         raise InvalidInput(f"{path} is no store: its beginning is not that of an SQLite file. {REINSTATE}")
+
+
+def refuse_empty(pages: int) -> None:
+    """The error of SQLite for a file that is none, where one that is open has no pages: a store always has."""
+    if pages == 0:
+        error = sqlite3.DatabaseError("file is empty")
+        error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_NOTADB, "SQLITE_NOTADB"
+        raise error
 
 
 def can_write(path: Path) -> bool:

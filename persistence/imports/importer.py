@@ -458,7 +458,7 @@ class PurchaseImporter:
                 if record.reason is not None:
                     # Its statement may have been broken off, or be about to.
                     connection.invalidate()
-                    raise record.reason from error
+                    raise record.reason from (None if error is record.reason else error)
                 connection.rollback()
                 if is_interruption(error):
                     # SQLite tells so that Ctrl-C came while it was at work.

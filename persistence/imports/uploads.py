@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from domain.calendar import Clock
 from domain.customers.customers import Customers
-from domain.errors import DomainError, ImportStopped, InvalidInput, StoreUpgraded, Unavailable
+from domain.errors import DomainError, ImportStopped, InvalidInput, Unavailable
 from domain.imports.imports import AT_ONCE, PurchaseImports
 from domain.imports.model import PurchaseImport
 from domain.imports.rows import RejectedRow, StagedColumns
@@ -205,7 +205,7 @@ class UploadHandler:
                     self._import_once(path, upload, record, loop)
                 return
             except Unavailable as error:
-                if pause is None or isinstance(error, StoreUpgraded):
+                if pause is None or not error.passes:
                     raise
                 log.warning("import %s of business %s waits: %s", record.id, record.business.id, error)
                 record.report("waiting", 0, None)
