@@ -184,8 +184,9 @@ class Bill(Cost):
     def settle(self, data: Mapping[str, Any] | None) -> dict[str, int]:
         """Take what an answer came to, or give back what it did not come to; what is said of it. Each further answer of
         a subscription is taken as it comes."""
-        came_to = 0 if data is None or self.count is None else self.count(data)
-        actual = max(MINIMUM_COST, min(came_to, self.requested))
+        actual = MINIMUM_COST
+        if self.requested > MINIMUM_COST and self.count is not None and data is not None:
+            actual = max(MINIMUM_COST, min(self.count(data), self.requested))
         self.throttle.take(self.viewer, actual - self.taken)
         self.taken = 0
         return self._describe(actual)

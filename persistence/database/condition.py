@@ -54,7 +54,8 @@ def is_damaged(error: BaseException) -> bool:
         return True
     state = getattr(original, "sqlstate", None)
     # Data or an index is corrupted; a file is gone, or a block of one cannot be read.
-    unread = state in ("58P01", "58030") and ("could not open" in str(original) or "could not read" in str(original))
+    said = str(original)
+    unread = state in ("58P01", "58030") and ("could not open file" in said or "could not read" in said)
     return state in ("XX001", "XX002") or unread
 
 
@@ -129,6 +130,14 @@ def check_file(path: Path) -> None:
         raise InvalidInput(f"{path} is empty, and an empty file is no store. {REINSTATE}")
     if start != HEADER:
         raise InvalidInput(f"{path} is no store: its beginning is not that of an SQLite file. {REINSTATE}")
+
+
+def refuse_empty(pages: int) -> None:
+    """The error of SQLite for a file that is none, where one that is open has no pages: a store always has."""
+    if pages == 0:
+        error = sqlite3.DatabaseError("file is empty")
+        error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_NOTADB, "SQLITE_NOTADB"
+        raise error
 
 
 def can_write(path: Path) -> bool:

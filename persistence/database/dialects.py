@@ -5,7 +5,7 @@ order, and statements that hold a construct of a rule are not kept compiled, bec
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from typing import Any
@@ -22,6 +22,7 @@ from sqlalchemy import (
     cast,
     false,
     literal,
+    literal_column,
     select,
     text,
     union_all,
@@ -38,6 +39,8 @@ from domain.money import is_rounded_up
 
 PORTION = 500
 """Lists read by one statement, the most parts that SQLite takes: two for each item of the largest page."""
+MANY_LISTS = 20
+"""Statements of more lists are not kept compiled."""
 
 
 class Selective(FunctionElement[bool]):
@@ -74,8 +77,10 @@ def combine_lists(pages: Sequence[Select[Any]]) -> list[Select[Any]]:
 async def fetch_lists(connection: AsyncConnection, pages: Sequence[Select[Any]]) -> list[list[Any]]:
     """The rows of each list, unordered."""
     lists: list[list[Any]] = [[] for _ in pages]
+    # A statement of many lists is megabytes once it is compiled, and there are as many as there are numbers of lists.
+    options: Mapping[str, Any] = {"compiled_cache": None} if len(pages) > MANY_LISTS else {}
     for statement in combine_lists(pages):
-        for row in await connection.execute(statement):
+        for row in await connection.execute(statement, execution_options=options):
             lists[row.place].append(row)
     return lists
 
@@ -371,12 +376,65 @@ def _compile_gathered_rows(element: GatheredRows, compiler: SQLCompiler, **kw: A
     return f"CAST(json_agg(json_build_array({compiler.process(element.clauses, **kw)})) AS text)"
 
 
+class PartOf(FunctionElement[int]):
+    """(a JSON list as text, n): its nth number, counted from 0."""
+
+    inherit_cache = True
+    type = BigInteger()
+
+
+@compiles(PartOf, "sqlite")
+def _compile_part_of_sqlite(element: PartOf, compiler: SQLCompiler, **kw: Any) -> str:
+    listed, place = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"json_extract({listed}, '$[' || {place} || ']')"
+
+
+@compiles(PartOf)
+def _compile_part_of(element: PartOf, compiler: SQLCompiler, **kw: Any) -> str:
+    listed, place = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"CAST(CAST({listed} AS json) ->> {place} AS bigint)"
+
+
+async def gather_lists(
+    connection: AsyncConnection,
+    keys: Sequence[Sequence[int]],
+    select_list: Callable[[Sequence[ColumnElement[int]]], Sequence[Select[Any]]],
+) -> list[list[list[Any]]]:
+    """The rows of a short list for each of the keys, each row as its values, in any order, from one statement that is
+    the same however many keys there are. `select_list` makes it, in one part or several, of the numbers of a key."""
+    listed = MembersOf(literal(json.dumps(list(map(list, keys))), Text)).table_valued("value")
+    parts = [PartOf(listed.c.value, literal_column(str(place))) for place in range(len(keys[0]))]
+    named = select(*(part.label(f"part_{place}") for place, part in enumerate(parts))).subquery("keys")
+    # As text: a column of the table would bring the table into the inner statement.
+    columns: list[ColumnElement[int]] = [
+        literal_column(f"keys.part_{place}", BigInteger) for place in range(len(keys[0]))
+    ]
+    gathered = [
+        select(GatheredRows(*part.subquery(f"list_{place}").c)).scalar_subquery()
+        for place, part in enumerate(select_list(columns))
+    ]
+    found: dict[tuple[int, ...], list[list[Any]]] = {}
+    for row in await connection.execute(select(*named.c, *gathered)):
+        texts = row[len(parts) :]
+        found[tuple(row[: len(parts)])] = [values for text in texts for values in json.loads(text or "[]")]
+    return [found[tuple(key)] for key in keys]
+
+
 def is_among(day: ColumnElement[int], ranges: DayRanges) -> ColumnElement[bool]:
     """Whether the day number lies in one of the ranges."""
     if not ranges:
         return false()
-    listed = MembersOf(literal(_days_as_json(ranges), Text)).table_valued("value")
-    return day.in_(select(cast(listed.c.value, BigInteger)))
+    return day.in_(_select_listed(_days_as_json(ranges)))
+
+
+def select_numbers(numbers: Sequence[int]) -> Select[int]:
+    """The numbers, one row each: a set for IN whose statement does not grow with it."""
+    return _select_listed(json.dumps(list(numbers)))
+
+
+def _select_listed(text: str) -> Select[int]:
+    listed = MembersOf(literal(text, Text)).table_valued("value")
+    return select(cast(listed.c.value, BigInteger))
 
 
 @lru_cache(maxsize=8)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from domain.errors import InvalidInput
-from persistence.database.condition import PAGE_BYTES, Condition, prepare_file
+from persistence.database.condition import PAGE_BYTES, Condition, prepare_file, refuse_empty
 
 BUSY_SECONDS = 7
 """How long a write waits for the lock. Less than the deadline of a request with what it may have waited for a
@@ -164,6 +164,9 @@ def _make_preparer(cache: int, temporary: int) -> Callable[[Any, object], None]:
         # The driver must not open transactions by itself: its deferred ones lose updates silently.
         connection.isolation_level = None
         cursor = connection.cursor()
+        cursor.execute("PRAGMA page_count")
+        # Or the first pragma that writes would make an empty store of what was cut or removed beneath the process.
+        refuse_empty(cursor.fetchone()[0])
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -5,9 +5,23 @@ members: sizes of now come from it, those of the past from the log. Where the un
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select, text, tuple_, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import TextClause
 
@@ -17,9 +31,17 @@ from domain.model import PROFILE_TEXTS
 from domain.pages import Page, PageRequest, build_page
 from domain.rules.variables import ATTRIBUTE
 from domain.segments.model import SOURCE_ORDER, Membership, MembershipSource, MemberTotals
-from domain.store import Member, MemberKey
+from domain.store import CustomerRecord, Member, MemberKey
 from persistence.customers import COLUMNS, JOINED, to_record
-from persistence.database.dialects import IsAscii, Negation, Selective, analyze, fetch_lists, write_selective
+from persistence.database.dialects import (
+    IsAscii,
+    Negation,
+    Selective,
+    analyze,
+    gather_lists,
+    select_numbers,
+    write_selective,
+)
 from persistence.tables import (
     customer,
     customer_attribute,
@@ -49,14 +71,46 @@ def to_membership(row: Any) -> Membership:
     )
 
 
+class MembershipCells(NamedTuple):
+    """The columns of MEMBERSHIP."""
+
+    segment_id: int
+    customer_id: int
+    entered_at: int
+    left_at: int | None
+    source: int
+    entered_by: str | None
+    left_by: str | None
+
+
+class PageForm(NamedTuple):
+    """What the statement of a page depends on, beside its numbers."""
+
+    size: int
+    backward: bool
+    after: bool
+    before: bool
+    past: bool
+
+    @classmethod
+    def of(cls, key: MemberKey) -> "PageForm":
+        _, request, as_of = key
+        ends = (request.after is not None, request.before is not None)
+        return cls(request.size, request.backward, *ends, as_of is not None)
+
+
 def covers(at: datetime | None) -> ColumnElement[bool]:
     """Whether a membership holds at the instant; None is now."""
     if at is None:
         return membership.c.left_at.is_(None)
-    micros = to_micros(at)
+    return covers_micros(literal(to_micros(at), BigInteger))
+
+
+def covers_micros(at: ColumnElement[int]) -> ColumnElement[bool]:
+    """The same of an instant in microseconds since 1970."""
     return and_(
-        membership.c.entered_at <= micros,
-        (membership.c.left_at.is_(None)) | (membership.c.left_at > micros),
+        membership.c.entered_at <= at,
+        (membership.c.left_at.is_(None)) | (membership.c.left_at > at),
     )
 
 
@@ -161,43 +215,68 @@ class MembershipStore:
         return (await self.load_member_pages([(segment_id, request, as_of)]))[0]
 
     async def load_member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]:
-        """Many pages at once, in the order of the keys."""
-        lists, places, ids = [], [], membership.c.customer_id
-        for place, (segment_id, request, as_of) in enumerate(keys):
-            wanted = build_present_conditions(self.as_of) if as_of is None else [covers(as_of)]
-            # Who left since the moment is found by when, and not among all who ever were members.
-            lists += [
-                self._select_part(segment_id, request, condition, ids + 0 if number else ids)
-                for number, condition in enumerate(wanted)
-            ]
-            places += [place] * len(wanted)
-        rows_by_key: list[list[Any]] = [[] for _ in keys]
-        for place, rows in zip(places, await fetch_lists(self.connection, lists), strict=True):
-            rows_by_key[place] += rows
+        """Many pages at once, in the order of the keys: those that are of one form by two statements, in practice
+        all."""
+        forms: dict[PageForm, dict[MemberKey, None]] = {}
+        for key in keys:
+            forms.setdefault(PageForm.of(key), {})[key] = None
+        rows: dict[MemberKey, list[MembershipCells]] = {}
+        for form, alike in forms.items():
+            rows |= await self._load_cells(form, list(alike))
+        wanted = sorted({row.customer_id for cells in rows.values() for row in cells})
+        records = await self._load_records(wanted) if wanted else {}
         return [
             build_page(
-                sorted(rows, key=lambda row: int(row.customer_id), reverse=request.backward),
-                request,
+                sorted(
+                    (row for row in rows[key] if row.customer_id in records),
+                    key=lambda row: row.customer_id,
+                    reverse=key[1].backward,
+                )[: key[1].size + 1],
+                key[1],
                 lambda row: (row.customer_id, row.customer_id),
-            ).map(lambda row: (to_record(row), to_membership(row)))
-            for (_, request, _), rows in zip(keys, rows_by_key, strict=True)
+            ).map(lambda row: (records[row.customer_id], to_membership(row)))
+            for key in keys
         ]
 
-    def _select_part(
-        self, segment_id: int, request: PageRequest, condition: ColumnElement[bool], key: ColumnElement[int]
-    ) -> Select[Any]:
-        """The members of a page who meet a condition."""
-        chosen = select(*MEMBERSHIP, membership.c.business_id).where(
-            is_of_segment(self.business_id, segment_id), condition
+    async def _load_cells(
+        self, form: "PageForm", keys: Sequence[MemberKey]
+    ) -> Mapping[MemberKey, list["MembershipCells"]]:
+        """What is kept of the members of each page, at least."""
+
+        def select_members(columns: Sequence[ColumnElement[int]]) -> list[Select[Any]]:
+            segment_id, at, after, before = columns
+            wanted = [covers_micros(at)] if form.past else build_present_conditions(self.as_of)
+            ids = membership.c.customer_id
+            # Who left since the moment is found by when, and not among all who ever were members.
+            parts = [(condition, ids + 0 if number else ids) for number, condition in enumerate(wanted)]
+            return [
+                select(*MEMBERSHIP)
+                .where(membership.c.business_id == self.business_id, membership.c.segment_id == segment_id, condition)
+                .where(*([key > after] if form.after else []), *([key < before] if form.before else []))
+                .order_by(key.desc() if form.backward else key)
+                .limit(form.size + 1)
+                for condition, key in parts
+            ]
+
+        numbers = [
+            (
+                segment_id,
+                0 if as_of is None else to_micros(as_of),
+                0 if request.after is None else int(request.after[0]),
+                0 if request.before is None else int(request.before[0]),
+            )
+            for segment_id, request, as_of in keys
+        ]
+        gathered = await gather_lists(self.connection, numbers, select_members)
+        return {key: [MembershipCells(*row) for row in rows] for key, rows in zip(keys, gathered, strict=True)}
+
+    async def _load_records(self, customers: Sequence[int]) -> Mapping[int, CustomerRecord]:
+        statement = (
+            select(*COLUMNS)
+            .select_from(JOINED)
+            .where(customer.c.business_id == self.business_id, customer.c.id.in_(select_numbers(customers)))
         )
-        if request.after is not None:
-            chosen = chosen.where(key > request.after[0])
-        if request.before is not None:
-            chosen = chosen.where(key < request.before[0])
-        part = chosen.order_by(key.desc() if request.backward else key).limit(request.size + 1).subquery()
-        own, its = customer.c.business_id == part.c.business_id, customer.c.id == part.c.customer_id
-        columns = (part.c[column.name] for column in MEMBERSHIP)
-        return select(*columns, *COLUMNS).select_from(part.join(JOINED, and_(own, its)))
+        return {row.id: to_record(row) for row in await self.connection.execute(statement)}
 
     async def are_ascii(self, segment_id: int, as_of: datetime, columns: Sequence[str]) -> bool:
         """Whether what these columns say of the members, by their names in exports, holds nothing but ASCII."""

@@ -37,6 +37,8 @@ OPEN = "A server or another command has the store open. Stop it, then restore."
 def back_up(database: Database, target: Path, report: Report, *, force: bool) -> None:
     """Copy the store to the file. InvalidInput where that is there already, unless it is forced, or cannot be written;
     Unavailable where the store is damaged."""
+    if target.is_dir():
+        raise InvalidInput(f"{target} is a folder. Name the file in it that is to be the copy")
     if target.exists() and not force:
         raise InvalidInput(f"{target} is there already. Give another name, or --force to replace it")
     with translate_condition(), database.bulk.connect() as connection:
@@ -137,9 +139,7 @@ def restore_file(store: Path, source: Path, report: Report, *, keep: bool) -> Pa
             pass
         prepare_copy(source, unfinished, report)
         own_like(unfinished, store)
-        with suppress(sqlite3.Error), closing(sqlite3.connect(find_name(store), uri=True)) as old:
-            # Whoever closes it last puts into the file what lies beside it.
-            old.execute("SELECT 1 FROM sqlite_master")
+        settle_beside(store)
         with hold(store):
             for ending in ("", "-wal"):
                 if kept is not None and name_beside(store, ending).exists():
@@ -167,6 +167,13 @@ def prepare_copy(source: Path, copy: Path, report: Report) -> None:
         upgrade(database.bulk)
     finally:
         database.bulk.dispose()
+
+
+def settle_beside(store: Path) -> None:
+    """Let SQLite put into the file what lies beside it, where it is a store: whoever closes one last does."""
+    if store.exists():
+        with suppress(sqlite3.Error), closing(sqlite3.connect(find_name(store), uri=True)) as old:
+            old.execute("SELECT 1 FROM sqlite_master")
 
 
 def own_like(copy: Path, store: Path) -> None:

@@ -1,6 +1,7 @@
 """A store that is damaged, or can only be read, behind a server: lines R10 and R12 of the reliability requirements. On
 SQLite the damage is real, pages of the file are overwritten; PostgreSQL is made to say what it says of such pages."""
 
+import os
 from pathlib import Path
 from shutil import copy
 
@@ -83,6 +84,24 @@ async def test_a_text_that_is_none_is_damage_and_is_told_to_nobody(
     assert answer["errors"][0]["message"] == DAMAGED
     assert (await face.client.get("/readyz")).status_code == 503
     assert "Ada" not in str(answer) + caplog.text
+
+
+@pytest.mark.parametrize("fate", ["cut", "removed"])
+async def test_a_store_that_is_cut_or_removed_beneath_the_server_is_never_begun_anew(
+    fresh_sqlite_face: Face, fate: str
+) -> None:
+    file = file_of(fresh_sqlite_face)
+    await fresh_sqlite_face.database.close()
+    if fate == "removed":
+        file.unlink()
+    else:
+        os.truncate(file, 0)
+
+    answer = (await fresh_sqlite_face.post(COUNT)).json()
+
+    assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+    assert (await fresh_sqlite_face.client.get("/readyz")).status_code == 503
+    assert file.stat().st_size == 0
 
 
 async def test_a_store_that_can_only_be_read_is_served(

@@ -5,11 +5,12 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from tests.drivers.sockets import receive, send, wait_closed
 SLOW_START = """
 import sys
 import time
+from contextlib import closing
 if "--multiprocessing-fork" in sys.orig_argv:
     time.sleep(7)
 """
@@ -133,3 +135,19 @@ def answer_to(server: Server) -> int:
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+@pytest.mark.slow
+def test_t8_workers_settle_what_a_caller_may_ask_for(folder: Path) -> None:
+    with running(folder, "--workers", "2", SEGMENTS_COST_BUCKET="1000", SEGMENTS_COST_RESTORE="1") as server:
+        for _ in range(3):
+            server.query("{ segmentationReport { customerCount } }")
+        settled = until(lambda: read_buckets(folder))
+
+    assert settled == ["tester"]
+
+
+def read_buckets(folder: Path) -> list[str]:
+    """Whose buckets the store has."""
+    with closing(sqlite3.connect(folder / "data" / "segments.sqlite")) as store:
+        return [subject for (subject,) in store.execute("SELECT subject FROM cost_bucket")]

@@ -26,6 +26,7 @@ from persistence.database.engines import Database
 from persistence.store import SqlStore, Unit
 from persistence.tables import membership
 from tests.conftest import SetClock
+from tests.persistence.conftest import statements
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
@@ -271,3 +272,21 @@ async def test_totals_of_members_come_in_one_statement(
     assert found[1] == MemberTotals(members=4, inactive=2, revenue=1607, orders=4, ages=0 + 89 + 90, buyers=3)
     assert found[2] == MemberTotals(members=1, inactive=1)
     assert found[3] == MemberTotals()
+
+
+async def test_pages_of_members_are_statements_that_do_not_grow_with_the_segments(
+    database: Database, clock: SetClock, shop: Business
+) -> None:
+    moments = (None, clock())
+    requests = (PageRequest(2), PageRequest(2, backward=True), PageRequest(2, after=(3, 3)))
+    found = []
+
+    for segments in (1, 300):
+        keys = [(number, request, at) for number in range(segments) for request in requests for at in moments]
+        async with SqlStore(database, clock).read(shop) as unit:
+            with statements(database) as seen:
+                await unit.memberships.load_member_pages(keys)
+        found.append([statement for statement in seen if "membership" in statement])
+
+    assert found[0] == found[1]
+    assert len(found[0]) == len(requests) * len(moments)

@@ -102,6 +102,8 @@ async def test_a_copy_never_replaces_a_file_unasked_nor_the_store(store: Databas
     back_up(store, target, ignore, force=True)
     with pytest.raises(InvalidInput, match="is the store itself"):
         back_up(store, path_of(store), ignore, force=True)
+    with pytest.raises(InvalidInput, match="is a folder"):
+        back_up(store, tmp_path, ignore, force=True)
     with pytest.raises(InvalidInput, match="cannot be written: No such file or directory"):
         back_up(store, tmp_path / "nowhere" / "copy.sqlite", ignore, force=False)
 
