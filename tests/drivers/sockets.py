@@ -90,9 +90,9 @@ async def receive(client: ClientConnection, seconds: float = 5) -> Any:
     async with asyncio.timeout(seconds):
         message = json.loads(await client.recv())
     if message["type"] == "next":
-        message["payload"].get("extensions", {}).pop("cost")
-        if not message["payload"]["extensions"]:
-            del message["payload"]["extensions"]
+        extensions = message["payload"].pop("extensions", {})
+        extensions.pop("cost", None)
+        message["payload"] |= {"extensions": extensions} if extensions else {}
     return message
 
 

@@ -16,7 +16,7 @@ from tests.drivers.server import Server, run, running, until
 from tests.real.test_upload_restart import file_of, send_file, state
 
 pytestmark = pytest.mark.slow
-FILES, ROWS, KILLS = 6, 20_000, 12
+FILES, ROWS, KILLS = 4, 20_000, 6
 DRAW = random.Random(7)
 
 
