@@ -1,9 +1,8 @@
 """The store: units of work, and the connection on which a run evaluates. A read unit is one read transaction; a write
 unit is the one write transaction of its business and begins by raising its change number, so that change order is
-commit order. A run reads for long in one state of the store and
-keeps what it finds in a temporary table of its connection, which locks nothing; then the same connection takes the
-write lock for one short transaction, while heartbeats go over another connection in transactions that change no
-data."""
+commit order. A run reads for long in one state of the store and keeps what it finds in a temporary table of its
+connection, which locks nothing; then the same connection takes the write lock for one short transaction, while
+heartbeats go over another connection in transactions that change no data."""
 
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence

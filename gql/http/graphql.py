@@ -295,12 +295,12 @@ class GraphQLEndpoint:
     async def _run_once(self, viewer: Viewer, parameters: Parameters, request_id: str, key: str) -> Answer:
         """The answer of a mutation that is done once for the key."""
         run = partial(self.executor.run, viewer, parameters, request_id, QUERIES_AND_MUTATIONS)
-        found = await self.requests.store.find_business(viewer.business)
-        if found is None:
-            return await run()
         actor = Actor(viewer.subject, request_id, key)
         digest = compute_digest(parameters.query, parameters.variables or {}, parameters.operation_name)
         try:
+            found = await self.requests.store.find_business(viewer.business)
+            if found is None:
+                return await run()
             async with self.requests.hold(found[0], actor, digest) as held:
                 if held.claim.answer is not None:
                     self.executor.throttle.charge(viewer, MINIMUM_COST)

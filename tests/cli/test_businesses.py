@@ -75,7 +75,7 @@ def test_the_currency_is_fixed_once_there_are_purchases(shop: Segments) -> None:
         ("create", "Missing argument 'key'. --help shows how it is used."),
         ("set beta", "Nothing to change: give --name, --time-zone or --currency."),
         ("set gamma --name G", "There is no business with the key gamma."),
-        ("set beta --name \udcff", "A name or value on the command line is not UTF-8 text."),
+        ("set beta --name \udcff", "--name must hold whole characters, not half of a surrogate pair."),
         ("set beta --name 'a\nb'", "--name must not be blank, and must be on one line."),
         ("drop", "No such command 'drop'. --help shows how it is used."),
     ],

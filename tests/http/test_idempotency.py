@@ -429,3 +429,18 @@ async def test_variables_and_the_name_of_the_operation_are_part_of_the_request(f
     assert await ask({"input": [{"name": "Dan", "externalId": "D"}]}, "U") == 200
     assert await ask(DAN, "V") == 422
     assert await ask({"input": [{"externalId": "D"}]}, "U") == 422
+
+
+async def test_r15_a_store_that_is_out_of_reach_before_the_claim_is_no_fault(
+    both: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise Unavailable("The store is out of reach.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(both.services.store), "find_business", fail)
+        first = await send(both, CREATE, VIP)
+    second = await send(both, CREATE, VIP)
+
+    assert (first.status_code, code_of(first), first.headers["retry-after"]) == (503, "UNAVAILABLE", "1")
+    assert second.json()["data"]["createSegment"]["segment"]["key"] == "vip"

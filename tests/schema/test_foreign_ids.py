@@ -5,6 +5,7 @@ import base64
 import itertools
 from typing import Any
 
+import httpx
 import pytest
 
 from gql.schema.types.ids import decode, encode
@@ -73,6 +74,13 @@ CASES = [
 ]
 
 
+def read_body(answer: httpx.Response) -> Any:
+    """The answer but for what is left in the caller's bucket, which is never the same."""
+    body = answer.json()
+    body.get("extensions", {}).pop("cost", None)
+    return body
+
+
 @sqlite_alone
 @pytest.mark.parametrize(("field", "argument"), CASES)
 async def test_t5_an_id_of_another_business_is_answered_like_one_that_nothing_has(
@@ -80,14 +88,14 @@ async def test_t5_an_id_of_another_business_is_answered_like_one_that_nothing_ha
 ) -> None:
     own, foreign = ids
     tried = document(field, argument, own)
-    found = {(await both.post(tried, {"id": value})).text for value in own}
+    found = {str(read_body(await both.post(tried, {"id": value}))) for value in own}
     assert len(found) > 1
 
     for value in foreign:
         kind, numbers = decode(value) or ("", ())
         mine = str(encode(kind, 1, *(10**6 for _ in numbers[1:]))) if numbers[1:] else str(encode(kind, 99))
         answers = [await both.post(tried, {"id": one}) for one in (value, absent(value), mine)]
-        bodies = [(answer.status_code, answer.json()) for answer in answers]
+        bodies = [(answer.status_code, read_body(answer)) for answer in answers]
 
         assert bodies[0] == bodies[1] == bodies[2], (kind, bodies)
         assert "INTERNAL" not in str(bodies)

@@ -117,6 +117,9 @@ class Client:
             if answer.status_code == 429:
                 self.record.throttled += 1
                 await self.pause(float(answer.headers.get("Retry-After", 1)))
+            elif "INTERNAL" in codes:
+                self.record.find(f"{self.who}: {answer.status_code} {answer.text[:300]}")
+                await self.pause()
             elif answer.status_code >= 500 or codes & PASSING:
                 self.record.note(self.who, f"{answer.status_code} {' '.join(sorted(codes))}", began)
                 await self.pause()
