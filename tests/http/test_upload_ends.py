@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from domain.errors import Unavailable
 from persistence.database.engines import Database
-from persistence.imports import importer, uploads
+from persistence.imports import importer, record, uploads
 from persistence.imports.customers_file import ProfileNotes
 from persistence.sources.csv import CsvSource
 from tests.conftest import SetClock, sqlite_alone
@@ -73,7 +73,7 @@ def merging(patch: pytest.MonkeyPatch, place: Place, begun: Begun) -> None:
 
 
 def finishing(patch: pytest.MonkeyPatch, place: Place, begun: Begun) -> None:
-    patch.setattr(importer, "hide_rejects", begun.execute)
+    patch.setattr(record, "hide_rejects", begun.execute)
 
 
 def writing_customers(patch: pytest.MonkeyPatch, place: Place, begun: Begun) -> None:

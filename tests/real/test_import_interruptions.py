@@ -17,7 +17,8 @@ from domain.imports.formats import SourceFormat
 from domain.imports.model import ImportSummary
 from domain.model import Business
 from persistence.database.engines import Database
-from persistence.imports.importer import ImportRecord, PurchaseImporter
+from persistence.imports.importer import PurchaseImporter
+from persistence.imports.record import ImportRecord
 from persistence.sources.opening import open_purchases
 from persistence.sources.packing import watch_reading
 from tests.conftest import SetClock
