@@ -31,7 +31,7 @@ BEAT_SECONDS = 0.5
 """Between two heartbeats, by which a holder learns that he is to end."""
 BREAK_SECONDS = 0.1
 """Between two attempts to break off what he does then."""
-LEAVE_SECONDS = 0.5
+LEAVE_SECONDS = 0.3
 """How long a process that is to end waits for a store that is locked, to tell it of that."""
 INTERNAL = "INTERNAL"
 REJECTS = """INSERT INTO import_reject (business_id, import_id, line, text, reason, kind)

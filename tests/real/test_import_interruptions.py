@@ -25,6 +25,7 @@ from persistence.sources.packing import watch_reading
 from tests.conftest import SetClock
 from tests.drivers.files import HEADER
 from tests.drivers.other_process import locked
+from tests.drivers.server import wait_until
 from tests.drivers.store_image import assert_sound
 
 pytestmark = pytest.mark.anyio
@@ -62,12 +63,21 @@ async def test_an_interruption_from_the_keyboard_ends_a_wait_for_a_lock(
     asked = [sys.executable, "-m", "tests.drivers.endless_import", url, str(file), "locked"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
 
+    async def has_come() -> bool:
+        """What the driver breaks off before PostgreSQL has it is not broken off."""
+        if database.dialect == "sqlite":
+            return True
+        with database.bulk.connect() as connection:
+            waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            return bool(connection.execute(text(waiting)).scalar_one())
+
     with subprocess.Popen(asked, text=True, **pipes) as process:
         assert process.stdin is not None and process.stdout is not None and process.stdout.readline() == "begun\n"
         with locked(database):
             process.stdin.write("go on\n")
             process.stdin.flush()
             assert process.stdout.readline() == "waiting\n"
+            await wait_until(has_come)
             process.send_signal(signal.SIGINT)
             # It would wait for as long for the lock, and as long again to say how it ended.
             process.wait(BUSY_SECONDS)
