@@ -3,6 +3,7 @@ statement, and then is at it. With `locked` behind it, it says so and waits for 
 the store; and says again when it waits for the lock."""
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def say(word: str) -> None:
 
 def main(url: str, file: str, how: str = "") -> None:
     """Import it."""
+    # Whoever was started in the background by a shell has been told to take no notice of it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     database = open_database(url)
     (business,) = asyncio.run(SqlStore(database, now).load_businesses())
     importer.arrange = wait_for_line if how == "locked" else stand_still
