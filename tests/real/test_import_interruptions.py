@@ -29,7 +29,7 @@ from tests.drivers.server import wait_until
 from tests.drivers.store_image import assert_sound
 
 pytestmark = pytest.mark.anyio
-ROWS = 300_000
+ROWS = 200_000
 MOMENTS = 6
 DRAW = random.Random(14)
 LIMIT = 1.0
