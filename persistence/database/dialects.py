@@ -4,11 +4,13 @@ here, once each; constructs print their own brackets and nothing is simplified, 
 order, and statements that hold a construct of a rule are not kept compiled, because each rule is another one.
 """
 
+import asyncio
 import json
 from collections import namedtuple
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
+from time import perf_counter
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -371,6 +373,8 @@ def _compile_part_of(element: PartOf, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST(CAST({listed} AS json) ->> {place} AS bigint)"
 
 
+PIECE_SECONDS = 0.002
+"""How long rows are read from text before the event loop looks after others."""
 Form = TypeVar("Form", bound=Hashable)
 Numbers = tuple[int | None, ...]
 Columns = Sequence[Any]
@@ -397,7 +401,11 @@ async def gather_lists(
         ]
         parts = [part.subquery(f"list_{place}").c for place, part in enumerate(select_list(form, columns))]
         make_row = _make_row_type(tuple(parts[0].keys()))
+        began = perf_counter()
         for row in await connection.execute(_select_gathered(list(listed), parts)):
+            if perf_counter() - began > PIECE_SECONDS:
+                await asyncio.sleep(0)
+                began = perf_counter()
             texts = row[len(given) :]
             found[form, tuple(row[: len(given)])] = [make_row(*values) for text in texts for values in _read_rows(text)]
     return [found[key] for key in keys]

@@ -2,10 +2,11 @@
 and who entered between two, snapshots, and what compaction takes out. Counting reads the log, never the memberships;
 who was in a snapshot follows from the memberships."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -26,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros, to_micros
-from domain.pages import Page, PageRequest, build_page
+from domain.pages import Page, PageRequest, Position, build_page
 from domain.segments.model import (
     KINDS,
     SOURCE_ORDER,
@@ -56,6 +57,8 @@ ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ..
     (ChangeKind.LEFT, membership.c.left_at, membership.c.left_by),
     (ChangeKind.ENTERED, membership.c.entered_at, membership.c.entered_by),
 )
+PLACE = attrgetter("at", "segment_id", "customer_id", "kind")
+"""The numbers of the Place of a row."""
 log = membership_change.c
 
 
@@ -74,11 +77,10 @@ class HistoryStore:
             place = (None, None, None) if after is None else (after.at, after.segment_id, after.customer_id)
             form = (request.size, 0 if after is None else after.kind)
             wanted.append((form, (*_to_numbers(which), *place)))
+        found = await gather_lists(self.connection, wanted, self._select_ends)
         return [
-            build_page(_sort_changes(rows)[: request.size + 1], request, lambda change: Place.of(change).position)
-            for (_, request), rows in zip(
-                keys, await gather_lists(self.connection, wanted, self._select_ends), strict=True
-            )
+            build_page(sorted(rows, key=PLACE)[: request.size + 1], request, _to_position).map(to_change)
+            for (_, request), rows in zip(keys, found, strict=True)
         ]
 
     async def load_changes_after(self, place: Place, segment_id: int | None, size: int) -> list[MembershipChange]:
@@ -354,19 +356,14 @@ def _read_comparison(comparison: Comparison) -> tuple[bool, tuple[int, int, int]
     return left <= right, (segment_id, to_micros(left), to_micros(right))
 
 
-def _sort_changes(rows: Iterable[Any]) -> list[MembershipChange]:
-    changes = [
-        MembershipChange(
-            row.segment_id,
-            row.customer_id,
-            KINDS[row.kind],
-            from_micros(row.at),
-            SOURCE_ORDER[row.source],
-            row.by,
-        )
-        for row in rows
-    ]
-    return sorted(changes, key=Place.of)
+def _to_position(row: Any) -> Position:
+    return Place(*PLACE(row)).position
+
+
+def to_change(row: Any) -> MembershipChange:
+    return MembershipChange(
+        row.segment_id, row.customer_id, KINDS[row.kind], from_micros(row.at), SOURCE_ORDER[row.source], row.by
+    )
 
 
 PageKey = tuple[int, PageRequest]
