@@ -2,6 +2,7 @@
 statement, and then is at it."""
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ def stand_still(connection: Connection, *_: object) -> Any:
 
 def main(url: str, file: str) -> None:
     """Import it."""
+    # Whoever was started in the background by a shell has been told to take no notice of it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     database = open_database(url)
     (business,) = asyncio.run(SqlStore(database, now).load_businesses())
     importer.arrange = stand_still
