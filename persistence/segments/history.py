@@ -433,13 +433,14 @@ class SnapshotStore:
 
     async def find_by_keys(self, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]:
         """Those that exist, by segment and instant."""
-        statement = select(SnapshotRow).where(
-            snapshot.c.business_id == self.business_id,
-            snapshot.c.segment_id.in_({key[0] for key in keys}),
-            tuple_(snapshot.c.segment_id, snapshot.c.at).in_([(key[0], to_micros(key[1])) for key in keys]),
-        )
-        rows = await self.session.scalars(statement)
-        return {(row.segment_id, from_micros(row.at)): to_snapshot(row) for row in rows}
+
+        def select_snapshot(_form: None, columns: Columns) -> list[Select[Any]]:
+            mine = select(snapshot).where(snapshot.c.business_id == self.business_id)
+            return [mine.where(snapshot.c.segment_id == columns[0], snapshot.c.at == columns[1])]
+
+        wanted = [(None, (segment_id, to_micros(at))) for segment_id, at in keys]
+        found = await gather_lists(self.connection, wanted, select_snapshot)
+        return {key: to_snapshot(row) for key, rows in zip(keys, found, strict=True) for row in rows}
 
     def _is_own(self) -> ColumnElement[bool]:
         """Those of the business, as they were at the unit's moment where it has one."""

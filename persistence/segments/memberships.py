@@ -19,7 +19,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    tuple_,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -175,14 +174,14 @@ class MembershipStore:
 
     async def are_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
         """Those pairs of segment and customer where the customer is a member."""
-        statement = select(membership.c.segment_id, membership.c.customer_id).where(
-            membership.c.business_id == self.business_id,
-            covers(self.as_of),
-            membership.c.segment_id.in_({pair[0] for pair in pairs}),
-            membership.c.customer_id.in_({pair[1] for pair in pairs}),
-            tuple_(membership.c.segment_id, membership.c.customer_id).in_(list(set(pairs))),
-        )
-        return {(row[0], row[1]) for row in await self.connection.execute(statement)}
+
+        def select_member(_form: None, columns: Columns) -> list[Select[Any]]:
+            segment_id, customer_id = columns
+            mine = select(membership.c.entered_at).where(is_of_segment(self.business_id, segment_id))
+            return [mine.where(membership.c.customer_id == customer_id, covers(self.as_of))]
+
+        found = await gather_lists(self.connection, [(None, pair) for pair in pairs], select_member)
+        return {pair for pair, rows in zip(pairs, found, strict=True) if rows}
 
     async def load_members(self, segment_id: int, request: PageRequest, as_of: datetime | None = None) -> Page[Member]:
         """Members with their memberships, by customer."""

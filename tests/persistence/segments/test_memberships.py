@@ -308,6 +308,8 @@ LISTS: dict[str, Callable[[Unit, Sequence[int]], Awaitable[object]]] = {
     "entrants": lambda unit, keys: unit.history.load_entrant_pages([((key, EARLIER, START), MORE) for key in keys]),
     "counts of entrants": lambda unit, keys: unit.history.count_entrants([(key, EARLIER, START) for key in keys]),
     "snapshots": lambda unit, keys: unit.snapshots.load_pages([(key, MORE) for key in keys]),
+    "snapshots of instants": lambda unit, keys: unit.snapshots.find_by_keys([(key, START) for key in keys]),
+    "members": lambda unit, keys: unit.memberships.are_members([(key, key) for key in keys]),
     "newest snapshots": lambda unit, keys: unit.snapshots.load_newest(keys, 2),
 }
 
