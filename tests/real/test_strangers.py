@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import pytest
+
 from gql.http.strangers import PLACES, PLACES_OF_ADDRESS
 from tests.conftest import pause_collector
 from tests.drivers.server import Server, open_connection, running, to_the_end, until
