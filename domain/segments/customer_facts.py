@@ -13,10 +13,10 @@ from domain.customers.metrics import measure_customer, score_customer
 from domain.model import QUALIFYING, AttributeValue, CustomerTotals, PurchaseLine
 from domain.money import MILLIONTHS
 from domain.pages import MAXIMUM_FIRST, PageRequest
-from domain.rules.context import RuleContext, collect_variable_names, uses_rank
+from domain.rules.context import RuleContext, collect_variable_names
 from domain.rules.evaluator import CustomerFacts, Element, Scalar
 from domain.rules.tree import Value
-from domain.rules.variables import ATTRIBUTE
+from domain.rules.variables import ATTRIBUTE, RANKED
 from domain.store import CustomerRecord, PurchaseRecord, Unit
 
 Bought = Sequence[tuple[PurchaseRecord, Sequence[PurchaseLine]]]
@@ -171,12 +171,12 @@ async def build_rule_context(
     unit: Unit, now: datetime, trees: Iterable[Value], quintiles: Quintiles | None = None
 ) -> RuleContext:
     """The context that the rules need, at most two statements; give `quintiles` of the window where they are kept."""
-    rules = list(trees)
+    names = frozenset[str]().union(*map(collect_variable_names, trees))
     context = RuleContext(unit.business, now)
-    if quintiles is None and any(uses_rank(tree) for tree in rules):
+    if quintiles is None and not RANKED.isdisjoint(names):
         quintiles = await unit.reports.compute_quintiles(context.span)
     first_day = None
-    if any("purchase_frequency_label" in collect_variable_names(tree) for tree in rules):
+    if "purchase_frequency_label" in names:
         bounds = await unit.reports.find_day_bounds()
         first_day = None if bounds is None else bounds[0]
     return RuleContext(unit.business, now, quintiles, first_day)

@@ -4,11 +4,14 @@ here, once each; constructs print their own brackets and nothing is simplified, 
 order, and statements that hold a construct of a rule are not kept compiled, because each rule is another one.
 """
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
-from typing import Any
+from time import perf_counter
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -25,22 +28,17 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
-    union_all,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import SQLModel
 
 from domain.calendar import DayRanges
 from domain.money import is_rounded_up
-
-PORTION = 500
-"""Lists read by one statement, the most parts that SQLite takes: two for each item of the largest page."""
-MANY_LISTS = 20
-"""Statements of more lists are not kept compiled."""
 
 
 class Selective(FunctionElement[bool]):
@@ -63,26 +61,6 @@ def _compile_selective_sqlite(element: Selective, compiler: SQLCompiler, **kw: A
 def write_selective(dialect: str, condition: str) -> str:
     """The same of a condition that is text."""
     return f"likelihood({condition}, 0.000001)" if dialect == "sqlite" else condition
-
-
-def combine_lists(pages: Sequence[Select[Any]]) -> list[Select[Any]]:
-    """Many short lists as few statements; each row says in `place` which list it belongs to."""
-    parts = [page.add_columns(literal(place).label("place")).subquery() for place, page in enumerate(pages)]
-    selects = [select(part) for part in parts]
-    return [
-        select(union_all(*selects[start : start + PORTION]).subquery()) for start in range(0, len(selects), PORTION)
-    ]
-
-
-async def fetch_lists(connection: AsyncConnection, pages: Sequence[Select[Any]]) -> list[list[Any]]:
-    """The rows of each list, unordered."""
-    lists: list[list[Any]] = [[] for _ in pages]
-    # A statement of many lists is megabytes once it is compiled, and there are as many as there are numbers of lists.
-    options: Mapping[str, Any] = {"compiled_cache": None} if len(pages) > MANY_LISTS else {}
-    for statement in combine_lists(pages):
-        for row in await connection.execute(statement, execution_options=options):
-            lists[row.place].append(row)
-    return lists
 
 
 Expression = ColumnElement[Any]
@@ -395,29 +373,60 @@ def _compile_part_of(element: PartOf, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST(CAST({listed} AS json) ->> {place} AS bigint)"
 
 
+PIECE_SECONDS = 0.002
+"""How long rows are read from text before the event loop looks after others."""
+Form = TypeVar("Form", bound=Hashable)
+Numbers = tuple[int | None, ...]
+Columns = Sequence[Any]
+"""A ColumnElement[int] for each number, None where it is missing."""
+
+
 async def gather_lists(
     connection: AsyncConnection,
-    keys: Sequence[Sequence[int]],
-    select_list: Callable[[Sequence[ColumnElement[int]]], Sequence[Select[Any]]],
-) -> list[list[list[Any]]]:
-    """The rows of a short list for each of the keys, each row as its values, in any order, from one statement that is
-    the same however many keys there are. `select_list` makes it, in one part or several, of the numbers of a key."""
-    listed = MembersOf(literal(json.dumps(list(map(list, keys))), Text)).table_valued("value")
-    parts = [PartOf(listed.c.value, literal_column(str(place))) for place in range(len(keys[0]))]
-    named = select(*(part.label(f"part_{place}") for place, part in enumerate(parts))).subquery("keys")
-    # As text: a column of the table would bring the table into the inner statement.
-    columns: list[ColumnElement[int]] = [
-        literal_column(f"keys.part_{place}", BigInteger) for place in range(len(keys[0]))
-    ]
-    gathered = [
-        select(GatheredRows(*part.subquery(f"list_{place}").c)).scalar_subquery()
-        for place, part in enumerate(select_list(columns))
-    ]
-    found: dict[tuple[int, ...], list[list[Any]]] = {}
-    for row in await connection.execute(select(*named.c, *gathered)):
-        texts = row[len(parts) :]
-        found[tuple(row[: len(parts)])] = [values for text in texts for values in json.loads(text or "[]")]
-    return [found[tuple(key)] for key in keys]
+    keys: Sequence[tuple[Form, Numbers]],
+    select_list: Callable[[Form, Columns], Sequence[Select[Any]]],
+) -> list[list[Any]]:
+    """The rows of a short list for each of the keys, in any order. A key is a form and numbers, of which some may be
+    missing; of them `select_list` makes the list, in one part or several of the same columns. Keys alike in form and in
+    what is missing, in practice all, are read by one statement, which is the same however many they are."""
+    alike: dict[tuple[Form, tuple[bool, ...]], dict[Numbers, None]] = {}
+    for form, numbers in keys:
+        alike.setdefault((form, tuple(number is not None for number in numbers)), {})[numbers] = None
+    found: dict[tuple[Form, Numbers], list[Any]] = {}
+    for (form, given), listed in alike.items():
+        # As text: a column of the table would bring the table into the inner statement.
+        columns = [
+            literal_column(f"keys.part_{place}", BigInteger) if is_given else None
+            for place, is_given in enumerate(given)
+        ]
+        parts = [part.subquery(f"list_{place}").c for place, part in enumerate(select_list(form, columns))]
+        make_row = _make_row_type(tuple(parts[0].keys()))
+        began = perf_counter()
+        for row in await connection.execute(_select_gathered(list(listed), parts)):
+            if perf_counter() - began > PIECE_SECONDS:
+                await asyncio.sleep(0)
+                began = perf_counter()
+            texts = row[len(given) :]
+            found[form, tuple(row[: len(given)])] = [make_row(*values) for text in texts for values in _read_rows(text)]
+    return [found[key] for key in keys]
+
+
+def _select_gathered(keys: Sequence[Numbers], parts: Sequence[ReadOnlyColumnCollection[str, Any]]) -> Select[Any]:
+    """The numbers of each key, and what each part has for it as a text."""
+    listed = MembersOf(literal(json.dumps(keys), Text)).table_valued("value")
+    numbers = [PartOf(listed.c.value, literal_column(str(place))) for place in range(len(keys[0]))]
+    named = select(*(number.label(f"part_{place}") for place, number in enumerate(numbers))).subquery("keys")
+    return select(*named.c, *(select(GatheredRows(*part)).scalar_subquery() for part in parts))
+
+
+def _read_rows(text: str | None) -> list[list[Any]]:
+    rows: list[list[Any]] = json.loads(text or "[]")
+    return rows
+
+
+@lru_cache(maxsize=32)
+def _make_row_type(names: tuple[str, ...]) -> type[tuple[Any, ...]]:
+    return namedtuple("Row", names)
 
 
 def is_among(day: ColumnElement[int], ranges: DayRanges) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@ hold, how segments overlap. A stored segment that a rule names stands for its op
 merged into another, belongs to no segment and is left out. In a unit of one moment the memberships are those of that
 moment."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -33,8 +34,9 @@ from persistence.rules.compiler import Lookup, RuleCompiler, select_matching, se
 from persistence.segments.memberships import build_present_conditions, covers
 from persistence.tables import PRESENT, customer, membership, segment
 
-MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 4000
-"""Of one statement; PostgreSQL bounds its columns and both databases its parameters."""
+MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 1000
+"""Of one statement. PostgreSQL bounds its columns, and a thousand nodes, which one rule may have, hold the event loop
+some 20 ms while they are written as SQL."""
 
 
 def is_member(business: Business, segment_id: ColumnElement[int] | ScalarSelect[int] | int) -> ColumnElement[bool]:
@@ -120,7 +122,10 @@ class RuleAnalysisStore:
         matching: dict[int, set[int]] = {key: set() for key in customers}
         for part in _split_statements(trees):
             compiler = self._make_compiler(context)
-            columns = {f"r{key}": compiler.compile_condition(tree) for key, tree in part.items()}
+            columns = {}
+            for key, tree in part.items():
+                columns[f"r{key}"] = compiler.compile_condition(tree)
+                await asyncio.sleep(0)
             statement = select_matching(context, columns).where(customer.c.id.in_(customers), PRESENT)
             for row in await self.connection.execute(statement):
                 matching[row.id].update(key for key, holds in zip(part, row[1:], strict=True) if holds)

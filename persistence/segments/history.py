@@ -2,10 +2,11 @@
 and who entered between two, snapshots, and what compaction takes out. Counting reads the log, never the memberships;
 who was in a snapshot follows from the memberships."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -26,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros, to_micros
-from domain.pages import Page, PageRequest, build_page
+from domain.pages import Page, PageRequest, Position, build_page
 from domain.segments.model import (
     KINDS,
     SOURCE_ORDER,
@@ -40,14 +41,24 @@ from domain.segments.model import (
 )
 from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, SnapshotKey
 from persistence.customers import COLUMNS, JOINED, to_record
-from persistence.database.dialects import Selective, fetch_lists
-from persistence.segments.memberships import MEMBERSHIP, covers, is_of_segment, to_membership
-from persistence.tables import SnapshotRow, customer, membership, membership_change, segment, snapshot
+from persistence.database.dialects import Columns, Selective, gather_lists
+from persistence.segments.memberships import MEMBERSHIP, covers_micros, is_of_segment, to_membership
+from persistence.tables import (
+    SnapshotRow,
+    customer,
+    membership,
+    membership_change,
+    segment,
+    snapshot,
+    to_optional_micros,
+)
 
 ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ...] = (
     (ChangeKind.LEFT, membership.c.left_at, membership.c.left_by),
     (ChangeKind.ENTERED, membership.c.entered_at, membership.c.entered_by),
 )
+PLACE = attrgetter("at", "segment_id", "customer_id", "kind")
+"""The numbers of the Place of a row."""
 log = membership_change.c
 
 
@@ -60,18 +71,16 @@ class HistoryStore:
 
     async def load_change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]:
         """Pages of many lists, in the order of the keys."""
-        lists, places = [], []
-        for place, (which, request) in enumerate(keys):
+        wanted = []
+        for which, request in keys:
             after = None if request.after is None else Place.read(request.after)
-            parts = self._select_ends(which, after, request.size + 1)
-            lists += parts
-            places += [place] * len(parts)
-        rows_by_key: list[list[Any]] = [[] for _ in keys]
-        for place, rows in zip(places, await fetch_lists(self.connection, lists), strict=True):
-            rows_by_key[place] += rows
+            place = (None, None, None) if after is None else (after.at, after.segment_id, after.customer_id)
+            form = (request.size, 0 if after is None else after.kind)
+            wanted.append((form, (*_to_numbers(which), *place)))
+        found = await gather_lists(self.connection, wanted, self._select_ends)
         return [
-            build_page(_sort_changes(rows)[: request.size + 1], request, lambda change: Place.of(change).position)
-            for (_, request), rows in zip(keys, rows_by_key, strict=True)
+            build_page(sorted(rows, key=PLACE)[: request.size + 1], request, _to_position).map(to_change)
+            for (_, request), rows in zip(keys, found, strict=True)
         ]
 
     async def load_changes_after(self, place: Place, segment_id: int | None, size: int) -> list[MembershipChange]:
@@ -89,18 +98,19 @@ class HistoryStore:
             .order_by(log.at, log.segment_id)
             .limit(size + 1)
         )
-        lists, known = [], 0
+        keys: list[ChangeKey] = []
+        known = 0
         for line in await self.connection.execute(lines):
             same = (line.at, line.segment_id) == (place.at, place.segment_id)
             at = from_micros(line.at)
             which = ChangeList(line.segment_id, None, at, from_micros(line.at + 1))
-            lists += self._select_ends(which, place if same else None, size)
+            keys.append((which, PageRequest(size, after=place.position if same else None)))
             # Of the line that the place is in nobody knows how much is left.
             known += 0 if same else line.size
             if known >= size:
                 break
-        lists_of_rows = await fetch_lists(self.connection, lists)
-        return _sort_changes(row for rows in lists_of_rows for row in rows)[:size]
+        # Changes stand in the order of their lines.
+        return [change for page in await self.load_change_pages(keys) for change in page.items][:size]
 
     async def find_newest_place(self) -> Place:
         """Behind every change there is."""
@@ -110,27 +120,22 @@ class HistoryStore:
 
     async def count_changes(self, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has; a segment's from the log."""
-        counts: list[Select[Any]] = []
-        places: list[int] = []
-        for place, which in enumerate(lists):
-            bounds = [None if end is None else to_micros(end) for end in (which.since, which.until)]
-            if which.segment_id is not None and which.customer_id is None:
-                of_segment = (log.business_id == self.business_id, log.segment_id == which.segment_id)
+
+        def select_sizes(_form: None, columns: Columns) -> list[Select[Any]]:
+            segment_id, customer_id, since, until = columns
+            if customer_id is None and segment_id is not None:
                 size = func.sum(log.entered + log.left_count).label("size")
-                parts = [select(size).where(*of_segment, *_build_bounds(log.at, bounds))]
-            else:
-                size = func.count().label("size")
-                parts = [
-                    select(size).where(*conditions, at.is_not(None), *_build_bounds(at, bounds))
-                    for conditions in self._build_conditions(which)
-                    for _, at, _ in ENDS
-                ]
-            counts += parts
-            places += [place] * len(parts)
-        sums = [0] * len(lists)
-        for place, rows in zip(places, await fetch_lists(self.connection, counts), strict=True):
-            sums[place] += int(rows[0].size or 0)
-        return sums
+                of_segment = (log.business_id == self.business_id, log.segment_id == segment_id)
+                return [select(size).where(*of_segment, *_build_bounds(log.at, since, until))]
+            return [
+                select(func.count().label("size")).where(*mine, at.is_not(None), *_build_bounds(at, since, until))
+                for mine in self._build_conditions(segment_id, customer_id)
+                for _, at, _ in ENDS
+            ]
+
+        wanted = [(None, _to_numbers(which)) for which in lists]
+        found = await gather_lists(self.connection, wanted, select_sizes)
+        return [sum(row.size or 0 for row in rows) for rows in found]
 
     async def compute_sizes(
         self, segments: Sequence[int], bounds: Sequence[datetime]
@@ -177,112 +182,120 @@ class HistoryStore:
             sizes[key] = points
         return sizes
 
-    def _build_conditions(self, which: ChangeList) -> list[list[ColumnElement[bool]]]:
-        """Whose memberships the list is of: where it is a customer's, also of those who were merged into it. No
+    def _build_conditions(
+        self, segment_id: ColumnElement[int] | None, customer_id: ColumnElement[int] | None
+    ) -> list[list[ColumnElement[bool]]]:
+        """Whose memberships a list is of: where it is a customer's, also of those who were merged into it. No
         membership meets two of the conditions, and each has an index of its own."""
         conditions = [membership.c.business_id == self.business_id]
-        if which.segment_id is not None:
-            conditions.append(membership.c.segment_id == which.segment_id)
-        if which.customer_id is None:
+        if segment_id is not None:
+            conditions.append(membership.c.segment_id == segment_id)
+        if customer_id is None:
             return [conditions]
-        merged = (customer.c.business_id == self.business_id, customer.c.merged_into == which.customer_id)
+        merged = (customer.c.business_id == self.business_id, customer.c.merged_into == customer_id)
         return [
-            [*conditions, Selective(membership.c.customer_id == which.customer_id)],
+            [*conditions, Selective(membership.c.customer_id == customer_id)],
             [*conditions, *merged, Selective(membership.c.customer_id == customer.c.id)],
         ]
 
-    def _select_ends(self, which: ChangeList, after: Place | None, size: int) -> list[Select[Any]]:
-        """The first of what the list holds after the place, as lists that together have them."""
-        return [
-            self._select_kind(kind, conditions, which, after, size)
-            for conditions in self._build_conditions(which)
-            for kind in KINDS
-        ]
-
-    def _select_kind(
-        self,
-        kind: ChangeKind,
-        conditions: Sequence[ColumnElement[bool]],
-        which: ChangeList,
-        after: Place | None,
-        size: int,
-    ) -> Select[Any]:
-        _, at, by = next(end for end in ENDS if end[0] is kind)
-        number = KINDS.index(kind)
-        bounds = [None if end is None else to_micros(end) for end in (which.since, which.until)]
-        order = (at, membership.c.segment_id, membership.c.customer_id)
-        statement = select(
-            membership.c.segment_id,
-            membership.c.customer_id,
-            at.label("at"),
-            literal(number).label("kind"),
-            membership.c.source,
-            by.label("by"),
-        ).where(*conditions, at.is_not(None), *_build_bounds(at, bounds))
-        if after is not None:
-            # The first condition alone is what an index can be entered with.
-            here = tuple_(*(literal(part) for part in (after.at, after.segment_id, after.customer_id)))
-            beyond = tuple_(*order) >= here if number > after.kind else tuple_(*order) > here
-            statement = statement.where(at >= after.at, beyond)
-        return statement.order_by(*order).limit(size)
+    def _select_ends(self, form: tuple[int, int], columns: Columns) -> list[Select[Any]]:
+        """The first of what a list holds after a place, as lists that together have them: `form` is how many a page has
+        and the kind of the place, the columns are the numbers of the list and the rest of the place."""
+        (size, after_kind), (segment_id, customer_id, since, until, *after) = form, columns
+        selects = []
+        for conditions in self._build_conditions(segment_id, customer_id):
+            for kind, at, by in ENDS:
+                number = KINDS.index(kind)
+                order = (at, membership.c.segment_id, membership.c.customer_id)
+                statement = select(
+                    membership.c.segment_id,
+                    membership.c.customer_id,
+                    at.label("at"),
+                    literal(number).label("kind"),
+                    membership.c.source,
+                    by.label("by"),
+                ).where(*conditions, at.is_not(None), *_build_bounds(at, since, until))
+                if after[0] is not None:
+                    # The first condition alone is what an index can be entered with.
+                    here = tuple_(*after)
+                    beyond = tuple_(*order) >= here if number > after_kind else tuple_(*order) > here
+                    statement = statement.where(at >= after[0], beyond)
+                selects.append(statement.order_by(*order).limit(size + 1))
+        return selects
 
     async def count_past_members(self, keys: Sequence[tuple[int, datetime]]) -> list[int]:
         """How many members each segment had at the instant, from the log of changes."""
-        lists = [
-            select(log.member_count)
-            .where(log.business_id == self.business_id, log.segment_id == segment_id, log.at <= to_micros(at))
-            .order_by(log.at.desc())
-            .limit(1)
-            for segment_id, at in keys
-        ]
-        return [rows[0].member_count if rows else 0 for rows in await fetch_lists(self.connection, lists)]
+
+        def select_count(_form: None, columns: Columns) -> list[Select[Any]]:
+            segment_id, at = columns
+            mine = select(log.member_count).where(log.business_id == self.business_id, log.segment_id == segment_id)
+            return [mine.where(log.at <= at).order_by(log.at.desc()).limit(1)]
+
+        wanted = [(None, (segment_id, to_micros(at))) for segment_id, at in keys]
+        found = await gather_lists(self.connection, wanted, select_count)
+        return [rows[0].member_count if rows else 0 for rows in found]
 
     async def load_id_lists(self, keys: Sequence[IdsKey]) -> list[list[int]]:
         """Who was a member at the instant, after a customer, by id."""
-        ids, lists = membership.c.customer_id, []
-        for segment_id, at, size, after in keys:
-            statement = (
-                select(ids).where(is_of_segment(self.business_id, segment_id), covers(at)).order_by(ids).limit(size)
-            )
-            lists.append(statement if after is None else statement.where(ids > after))
-        return [sorted(row.customer_id for row in rows) for rows in await fetch_lists(self.connection, lists)]
+        ids = membership.c.customer_id
+
+        def select_ids(size: int, columns: Columns) -> list[Select[Any]]:
+            segment_id, at, after = columns
+            mine = select(ids).where(is_of_segment(self.business_id, segment_id), covers_micros(at))
+            return [(mine if after is None else mine.where(ids > after)).order_by(ids).limit(size)]
+
+        wanted = [(size, (segment_id, to_micros(at), after)) for segment_id, at, size, after in keys]
+        found = await gather_lists(self.connection, wanted, select_ids)
+        return [sorted(row.customer_id for row in rows) for rows in found]
 
     async def load_entrant_pages(self, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]:
         """Who is a member at the second instant and was none at the first, by id."""
-        ids, lists = customer.c.id, []
-        for comparison, request in keys:
+        ids = customer.c.id
+
+        def select_customers(form: tuple[int, bool], columns: Columns) -> list[Select[Any]]:
+            (size, forward), (*comparison, after) = form, columns
             statement = (
                 select(*COLUMNS)
                 .select_from(JOINED)
-                .where(customer.c.business_id == self.business_id, ids.in_(self._select_entrants(comparison)))
+                .where(customer.c.business_id == self.business_id, ids.in_(self._select_entrants(forward, comparison)))
             )
-            if request.after is not None:
-                statement = statement.where(ids > request.after[0])
-            lists.append(statement.order_by(ids).limit(request.size + 1))
+            return [(statement if after is None else statement.where(ids > after)).order_by(ids).limit(size + 1)]
+
+        wanted = []
+        for comparison, request in keys:
+            forward, numbers = _read_comparison(comparison)
+            after = None if request.after is None else int(request.after[0])
+            wanted.append(((request.size, forward), (*numbers, after)))
         return [
             build_page(sorted(rows, key=lambda row: int(row.id)), request, lambda row: (row.id, row.id)).map(to_record)
-            for (_, request), rows in zip(keys, await fetch_lists(self.connection, lists), strict=True)
+            for (_, request), rows in zip(
+                keys, await gather_lists(self.connection, wanted, select_customers), strict=True
+            )
         ]
 
     async def count_entrants(self, keys: Sequence[Comparison]) -> list[int]:
         """How many are members at the second instant and were none at the first."""
-        lists = [select(func.count().label("size")).select_from(self._select_entrants(key).subquery()) for key in keys]
-        return [int(rows[0].size) for rows in await fetch_lists(self.connection, lists)]
 
-    def _select_entrants(self, comparison: Comparison) -> Select[Any]:
-        segment_id, left, right = comparison
-        other, at = membership.alias(), to_micros(left)
+        def select_size(forward: bool, columns: Columns) -> list[Select[Any]]:
+            return [select(func.count().label("size")).select_from(self._select_entrants(forward, columns).subquery())]
+
+        found = await gather_lists(self.connection, list(map(_read_comparison, keys)), select_size)
+        return [rows[0].size for rows in found]
+
+    def _select_entrants(self, forward: bool, columns: Columns) -> Select[Any]:
+        segment_id, left, right = columns
+        other = membership.alias()
         was = exists().where(
             other.c.business_id == self.business_id,
             other.c.segment_id == segment_id,
             other.c.customer_id == membership.c.customer_id,
-            other.c.entered_at <= at,
-            or_(other.c.left_at.is_(None), other.c.left_at > at),
+            other.c.entered_at <= left,
+            or_(other.c.left_at.is_(None), other.c.left_at > left),
         )
         # Whoever came since began a membership then, whoever went had ended one by then: there is an index for each.
-        since = membership.c.entered_at > at if left <= right else membership.c.left_at <= at
+        since = membership.c.entered_at > left if forward else membership.c.left_at <= left
         return select(membership.c.customer_id).where(
-            and_(is_of_segment(self.business_id, segment_id), covers(right), since, ~was)
+            and_(is_of_segment(self.business_id, segment_id), covers_micros(right), since, ~was)
         )
 
     async def load_ended(
@@ -327,24 +340,30 @@ class HistoryStore:
         return int((await self.connection.execute(statement)).rowcount)
 
 
-def _build_bounds(at: ColumnElement[int], bounds: Sequence[int | None]) -> list[ColumnElement[bool]]:
-    since, until = bounds
+def _build_bounds(
+    at: ColumnElement[int], since: ColumnElement[int] | None, until: ColumnElement[int] | None
+) -> list[ColumnElement[bool]]:
     return [*([] if since is None else [at >= since]), *([] if until is None else [at < until])]
 
 
-def _sort_changes(rows: Iterable[Any]) -> list[MembershipChange]:
-    changes = [
-        MembershipChange(
-            row.segment_id,
-            row.customer_id,
-            KINDS[row.kind],
-            from_micros(row.at),
-            SOURCE_ORDER[row.source],
-            row.by,
-        )
-        for row in rows
-    ]
-    return sorted(changes, key=Place.of)
+def _to_numbers(which: ChangeList) -> tuple[int | None, ...]:
+    return which.segment_id, which.customer_id, to_optional_micros(which.since), to_optional_micros(which.until)
+
+
+def _read_comparison(comparison: Comparison) -> tuple[bool, tuple[int, int, int]]:
+    """Whether the second instant is not before the first, and the numbers."""
+    segment_id, left, right = comparison
+    return left <= right, (segment_id, to_micros(left), to_micros(right))
+
+
+def _to_position(row: Any) -> Position:
+    return Place(*PLACE(row)).position
+
+
+def to_change(row: Any) -> MembershipChange:
+    return MembershipChange(
+        row.segment_id, row.customer_id, KINDS[row.kind], from_micros(row.at), SOURCE_ORDER[row.source], row.by
+    )
 
 
 PageKey = tuple[int, PageRequest]
@@ -380,17 +399,22 @@ class SnapshotStore:
 
     async def load_pages(self, keys: Sequence[PageKey]) -> list[Page[Snapshot]]:
         """Those of many segments, newest first, in the order of the keys."""
-        lists = []
-        for segment_id, request in keys:
-            statement = self._select_snapshots(segment_id)
-            if request.after is not None:
-                statement = statement.where(snapshot.c.at < request.after[0])
-            lists.append(statement.order_by(snapshot.c.at.desc()).limit(request.size + 1))
+
+        def select_newest(size: int, columns: Columns) -> list[Select[Any]]:
+            segment_id, before = columns
+            mine = select(snapshot).where(self._is_own(), snapshot.c.segment_id == segment_id)
+            older = mine if before is None else mine.where(snapshot.c.at < before)
+            return [older.order_by(snapshot.c.at.desc()).limit(size + 1)]
+
+        wanted = [
+            (request.size, (segment_id, None if request.after is None else int(request.after[0])))
+            for segment_id, request in keys
+        ]
         return [
             build_page(sorted(rows, key=lambda row: -int(row.at)), request, lambda row: (row.at, row.segment_id)).map(
                 to_snapshot
             )
-            for (_, request), rows in zip(keys, await fetch_lists(self.connection, lists), strict=True)
+            for (_, request), rows in zip(keys, await gather_lists(self.connection, wanted, select_newest), strict=True)
         ]
 
     async def count_by_segment(self, segments: Sequence[int]) -> Mapping[int, int]:
@@ -409,16 +433,14 @@ class SnapshotStore:
 
     async def find_by_keys(self, keys: Sequence[SnapshotKey]) -> Mapping[SnapshotKey, Snapshot]:
         """Those that exist, by segment and instant."""
-        statement = select(SnapshotRow).where(
-            snapshot.c.business_id == self.business_id,
-            snapshot.c.segment_id.in_({key[0] for key in keys}),
-            tuple_(snapshot.c.segment_id, snapshot.c.at).in_([(key[0], to_micros(key[1])) for key in keys]),
-        )
-        rows = await self.session.scalars(statement)
-        return {(row.segment_id, from_micros(row.at)): to_snapshot(row) for row in rows}
 
-    def _select_snapshots(self, segment_id: int) -> Select[Any]:
-        return select(snapshot).where(self._is_own(), snapshot.c.segment_id == segment_id)
+        def select_snapshot(_form: None, columns: Columns) -> list[Select[Any]]:
+            mine = select(snapshot).where(snapshot.c.business_id == self.business_id)
+            return [mine.where(snapshot.c.segment_id == columns[0], snapshot.c.at == columns[1])]
+
+        wanted = [(None, (segment_id, to_micros(at))) for segment_id, at in keys]
+        found = await gather_lists(self.connection, wanted, select_snapshot)
+        return {key: to_snapshot(row) for key, rows in zip(keys, found, strict=True) for row in rows}
 
     def _is_own(self) -> ColumnElement[bool]:
         """Those of the business, as they were at the unit's moment where it has one."""

@@ -5,7 +5,7 @@ members: sizes of now come from it, those of the past from the log. Where the un
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -19,7 +19,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    tuple_,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -34,6 +33,7 @@ from domain.segments.model import SOURCE_ORDER, Membership, MembershipSource, Me
 from domain.store import CustomerRecord, Member, MemberKey
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import (
+    Columns,
     IsAscii,
     Negation,
     Selective,
@@ -50,6 +50,7 @@ from persistence.tables import (
     membership_change,
     segment,
     to_optional_instant,
+    to_optional_micros,
 )
 
 MEMBERSHIP = tuple(
@@ -69,34 +70,6 @@ def to_membership(row: Any) -> Membership:
         row.entered_by,
         row.left_by,
     )
-
-
-class MembershipCells(NamedTuple):
-    """The columns of MEMBERSHIP."""
-
-    segment_id: int
-    customer_id: int
-    entered_at: int
-    left_at: int | None
-    source: int
-    entered_by: str | None
-    left_by: str | None
-
-
-class PageForm(NamedTuple):
-    """What the statement of a page depends on, beside its numbers."""
-
-    size: int
-    backward: bool
-    after: bool
-    before: bool
-    past: bool
-
-    @classmethod
-    def of(cls, key: MemberKey) -> "PageForm":
-        _, request, as_of = key
-        ends = (request.after is not None, request.before is not None)
-        return cls(request.size, request.backward, *ends, as_of is not None)
 
 
 def covers(at: datetime | None) -> ColumnElement[bool]:
@@ -163,7 +136,7 @@ TEXT_COLUMNS = {"customer_id": "external_id", **{name: name for name in PROFILE_
 """Columns of exports that are texts of customers, and where they stand."""
 
 
-def is_of_segment(business_id: int, segment_id: int) -> ColumnElement[bool]:
+def is_of_segment(business_id: int, segment_id: int | ColumnElement[int]) -> ColumnElement[bool]:
     return and_(membership.c.business_id == business_id, membership.c.segment_id == segment_id)
 
 
@@ -201,74 +174,68 @@ class MembershipStore:
 
     async def are_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
         """Those pairs of segment and customer where the customer is a member."""
-        statement = select(membership.c.segment_id, membership.c.customer_id).where(
-            membership.c.business_id == self.business_id,
-            covers(self.as_of),
-            membership.c.segment_id.in_({pair[0] for pair in pairs}),
-            membership.c.customer_id.in_({pair[1] for pair in pairs}),
-            tuple_(membership.c.segment_id, membership.c.customer_id).in_(list(set(pairs))),
-        )
-        return {(row[0], row[1]) for row in await self.connection.execute(statement)}
+
+        def select_member(_form: None, columns: Columns) -> list[Select[Any]]:
+            segment_id, customer_id = columns
+            mine = select(membership.c.entered_at).where(is_of_segment(self.business_id, segment_id))
+            return [mine.where(membership.c.customer_id == customer_id, covers(self.as_of))]
+
+        found = await gather_lists(self.connection, [(None, pair) for pair in pairs], select_member)
+        return {pair for pair, rows in zip(pairs, found, strict=True) if rows}
 
     async def load_members(self, segment_id: int, request: PageRequest, as_of: datetime | None = None) -> Page[Member]:
         """Members with their memberships, by customer."""
         return (await self.load_member_pages([(segment_id, request, as_of)]))[0]
 
     async def load_member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]:
-        """Many pages at once, in the order of the keys: those that are of one form by two statements, in practice
-        all."""
-        forms: dict[PageForm, dict[MemberKey, None]] = {}
-        for key in keys:
-            forms.setdefault(PageForm.of(key), {})[key] = None
-        rows: dict[MemberKey, list[MembershipCells]] = {}
-        for form, alike in forms.items():
-            rows |= await self._load_cells(form, list(alike))
-        wanted = sorted({row.customer_id for cells in rows.values() for row in cells})
+        """Many pages at once, in the order of the keys, by two statements where they are of one size and direction."""
+        cells = await self._load_cells(keys)
+        wanted = sorted({row.customer_id for rows in cells for row in rows})
         records = await self._load_records(wanted) if wanted else {}
         return [
             build_page(
                 sorted(
-                    (row for row in rows[key] if row.customer_id in records),
-                    key=lambda row: row.customer_id,
-                    reverse=key[1].backward,
-                )[: key[1].size + 1],
-                key[1],
+                    (row for row in rows if row.customer_id in records),
+                    key=lambda row: int(row.customer_id),
+                    reverse=request.backward,
+                )[: request.size + 1],
+                request,
                 lambda row: (row.customer_id, row.customer_id),
             ).map(lambda row: (records[row.customer_id], to_membership(row)))
-            for key in keys
+            for (_, request, _), rows in zip(keys, cells, strict=True)
         ]
 
-    async def _load_cells(
-        self, form: "PageForm", keys: Sequence[MemberKey]
-    ) -> Mapping[MemberKey, list["MembershipCells"]]:
-        """What is kept of the members of each page, at least."""
+    async def _load_cells(self, keys: Sequence[MemberKey]) -> list[list[Any]]:
+        """The columns of MEMBERSHIP of the members of each page, at least."""
 
-        def select_members(columns: Sequence[ColumnElement[int]]) -> list[Select[Any]]:
-            segment_id, at, after, before = columns
-            wanted = [covers_micros(at)] if form.past else build_present_conditions(self.as_of)
+        def select_members(form: tuple[int, bool], columns: Columns) -> list[Select[Any]]:
+            (size, backward), (segment_id, at, after, before) = form, columns
+            wanted = build_present_conditions(self.as_of) if at is None else [covers_micros(at)]
             ids = membership.c.customer_id
             # Who left since the moment is found by when, and not among all who ever were members.
             parts = [(condition, ids + 0 if number else ids) for number, condition in enumerate(wanted)]
             return [
                 select(*MEMBERSHIP)
                 .where(membership.c.business_id == self.business_id, membership.c.segment_id == segment_id, condition)
-                .where(*([key > after] if form.after else []), *([key < before] if form.before else []))
-                .order_by(key.desc() if form.backward else key)
-                .limit(form.size + 1)
+                .where(*([] if after is None else [key > after]), *([] if before is None else [key < before]))
+                .order_by(key.desc() if backward else key)
+                .limit(size + 1)
                 for condition, key in parts
             ]
 
-        numbers = [
+        wanted = [
             (
-                segment_id,
-                0 if as_of is None else to_micros(as_of),
-                0 if request.after is None else int(request.after[0]),
-                0 if request.before is None else int(request.before[0]),
+                (request.size, request.backward),
+                (
+                    segment_id,
+                    to_optional_micros(as_of),
+                    None if request.after is None else int(request.after[0]),
+                    None if request.before is None else int(request.before[0]),
+                ),
             )
             for segment_id, request, as_of in keys
         ]
-        gathered = await gather_lists(self.connection, numbers, select_members)
-        return {key: [MembershipCells(*row) for row in rows] for key, rows in zip(keys, gathered, strict=True)}
+        return await gather_lists(self.connection, wanted, select_members)
 
     async def _load_records(self, customers: Sequence[int]) -> Mapping[int, CustomerRecord]:
         statement = (

@@ -164,9 +164,9 @@ async def test_a_large_answer_is_not_written_in_one_go(monkeypatch: pytest.Monke
 
 
 @pytest.mark.read_only
-@pytest.mark.parametrize(("items", "refused"), [(19_998, False), (20_000, True)])
+@pytest.mark.parametrize(("items", "refused"), [(9_998, False), (10_000, True)])
 async def test_b2_what_all_lists_of_a_body_hold_is_bounded(face: Face, items: int, refused: bool) -> None:
     answer = await face.post("{ viewer { subject } }", {"a": [[0] * items], "b": [{}]})
 
     assert (answer.status_code == 400) is refused
-    assert refused is ("Lists hold at most 20,000 items together." in answer.text)
+    assert refused is ("Lists hold at most 10,000 items together." in answer.text)

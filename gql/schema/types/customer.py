@@ -2,6 +2,7 @@
 customer of a page comes through a loader. Nouns that speak of each other import modules, and name each other's types
 lazily."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -15,6 +16,7 @@ from domain.customers.metrics import measure_customer
 from domain.model import Business as BusinessEntity
 from domain.model import PurchaseLine as LineEntity
 from domain.money import find_exponent, from_millionths, to_decimal
+from domain.pages import Mapped
 from domain.segments.model import ChangeList
 from domain.store import CustomerRecord, PurchaseRecord
 from gql.schema.context import Info
@@ -232,9 +234,9 @@ class Customer(Node):
         return build_connection(page, PURCHASE_ORDER, of, lambda: loaders.purchase_counts.load(key))
 
     @strawberry.field(description="The segments that the customer is in, by name.")
-    async def segments(self, info: Info) -> list[Annotated["SegmentMembership", MEMBERSHIP]]:
+    async def segments(self, info: Info) -> Sequence[Annotated["SegmentMembership", MEMBERSHIP]]:
         entities = await info.context.loaders.memberships.load(self.record.customer.id)
-        return [memberships.SegmentMembership.of(self.business, entity) for entity in entities]
+        return Mapped(entities, partial(memberships.SegmentMembership.of, self.business))
 
     @strawberry.field(
         description="The customer's entries and exits, and those of customers merged into it, in the order of time."
@@ -246,6 +248,6 @@ class Customer(Node):
         return await memberships.load_changes_connection(info, self.business, changes, first, after)
 
     @strawberry.field(description="The automatic segments whose rule holds now, assigned or not, by name.")
-    async def matching_segments(self, info: Info) -> list[Annotated["Segment", SEGMENT]]:
+    async def matching_segments(self, info: Info) -> Sequence[Annotated["Segment", SEGMENT]]:
         entities = await info.context.loaders.matching_segments.load(self.record.customer.id)
-        return [segments.Segment.of(self.business, entity) for entity in entities]
+        return Mapped(entities, partial(segments.Segment.of, self.business))

@@ -267,7 +267,7 @@ async def test_manual_memberships_go_on_and_the_past_stays_with_the_one_who_went
         (both.id, first, left),
         (big.id, first, left),
     ]
-    assert few.items == page.items[:2]
+    assert list(few.items) == list(page.items[:2])
     assert few.has_next
     assert count == [11, 8]
     assert len({change.at for change in page.items[-4:]}) == 1

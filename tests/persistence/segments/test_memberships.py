@@ -1,12 +1,12 @@
 """Memberships in the store: what changes them keeps the count and the log, and the past stays as it was."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select, text
 
-from domain.calendar import SeriesInterval, build_series
+from domain.calendar import SeriesInterval, build_series, to_micros
 from domain.jobs.model import Difference
 from domain.model import Actor, Business, NewCustomer
 from domain.pages import PageRequest
@@ -290,3 +290,77 @@ async def test_pages_of_members_are_statements_that_do_not_grow_with_the_segment
 
     assert found[0] == found[1]
     assert len(found[0]) == len(requests) * len(moments)
+
+
+MORE, EARLIER = PageRequest(2), START - DAY
+LISTS: dict[str, Callable[[Unit, Sequence[int]], Awaitable[object]]] = {
+    "changes": lambda unit, keys: unit.history.load_change_pages([(ChangeList(key), MORE) for key in keys]),
+    "changes after a place": lambda unit, keys: unit.history.load_change_pages(
+        [(ChangeList(key), PageRequest(2, after=Place(key, key, key).position)) for key in keys]
+    ),
+    "changes of customers": lambda unit, keys: unit.history.load_change_pages(
+        [(ChangeList(customer_id=key, since=START), MORE) for key in keys]
+    ),
+    "counts of changes": lambda unit, keys: unit.history.count_changes([ChangeList(key) for key in keys]),
+    "counts of customers": lambda unit, keys: unit.history.count_changes([ChangeList(None, key) for key in keys]),
+    "past counts": lambda unit, keys: unit.history.count_past_members([(key, START) for key in keys]),
+    "past ids": lambda unit, keys: unit.history.load_id_lists([(key, START, 2, key) for key in keys]),
+    "entrants": lambda unit, keys: unit.history.load_entrant_pages([((key, EARLIER, START), MORE) for key in keys]),
+    "counts of entrants": lambda unit, keys: unit.history.count_entrants([(key, EARLIER, START) for key in keys]),
+    "snapshots": lambda unit, keys: unit.snapshots.load_pages([(key, MORE) for key in keys]),
+    "snapshots of instants": lambda unit, keys: unit.snapshots.find_by_keys([(key, START) for key in keys]),
+    "members": lambda unit, keys: unit.memberships.are_members([(key, key) for key in keys]),
+    "newest snapshots": lambda unit, keys: unit.snapshots.load_newest(keys, 2),
+}
+
+
+@pytest.mark.parametrize("what", LISTS)
+async def test_what_is_listed_of_many_is_one_statement_that_does_not_grow_with_them(
+    database: Database, clock: SetClock, shop: Business, what: str
+) -> None:
+    found = []
+
+    for many in (1, 20):
+        async with SqlStore(database, clock).read(shop) as unit:
+            with statements(database) as seen:
+                await LISTS[what](unit, range(1, many + 1))
+        found.append([statement for statement in seen if "keys" in statement])
+
+    assert len(found[0]) == 1
+    assert found[0] == found[1]
+
+
+async def test_changes_of_many_lines_are_read_by_one_statement_that_does_not_grow(
+    filled: SqlStore, shop: Business, database: Database
+) -> None:
+    found = []
+
+    for size in (1, 9):
+        async with filled.read(shop) as unit:
+            with statements(database) as seen:
+                assert len(await unit.history.load_changes_after(Place(0), None, size)) == size
+        found.append([statement for statement in seen if "keys" in statement])
+
+    assert found[0] == found[1]
+    assert len(found[0]) == 1
+
+
+async def test_lists_of_different_forms_are_answered_each_as_it_was_asked(filled: SqlStore, shop: Business) -> None:
+    asked = [
+        (ChangeList(segment, customer, since), PageRequest(size, after=after))
+        for segment, customer in ((1, None), (2, None), (None, 4), (1, 2))
+        for since in (None, START + DAY)
+        for size in (1, 50)
+        for after in (None, Place.before(START + DAY).position, Place(to_micros(START), 1, 2, 1).position)
+    ]
+    lists = [which for which, _ in asked]
+
+    async with filled.read(shop) as unit:
+        together = await unit.history.load_change_pages(asked * 2)
+        singly = [(await unit.history.load_change_pages([key]))[0] for key in asked]
+        counts = await unit.history.count_changes(lists * 2)
+        counted = [(await unit.history.count_changes([which]))[0] for which in lists]
+
+    assert [list(page.items) for page in together] == [list(page.items) for page in singly] * 2
+    assert any(page.items for page in singly)
+    assert counts == counted * 2

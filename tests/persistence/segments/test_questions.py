@@ -2,6 +2,8 @@
 evaluator of single customers, a stored segment in a rule stands for those who are its members now, why somebody is a
 member, how segments overlap, and lists of customers by segments and rules."""
 
+import asyncio
+
 import pytest
 
 from domain.errors import InvalidInput, InvalidRule
@@ -13,6 +15,7 @@ from domain.segments.analysis import ProblemSeverity
 from domain.segments.model import Definition, MembershipSource
 from domain.store import CustomerFilter, CustomerSort, Side
 from persistence.database.engines import Database
+from persistence.rules.compiler import RuleCompiler
 from tests.conftest import once_a_store
 from tests.persistence.conftest import selects, statements
 from tests.shops.rule_population import NOW
@@ -137,6 +140,39 @@ async def test_the_rules_of_a_page_are_answered_by_one_statement(shop: Shop, dat
     assert {key: [each.key for each in held] for key, held in found.items()} == {
         key: [name for name in names if holds(parse_rule(RULES[name]), each)] for key, each in shop.subjects.items()
     }
+
+
+async def test_of_the_rules_that_customers_match_each_turn_of_the_loop_reads_and_compiles_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        await add(shop.store, shop.business, f"more-{number}", {">": [{"var": "order_count"}, number]})
+    turn = 0
+    worked: dict[str, list[int]] = {"read": [], "compiled": []}
+
+    async def count() -> None:
+        nonlocal turn
+        while True:
+            await asyncio.sleep(0)
+            turn += 1
+
+    def note(what: str, owner: type, name: str) -> None:
+        work = getattr(owner, name)
+
+        def noted(*arguments: object) -> object:
+            worked[what].append(turn)
+            return work(*arguments)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    note("read", Definition, "build_tree")
+    note("compiled", RuleCompiler, "compile_condition")
+    counting = asyncio.create_task(count())
+    await shop.analysis.find_matching(shop.business, [5])
+    counting.cancel()
+
+    assert len(worked["read"]) == len(worked["compiled"]) >= 20
+    assert all(len(set(turns)) == len(turns) for turns in worked.values())
 
 
 @pytest.mark.read_only
