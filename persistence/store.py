@@ -51,6 +51,7 @@ from persistence.database.transactions import (
     open_session,
     raise_change,
     raise_change_in_time,
+    require_step,
     to_business,
     translate_errors,
 )
@@ -414,6 +415,7 @@ class SqlStore:
         """Leases, in a short transaction that changes no data of the business."""
         with translate_errors():
             async with begin_writing(self.database) as connection:
+                await connection.run_sync(require_step)
                 yield JobStore(open_session(connection), business.id)
 
     @asynccontextmanager
@@ -421,4 +423,5 @@ class SqlStore:
         """Requests with an Idempotency-Key, in a short transaction that changes no data of the business."""
         with translate_errors():
             async with self.database.writer.begin() as connection:
+                await connection.run_sync(require_step)
                 yield IdempotentRequestStore(connection, business.id)

@@ -2,13 +2,15 @@
 session lives on the connection of one transaction and is never shared between tasks."""
 
 import asyncio
+import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, case, literal, text, update
+from sqlalchemy import Connection, Engine, Row, case, literal, select, text, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
@@ -18,8 +20,8 @@ from domain.model import AttributeKinds, Business, BusinessSettings
 from domain.money import LARGEST
 from persistence.database.condition import find_condition
 from persistence.database.engines import BUSY_SECONDS, Database
-from persistence.database.failures import LOCKED, describe_trouble
-from persistence.database.steps import find_current, find_head
+from persistence.database.failures import LOCKED, describe_trouble, get_sqlite_code
+from persistence.database.steps import find_head
 from persistence.tables import BusinessRow, to_optional_instant
 from persistence.tables import business as table
 
@@ -32,6 +34,9 @@ SPARE_SECONDS = 0.5
 """Beyond the wait for a lock, so that the database comes first."""
 WAITED_LONG = 0.5
 """Seconds of waiting for a connection from which on they are taken off the wait for the lock."""
+STEP_SECONDS = 0.1
+"""How long a thread waits for SQLite's lock before it asks whether to go on."""
+T = TypeVar("T")
 
 
 def raise_change(connection: Connection, business: int, now: datetime) -> Row[Any]:
@@ -49,11 +54,48 @@ def raise_change(connection: Connection, business: int, now: datetime) -> Row[An
         .returning(table)
     )
     row = connection.execute(statement).one_or_none()
-    if row is None and (at := find_current(connection)) != find_head():
-        raise StoreUpgraded(f"The store was brought to {at} by another version of this program. Restart this one.")
     if row is None:
+        require_step(connection)
         raise LookupError("there is no such business")
     return row
+
+
+def require_step(connection: Connection) -> None:
+    """StoreUpgraded where the store is not at this program's step any more: for writes that raise no change."""
+    at = connection.execute(select(AT_STEP)).scalar_one()
+    if at != find_head():
+        raise StoreUpgraded(f"The store was brought to {at} by another version of this program. Restart this one.")
+
+
+def wait_for_lock(
+    connection: Connection,
+    execute: Callable[[], T],
+    check: Callable[[], None] = lambda: None,
+    seconds: float | None = None,
+) -> T:
+    """The statement that a transaction outside the event loop writes first of all, before it has read anything. SQLite
+    cannot break off its wait for the lock, so it waits in short steps, between which Ctrl-C is heard and `check` may
+    raise; PostgreSQL can, and waits for as long as it takes where no `seconds` are given."""
+    if connection.dialect.name == "postgresql":
+        if seconds is not None:
+            connection.execute(text(f"SET LOCAL lock_timeout = {int(seconds * 1000)}"))
+        return execute()
+    until = time.monotonic() + (BUSY_SECONDS if seconds is None else seconds)
+    _set_steps(connection, STEP_SECONDS)
+    try:
+        while True:
+            check()
+            try:
+                return execute()
+            except OperationalError as error:
+                if get_sqlite_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+    finally:
+        _set_steps(connection, BUSY_SECONDS)
+
+
+def _set_steps(connection: Connection, seconds: float) -> None:
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(seconds * 1000)}").close()
 
 
 async def raise_change_in_time(connection: AsyncConnection, business: int, now: datetime) -> Row[Any]:

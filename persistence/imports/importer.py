@@ -1,45 +1,38 @@
 """A purchases file into the store. Rows are staged in a temporary table, which locks nothing; then their orders are
 merged in ranges, one short write transaction each. Whole orders commit or nothing of them, and orders stand in the
 order of their customers, so a run that was killed is simply run again. Before they are merged, what is doubtful about
-the rows is counted; and while they are, a thread of its own keeps the lease of the import by heartbeats: whoever lost
-it, or is asked to end, has the statement that he is at broken off and writes nothing more."""
+the rows is counted; and while they are, its record keeps the lease of the import: whoever lost it, or is asked to end,
+has the statement that he is at broken off and writes nothing more."""
 
 import gc
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
-from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, select, text, update
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import Connection, text
 
-from domain.attributes import add_kinds
-from domain.calendar import Clock, from_micros, load_zone, to_local_date, to_micros
-from domain.errors import AllRejected, DomainError, ImportEnded, ImportStopped, InvalidInput, StoreUpgraded
+from domain.calendar import Clock, load_zone, to_local_date, to_micros
 from domain.imports.model import ImportSummary, Progress, describe_failure
 from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, compute_outlier_fence, find_usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
-from domain.jobs.model import JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
-from domain.model import NO_ATTRIBUTES, Actor, AttributeKind, AttributeKinds, AuditOutcome, Business
+from domain.model import NO_ATTRIBUTES, AttributeKind, Business
 from persistence import merge
-from persistence.audit import append_event
-from persistence.database.dialects import analyze, break_off_when
+from persistence.database.dialects import analyze
 from persistence.database.engines import Database
 from persistence.database.failures import is_interruption
-from persistence.database.transactions import open_blocking_session, raise_change, translate_error, translate_errors
-from persistence.erasure import hide_rejects
+from persistence.database.transactions import (
+    translate_error,
+    translate_errors,
+)
 from persistence.imports.additions import Additions
+from persistence.imports.record import ImportRecord
 from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER, ArrangedOrders, Staging, arrange, refuse
 from persistence.imports.undo import keep_before, keep_given
-from persistence.jobs import build_finish, build_heartbeat, build_release, build_row, is_held
-from persistence.tables import BusinessRow, PurchaseImportRow, business, job, purchase_import
 
 SAMPLE = 50_000
 """Orders whose amounts decide what is usual: every so many-th in the order of customers."""
@@ -111,13 +104,6 @@ def look(
     )
 
 
-BEAT_SECONDS = 0.5
-"""Between two heartbeats, by which a holder learns that he is to end."""
-BREAK_SECONDS = 0.1
-"""Between two attempts to break off what he does then."""
-INTERNAL = "INTERNAL"
-REJECTS = """INSERT INTO import_reject (business_id, import_id, line, text, reason, kind)
-    SELECT :business, :id, line, COALESCE(text, ''), reason, COALESCE(kind, reason) FROM rejected ORDER BY line"""
 REJECTED_ROWS = "SELECT line, COALESCE(text, '') AS text, reason, order_id FROM rejected"
 # The rows of orders that stand although one was rejected, which was another customer's.
 BESIDE = f"""
@@ -139,222 +125,6 @@ REPLACED = """SELECT COUNT(*) FROM resolved r JOIN incoming i ON i.seq = r.seq J
     AND NOT EXISTS (SELECT 1 FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last AND l.amount = k.amount
     AND l.category IS NOT DISTINCT FROM k.category AND l.product IS NOT DISTINCT FROM k.product))"""
 KINDS = "SELECT COALESCE(kind, reason), COUNT(*) FROM rejected GROUP BY COALESCE(kind, reason)"
-
-
-class ImportRecord:
-    """One import that is worked on: its job is held by `lease` while it runs. `reason` is why it is to end, once it
-    is; `settled` whether its row says how it ended."""
-
-    def __init__(
-        self, engine: Engine, business: Business, clock: Clock, actor: str, source: str, lease: Lease | None = None
-    ) -> None:
-        self.engine = engine
-        self.business = business
-        self.clock = clock
-        self.actor = actor
-        self.source = source
-        self.lease = lease or Lease(JobKind.IMPORT, 0, uuid4().hex, 1)
-        self.reason: DomainError | None = None
-        self.settled = False
-        self._beaten_at = time.monotonic()
-        self._news = threading.Event()
-        self._break_off: Callable[[], None] = do_nothing
-        self._progress: tuple[str, int, int | None] = ("starting", 0, None)
-
-    @property
-    def id(self) -> int:
-        """The import's number."""
-        return self.lease.job_id
-
-    def begin(self) -> None:
-        """Make an import that did not wait, and hold it."""
-        with open_blocking_session(self.engine) as session, session.begin():
-            change = raise_change(session.connection(), self.business.id, self.clock())
-            self.lease = replace(self.lease, job_id=int(change.change_number))
-            new = NewJob(JobKind.IMPORT, JobReason.REQUEST, requested_by=self.actor)
-            held = build_row(self.business.id, self.id, new, from_micros(change.last_instant))
-            held.status, held.phase, held.started_at = JobStatus.RUNNING.value, "starting", change.last_instant
-            held.owner, held.attempts = self.lease.owner, self.lease.attempt
-            held.heartbeat_at = to_micros(self.clock())
-            own = PurchaseImportRow(
-                business_id=self.business.id, id=self.id, source=self.source, time_zone=self.business.time_zone
-            )
-            session.add_all((held, own))
-
-    def keep_digest(self, digest: str | None, adds: bool) -> None:
-        """Say what is imported before any of it is written, so that what was is known again."""
-        mine = (purchase_import.c.business_id == self.business.id, purchase_import.c.id == self.id)
-        with self.engine.begin() as connection:
-            connection.execute(update(PurchaseImportRow).where(*mine).values(content=digest, adds=adds))
-
-    def keep_attributes(self, kinds: Mapping[str, AttributeKind]) -> None:
-        """Fix the kinds of attributes before there are values; InvalidInput where one has another kind by now."""
-        if not kinds:
-            return
-        own = business.c.id == self.business.id
-        with self.engine.begin() as connection:
-            row = raise_change(connection, self.business.id, self.clock())
-            known = AttributeKinds.of(row.attributes or {})
-            added = add_kinds(known, "purchase", kinds)
-            if added != known:
-                connection.execute(update(BusinessRow).where(own).values(attributes=added.as_json()))
-
-    def report(self, phase: str, done: int, total: int | None) -> None:
-        """How far the import is; stored with the next heartbeat. What `check` raises where it is to end."""
-        self._progress = (phase, done, total)
-        self.check()
-
-    def stop(self, reason: DomainError) -> None:
-        """It is to end, wherever it is; whoever says so first has said why."""
-        self.reason = self.reason or reason
-        self._news.set()
-
-    def check(self) -> None:
-        """ImportEnded where somebody ended it, ImportStopped where its process is to end."""
-        if self.reason is not None:
-            raise self.reason
-
-    def rest(self, seconds: float) -> None:
-        """Wait so long; what `check` raises where it is to end meanwhile."""
-        until = time.monotonic() + seconds
-        while self.reason is None and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, BREAK_SECONDS))
-        self.check()
-
-    @contextmanager
-    def keep_alive(self) -> Iterator[None]:
-        """Heartbeats as long as the block lasts."""
-        over = threading.Event()
-        thread = threading.Thread(target=self._send_heartbeats, args=(over,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            self._news.set()
-            thread.join()
-
-    @contextmanager
-    def guard(self, connection: Connection) -> Iterator[None]:
-        """Whatever the connection executes within the block is broken off where the import is to end."""
-        with break_off_when(connection, lambda: self.reason is not None) as self._break_off:
-            try:
-                yield
-            finally:
-                self._break_off = do_nothing
-
-    def _send_heartbeats(self, over: threading.Event) -> None:
-        while not over.is_set():
-            self._news.wait(BEAT_SECONDS if self.reason is None else BREAK_SECONDS)
-            self._news.clear()
-            if self.reason is not None:
-                # Again and again: what comes between two statements breaks off none.
-                self._break_off()
-                over.wait(BREAK_SECONDS)
-            elif not over.is_set():
-                # A store that is busy now hears of it with the next one.
-                with suppress(DBAPIError, PoolTimeout), self.engine.begin() as connection:
-                    self._beat(connection)
-
-    def _beat(self, connection: Connection) -> None:
-        statement = build_heartbeat(self.business.id, self.lease, self.clock(), *self._progress)
-        self._take_note(connection.execute(statement.returning(job.c.cancel_requested)).scalar_one_or_none())
-        self._beaten_at = time.monotonic()
-
-    def _take_note(self, cancel_requested: bool | None) -> None:
-        """Of what the row says; None where it is not held so any more."""
-        if cancel_requested is not False:
-            self.stop(ImportEnded("The import was cancelled, or taken over by another process."))
-
-    def require(self, connection: Connection) -> None:
-        """ImportEnded where the lease is lost. For transactions that hold the business's lock, between which the
-        heartbeats of the thread may find no gap: where none was sent for long, it is sent here."""
-        if time.monotonic() - self._beaten_at > BEAT_SECONDS:
-            self._beat(connection)
-        else:
-            held = select(job.c.cancel_requested).where(is_held(self.business.id, self.lease))
-            self._take_note(connection.execute(held).scalar_one_or_none())
-        self.check()
-
-    def finish(
-        self,
-        connection: Connection,
-        counts: Mapping[str, int],
-        orders: int,
-        more: Mapping[str, object],
-        failure: str | None,
-    ) -> None:
-        """It came to its end, though with a `failure` where every row was rejected; these are kept with it."""
-        succeeded = failure is None
-        outcome = Outcome(JobStatus.SUCCEEDED) if succeeded else Outcome(JobStatus.FAILED, AllRejected.code, failure)
-        with connection.begin():
-            hidden = hide_rejects(connection, self.business.id)
-        with connection.begin():
-            row = raise_change(connection, self.business.id, self.clock())
-            self.require(connection)
-            own = {"business": self.business.id, "id": self.id}
-            connection.execute(text("DELETE FROM import_reject WHERE business_id = :business AND import_id = :id"), own)
-            hide_rejects(connection, self.business.id, hidden)
-            connection.execute(text(REJECTS), own)
-            mine = (purchase_import.c.business_id == self.business.id, purchase_import.c.id == self.id)
-            connection.execute(update(PurchaseImportRow).where(*mine).values(**counts, **more))
-            self._finish(connection, outcome, row.last_instant, done=orders, total=orders)
-            failed = (AuditOutcome.FAILED, {"error": AllRejected.code, **counts})
-            ended = (AuditOutcome.DONE, counts) if succeeded else failed
-            self._audit(connection, row.change_number, row.last_instant, *ended)
-        self.settled = True
-
-    def fail(self, error: BaseException) -> None:
-        """It ended otherwise; an import that was stopped waits again. One that the store cannot be told of, or is not
-        to be told of by this version of the program, is found with an expired lease and gone on with."""
-        if isinstance(error, ImportStopped):
-            self.release()
-            return
-        status = JobStatus.CANCELLED if isinstance(error, ImportEnded) else JobStatus.FAILED
-        code, sentence = describe_error(error)
-        ended = False
-        with suppress(DBAPIError, PoolTimeout, StoreUpgraded), self.engine.begin() as connection:
-            row = raise_change(connection, self.business.id, self.clock())
-            # How far it came is what its phase goes on to say.
-            ended = self._finish(connection, Outcome(status, code, sentence), row.last_instant, phase=job.c.phase)
-            if ended:
-                self._audit(
-                    connection, row.change_number, row.last_instant, AuditOutcome(status.value), {"error": code}
-                )
-        self.settled = ended
-
-    def _finish(self, connection: Connection, outcome: Outcome, at: int, **values: object) -> bool:
-        statement = build_finish(is_held(self.business.id, self.lease), outcome, at, **values)
-        return bool(connection.execute(statement).rowcount)
-
-    def release(self) -> None:
-        """It waits for another process, as if this one had not begun it."""
-        with suppress(DBAPIError, PoolTimeout), self.engine.begin() as connection:
-            connection.execute(build_release(self.business.id, self.lease))
-
-    def _audit(
-        self, connection: Connection, number: int, at: int, outcome: AuditOutcome, detail: Mapping[str, object]
-    ) -> None:
-        detail = {"source": self.source, "import": self.id, **detail}
-        actor = Actor(self.actor)
-        append_event(connection, self.business.id, at, actor, "importPurchases", None, detail, outcome, number)
-
-
-def do_nothing() -> None:
-    """Nothing is under way that could be broken off."""
-
-
-def describe_error(error: BaseException) -> tuple[str, str]:
-    """Code and sentence of what ended an import: nothing of the store's own words."""
-    if isinstance(error, InvalidInput):
-        return "INVALID_FILE", error.message
-    if isinstance(error, DomainError):
-        return error.code, error.message
-    if isinstance(error, KeyboardInterrupt):
-        return "INTERRUPTED", "The import was interrupted. Run it again: nothing is written twice."
-    if isinstance(error, OSError):
-        return "UNREADABLE", "The file could not be read to its end."
-    return INTERNAL, f"The import ended with an error ({type(error).__name__})."
 
 
 def replace_names(portions: Iterable[StagedColumns], names: Mapping[str, str]) -> Iterator[StagedColumns]:
@@ -484,8 +254,8 @@ class PurchaseImporter:
             arranged = arrange(connection, None if additions is None else self.business.id)
             quality = look(connection, arranged, near, now, load_zone(self.business.time_zone), plan.of_orders)
         if record is not None:
-            record.keep_digest(plan.digest, additions is not None)
-            record.keep_attributes(plan.attributes)
+            record.keep_digest(connection, plan.digest, additions is not None)
+            record.keep_attributes(connection, plan.attributes)
         orders = arranged.count
         summary, replaced = self._merge(connection, orders, now, record, progress, additions)
         quality = replace(quality, replaced_orders=replaced)
@@ -530,7 +300,7 @@ class PurchaseImporter:
             with connection.begin():
                 if record is not None:
                     # First of all, so that the write lock is waited for and nothing was read before it is held.
-                    row = raise_change(connection, self.business.id, self.clock())
+                    row = record.lock(connection)
                     began = time.perf_counter()
                     record.require(connection)
                 next_purchase, empty = self._read_state(connection, expected)

@@ -6,8 +6,9 @@ is kept in the transaction that makes it necessary: which ids an import gave, an
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from typing import Any
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, Row, select, text, update
 
 from domain.calendar import Clock, to_micros
 from domain.errors import Conflict, NotFound, UndoRefused
@@ -17,7 +18,7 @@ from persistence import merge
 from persistence.audit import append_event
 from persistence.database.dialects import analyze, create, empty, fill, lock_table, prefer_index_joins
 from persistence.database.engines import Database
-from persistence.database.transactions import open_blocking_session, raise_change, translate_errors
+from persistence.database.transactions import open_blocking_session, raise_change, translate_errors, wait_for_lock
 from persistence.imports.imports import IMPORTS
 from persistence.jobs import ACTIVE
 from persistence.merge import UPDATED, MergeResult
@@ -222,7 +223,7 @@ class ImportUndo:
 
     def _begin(self, connection: Connection) -> None:
         with connection.begin():
-            row = raise_change(connection, self.business.id, self.clock())
+            row = self._lock(connection)
             self._set(connection, {"undo_begun_at": row.last_instant})
 
     def _take_back(
@@ -235,7 +236,7 @@ class ImportUndo:
                 to = connection.execute(text(NEXT), bound).scalar_one_or_none()
             to = 2**62 if to is None else to
             with connection.begin():
-                row = raise_change(connection, self.business.id, self.clock())
+                row = self._lock(connection)
                 began = time.perf_counter()
                 empty(connection, "touched", "undo_purchase")
                 prefer_index_joins(connection)
@@ -280,7 +281,7 @@ class ImportUndo:
                 free = False
                 while not free:
                     with connection.begin():
-                        row = raise_change(connection, self.business.id, self.clock())
+                        row = self._lock(connection)
                         free = lock_out_evaluations(connection, self.business.id)
                         if free:
                             gone = remove_customers(connection, self.business.id, low, high)
@@ -297,7 +298,7 @@ class ImportUndo:
 
     def _finish(self, connection: Connection, storefronts: Spans, summary: UndoSummary, actor: Actor) -> UndoSummary:
         with connection.begin():
-            row = raise_change(connection, self.business.id, self.clock())
+            row = self._lock(connection)
             gone = sum(remove_storefronts(connection, self.business.id, *span) for span in storefronts)
             summary = replace(summary, storefronts_removed=gone)
             for table in (*JOURNAL, "import_range"):
@@ -312,6 +313,10 @@ class ImportUndo:
     def _mark_data_changed(self, connection: Connection, number: int) -> None:
         version = text("UPDATE business SET data_version = :number WHERE id = :business")
         connection.execute(version, {**self.own, "number": number})
+
+    def _lock(self, connection: Connection) -> Row[Any]:
+        """What each of its transactions begins with; Ctrl-C is heard while it waits."""
+        return wait_for_lock(connection, lambda: raise_change(connection, self.business.id, self.clock()))
 
     def _set(self, connection: Connection, values: dict[str, object]) -> None:
         column = purchase_import.c

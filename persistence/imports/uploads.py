@@ -26,7 +26,8 @@ from domain.model import AttributeKind, Business
 from domain.store import Agenda
 from persistence.database.engines import Database
 from persistence.database.transactions import translate_errors
-from persistence.imports.importer import ImportRecord, PurchaseImporter
+from persistence.imports.importer import PurchaseImporter
+from persistence.imports.record import ImportRecord
 from persistence.sources.packing import watch_reading
 from persistence.store import SqlStore
 

@@ -2,17 +2,17 @@
 on. Line R5 of the reliability requirements."""
 
 import asyncio
-import sqlite3
+import json
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import text
 
-from domain.jobs.model import JobStatus
+from domain.errors import StoreUpgraded
+from domain.jobs.model import JobKind, JobStatus
 from domain.model import Actor
 from gql.settings import Settings
 from persistence.database import engines
@@ -21,6 +21,7 @@ from persistence.database.failures import LOCKED
 from persistence.database.steps import find_head
 from tests.conftest import SetClock
 from tests.drivers.face import SECRET, Face, facing
+from tests.drivers.other_process import locked, set_step
 from tests.drivers.server import wait_until
 from tests.drivers.working import Working
 
@@ -38,22 +39,6 @@ async def face(database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPa
     async with facing(opened, clock, Settings(jwt_secret=SECRET)) as made:
         yield made
     await opened.close()
-
-
-@contextmanager
-def locked(database: Database) -> Iterator[None]:
-    """Another process is about to write to the business."""
-    if database.dialect == "sqlite":
-        with closing(sqlite3.connect(str(database.bulk.url.database), isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            yield
-            other.execute("ROLLBACK")
-        return
-    address = database.bulk.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(address) as connection:
-        connection.execute("UPDATE business SET name = name")
-        yield
-        connection.rollback()
 
 
 def find_error(body: dict[str, Any]) -> tuple[str, str]:
@@ -108,11 +93,6 @@ async def test_r5_a_lock_is_told_before_the_deadline_of_the_request(database: Da
     assert took < 12
 
 
-def set_step(database: Database, step: str) -> None:
-    with database.bulk.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = :step"), {"step": step})
-
-
 async def test_a_process_writes_nothing_into_a_store_that_another_version_has_upgraded(
     both: Face, database: Database, clock: SetClock
 ) -> None:
@@ -158,3 +138,39 @@ async def test_the_worker_begins_nothing_in_a_store_that_another_version_has_upg
     await asyncio.wait({server}, timeout=10)
 
     assert waits is JobStatus.QUEUED
+
+
+async def test_a_run_gives_no_sign_of_life_to_a_store_that_another_version_has_upgraded(
+    both: Face, database: Database, clock: SetClock
+) -> None:
+    shop = await both.services.businesses.open("shop")
+    working = Working.of(database, clock, shop)
+    segment = await working.segment("big", {">": [{"var": "total_revenue"}, 10]})
+    await working.recalculations.start(shop, segment.id, Actor("tester"))
+    async with working.store.open_heartbeats(shop) as jobs:
+        job = await jobs.acquire(JobKind.RECALCULATION, "worker", clock())
+    assert job is not None
+
+    def load_row() -> object:
+        with database.bulk.connect() as connection:
+            return connection.execute(text("SELECT * FROM job WHERE kind = 'RECALCULATION'")).one()
+
+    before = load_row()
+    set_step(database, "9999")
+    clock.now += timedelta(seconds=5)
+    with pytest.raises(StoreUpgraded):
+        await working.runner.run(shop, job)
+
+    assert load_row() == before
+
+
+async def test_a_request_with_a_key_claims_nothing_in_a_store_that_another_version_has_upgraded(
+    both: Face, database: Database
+) -> None:
+    set_step(database, "9999")
+    statements = both.statements()
+
+    answer = await both.raw(json.dumps({"query": WRITE % "one"}).encode(), **{"Idempotency-Key": "first"})
+
+    assert find_error(answer.json())[0] == "UNAVAILABLE"
+    assert [statement for statement in statements if "idempotent_request" in statement] == []

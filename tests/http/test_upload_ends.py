@@ -5,6 +5,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import pytest
 from sqlalchemy import Connection, text
 
 from domain.errors import Unavailable
-from persistence.database.engines import Database
-from persistence.imports import importer, uploads
+from domain.jobs.model import LEASE_SECONDS
+from persistence.database.engines import BUSY_SECONDS, Database
+from persistence.imports import importer, record, uploads
 from persistence.imports.customers_file import ProfileNotes
 from persistence.sources.csv import CsvSource
 from tests.conftest import SetClock, sqlite_alone
 from tests.drivers.endless_import import ENDLESS
+from tests.drivers.other_process import locked
 from tests.drivers.uploading import ROWS, Place, placing
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +76,7 @@ def merging(patch: pytest.MonkeyPatch, place: Place, begun: Begun) -> None:
 
 
 def finishing(patch: pytest.MonkeyPatch, place: Place, begun: Begun) -> None:
-    patch.setattr(importer, "hide_rejects", begun.execute)
+    patch.setattr(record, "hide_rejects", begun.execute)
 
 
 def writing_customers(patch: pytest.MonkeyPatch, place: Place, begun: Begun) -> None:
@@ -141,4 +144,35 @@ async def test_what_an_import_is_at_when_the_server_ends_is_broken_off_and_the_n
 
     assert done
     assert (left["status"], kept) == ("QUEUED", ["file.csv"])
+    assert (await place.told(number))["created"] == 30
+
+
+async def test_a_server_that_ends_does_not_wait_for_the_lock_that_an_import_waits_for(
+    place: Place, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, begun, go = (await place.send(ROWS)).json()["id"], Begun(), threading.Event()
+    arrange = importer.arrange
+
+    def wait(*given: Any) -> Any:
+        begun.event.set()
+        assert go.wait(20)
+        return arrange(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(uploads, "END_SECONDS", 60.0)
+        patch.setattr(importer, "arrange", wait)
+        server = asyncio.create_task(replace(place.worker).run_forever())
+        await begun.wait()
+        with locked(database):
+            go.set()
+            server.cancel()
+            done, _ = await asyncio.wait({server}, timeout=BUSY_SECONDS / 2)
+    kept = place.files
+    # SQLite could not be told; whoever comes next finds that nobody gives a sign of life.
+    clock.now += timedelta(seconds=LEASE_SECONDS + 1)
+    place.handler.stopping = False
+    await place.import_waiting()
+
+    assert done
+    assert kept == ["file.csv"]
     assert (await place.told(number))["created"] == 30

@@ -56,6 +56,7 @@ def write(server: Server, first: int) -> Any:
     return ask(server, "/graphql", body, "application/json")[1]
 
 
+@pytest.mark.slow
 def test_r10_a_server_without_space_says_so_reads_and_goes_on_when_there_is_some(place: Path) -> None:
     with running(place) as server:
         first = write(server, 0)

@@ -1,5 +1,6 @@
-"""Imports that are interrupted: from the keyboard in the middle of a long statement, and at moments of all kinds in the
-middle of a million rows. Each ends at once; what it has written is whole, and it is simply begun again."""
+"""Imports that are interrupted: from the keyboard in the middle of a long statement or of a wait for a lock, and at
+moments of all kinds in the middle of many rows. Each ends at once; what it has written is whole, and it is simply begun
+again."""
 
 import asyncio
 import random
@@ -16,16 +17,19 @@ from domain.errors import ImportEnded
 from domain.imports.formats import SourceFormat
 from domain.imports.model import ImportSummary
 from domain.model import Business
-from persistence.database.engines import Database
-from persistence.imports.importer import ImportRecord, PurchaseImporter
+from persistence.database.engines import BUSY_SECONDS, Database
+from persistence.imports.importer import PurchaseImporter
+from persistence.imports.record import ImportRecord
 from persistence.sources.opening import open_purchases
 from persistence.sources.packing import watch_reading
 from tests.conftest import SetClock
 from tests.drivers.files import HEADER
+from tests.drivers.other_process import locked
+from tests.drivers.server import wait_until
 from tests.drivers.store_image import assert_sound
 
 pytestmark = pytest.mark.anyio
-ROWS = 1_000_000
+ROWS = 300_000
 MOMENTS = 6
 DRAW = random.Random(14)
 LIMIT = 1.0
@@ -50,6 +54,40 @@ async def test_an_interruption_from_the_keyboard_breaks_off_a_long_statement(
     assert tuple(ended) == ("FAILED", "INTERRUPTED")
 
 
+async def test_an_interruption_from_the_keyboard_ends_a_wait_for_a_lock(
+    database: Database, shop: Business, tmp_path: Path
+) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(f"{HEADER}\nC1,O1,2024-03-01,5\n")
+    url = database.bulk.url.render_as_string(hide_password=False)
+    asked = [sys.executable, "-m", "tests.drivers.endless_import", url, str(file), "locked"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+
+    async def has_come() -> bool:
+        """What the driver breaks off before PostgreSQL has it is not broken off."""
+        if database.dialect == "sqlite":
+            return True
+        with database.bulk.connect() as connection:
+            waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            return bool(connection.execute(text(waiting)).scalar_one())
+
+    with subprocess.Popen(asked, text=True, **pipes) as process:
+        assert process.stdin is not None and process.stdout is not None and process.stdout.readline() == "begun\n"
+        with locked(database):
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "waiting\n"
+            await wait_until(has_come)
+            process.send_signal(signal.SIGINT)
+            # It would wait for as long for the lock, and as long again to say how it ended.
+            process.wait(BUSY_SECONDS)
+
+    with database.bulk.connect() as connection:
+        ended = connection.execute(text("SELECT status, error_code FROM job")).one()
+        written = connection.execute(text("SELECT COUNT(*) FROM purchase")).scalar_one()
+    assert (*ended, written) == ("RUNNING", None, 0)
+
+
 def write_orders(path: Path, rows: int) -> None:
     """Rows of which some are to be mended, and some rejected."""
     with path.open("w") as file:
@@ -61,7 +99,7 @@ def write_orders(path: Path, rows: int) -> None:
 
 
 @pytest.mark.slow
-async def test_an_import_of_a_million_rows_ends_within_a_second_wherever_it_is(
+async def test_an_import_of_many_rows_ends_within_a_second_wherever_it_is(
     database: Database, shop: Business, tmp_path: Path, clock: SetClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "orders.csv"

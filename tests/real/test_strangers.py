@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import pytest
+
 from gql.http.strangers import PLACES, PLACES_OF_ADDRESS
 from tests.conftest import pause_collector
 from tests.drivers.server import Server, open_connection, running, to_the_end, until
@@ -113,6 +115,7 @@ def test_s1_an_address_that_no_trusted_proxy_forwards_counts_nothing(server: Ser
         until(lambda: server.sockets - before <= PLACES_OF_ADDRESS + 1, SOON)
 
 
+@pytest.mark.slow
 def test_s1_behind_a_trusted_proxy_sockets_count_by_the_address_that_it_forwards(folder: Path) -> None:
     with running(folder, SEGMENTS_TRUSTED_PROXIES="127.0.0.0/8") as server, ExitStack() as stack:
         idle = open_connection(server, stack)
