@@ -40,9 +40,8 @@ from domain.segments.model import (
     Snapshot,
 )
 from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, SnapshotKey
-from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import Columns, Selective, gather_lists
-from persistence.segments.memberships import MEMBERSHIP, covers_micros, is_of_segment, to_membership
+from persistence.segments.memberships import MEMBERSHIP, covers_micros, is_of_segment, load_records, to_membership
 from persistence.tables import (
     SnapshotRow,
     customer,
@@ -250,27 +249,25 @@ class HistoryStore:
 
     async def load_entrant_pages(self, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]:
         """Who is a member at the second instant and was none at the first, by id."""
-        ids = customer.c.id
+        ids = membership.c.customer_id
 
-        def select_customers(form: tuple[int, bool], columns: Columns) -> list[Select[Any]]:
+        def select_ids(form: tuple[int, bool], columns: Columns) -> list[Select[Any]]:
             (size, forward), (*comparison, after) = form, columns
-            statement = (
-                select(*COLUMNS)
-                .select_from(JOINED)
-                .where(customer.c.business_id == self.business_id, ids.in_(self._select_entrants(forward, comparison)))
-            )
-            return [(statement if after is None else statement.where(ids > after)).order_by(ids).limit(size + 1)]
+            mine = self._select_entrants(forward, comparison)
+            return [(mine if after is None else mine.where(ids > after)).order_by(ids).limit(size + 1)]
 
         wanted = []
         for comparison, request in keys:
             forward, numbers = _read_comparison(comparison)
             after = None if request.after is None else int(request.after[0])
             wanted.append(((request.size, forward), (*numbers, after)))
+        found = [
+            sorted(row.customer_id for row in rows) for rows in await gather_lists(self.connection, wanted, select_ids)
+        ]
+        records = await load_records(self.connection, self.business_id, sorted(set().union(*found)))
         return [
-            build_page(sorted(rows, key=lambda row: int(row.id)), request, lambda row: (row.id, row.id)).map(to_record)
-            for (_, request), rows in zip(
-                keys, await gather_lists(self.connection, wanted, select_customers), strict=True
-            )
+            build_page(members, request, lambda key: (key, key)).map(records.__getitem__)
+            for (_, request), members in zip(keys, found, strict=True)
         ]
 
     async def count_entrants(self, keys: Sequence[Comparison]) -> list[int]:
