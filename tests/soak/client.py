@@ -15,6 +15,7 @@ import httpx
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from gql.http.idempotency import LEASE_SECONDS
 from gql.http.websocket import PROTOCOL
 
 PATIENCE = 90.0
@@ -22,7 +23,10 @@ PATIENCE = 90.0
 PAUSE = 0.3
 AFTER_KILL, AFTER_RESTART = 4.0, 20.0
 """Seconds for which a killed worker or a restarted database explains failures."""
-PASSING = {"UNAVAILABLE", "TIMEOUT", "IDEMPOTENCY_IN_PROGRESS"}
+IN_PROGRESS = "IDEMPOTENCY_IN_PROGRESS"
+AFTER_CLAIM = LEASE_SECONDS + 2.0
+"""Seconds for which the key of a request is held that a killed worker was at."""
+PASSING = {"UNAVAILABLE", "TIMEOUT", IN_PROGRESS}
 """Codes that a client tries again after, while something that explains them goes on."""
 BROKEN = (httpx.TransportError, OSError, websockets.WebSocketException, TimeoutError)
 
@@ -55,7 +59,7 @@ class Record:
 
     def note(self, who: str, what: str, began: float) -> None:
         """A failure of a request that began then."""
-        if self.is_explained(began):
+        if self.is_explained(began - (AFTER_CLAIM if IN_PROGRESS in what else 0)):
             self.explained[f"{who}: {what}"] += 1
         else:
             self.find(f"{who}: {what} after {time.monotonic() - began:.1f} s")
