@@ -1,7 +1,8 @@
 """A store whose disk is full for one table: what writes to it is refused as by a full disk, all else goes on."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import event
@@ -32,8 +33,8 @@ def execute(database: Database, statements: tuple[str, ...], **names: str) -> No
             connection.exec_driver_sql(statement.format(**names))
 
 
-@contextmanager
-def full_disk(database: Database, table: str, when: str = "INSERT") -> Iterator[None]:
+@asynccontextmanager
+async def full_disk(database: Database, table: str, when: str = "INSERT") -> AsyncIterator[None]:
     """Within the block. SQLite itself is refused more pages, as by a disk; PostgreSQL is made to say what it says
     then."""
     engines = {database.writer.sync_engine, database.worker.sync_engine, database.bulk}
@@ -45,7 +46,8 @@ def full_disk(database: Database, table: str, when: str = "INSERT") -> Iterator[
         cursor.execute(f"PRAGMA max_page_count = {pages}")
         cursor.close()
 
-    execute(database, FILL[database.dialect], table=table, when=when)
+    # In a thread: whoever holds the lock of the store may need the loop to let go of it.
+    await asyncio.to_thread(execute, database, FILL[database.dialect], table=table, when=when)
     if database.dialect == "sqlite":
         for engine in engines:
             event.listen(engine, "checkout", bound)
@@ -53,4 +55,4 @@ def full_disk(database: Database, table: str, when: str = "INSERT") -> Iterator[
         yield
     finally:
         pages = PAGES
-        execute(database, FREE[database.dialect], table=table)
+        await asyncio.to_thread(execute, database, FREE[database.dialect], table=table)

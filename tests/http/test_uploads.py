@@ -329,7 +329,7 @@ async def test_r10_an_upload_waits_while_the_disk_is_full_and_succeeds_once_it_i
     async def waits() -> bool:
         return bool((await place.told(number))["progress"]["phase"] == "waiting")
 
-    with full_disk(place.face.database, "purchase"):
+    async with full_disk(place.face.database, "purchase"):
         working = asyncio.create_task(place.import_waiting())
         await wait_until(waits)
     await working
@@ -345,7 +345,7 @@ async def test_r10_an_upload_that_waited_too_long_fails_with_the_disk_as_its_rea
     monkeypatch.setattr(uploads, "plan_pauses", lambda: iter([0.01]))
     number = (await place.send()).json()["id"]
 
-    with full_disk(place.face.database, "purchase"):
+    async with full_disk(place.face.database, "purchase"):
         await place.import_waiting()
 
     told = await place.told(number)

@@ -56,7 +56,7 @@ async def test_r10_a_run_waits_for_space_and_succeeds_once_there_is_some(
     monkeypatch.setattr(runner, "plan_pauses", pause_briefly)
     segment, job = await start_run(working)
 
-    with full_disk(database, "membership"):
+    async with full_disk(database, "membership"):
         running = asyncio.create_task(working.worker.run_once(working.business))
         await wait_for_phase(working, job, "waiting")
     await running
@@ -72,7 +72,7 @@ async def test_r10_a_run_that_waited_too_long_fails_with_the_disk_as_its_reason(
     monkeypatch.setattr(runner, "plan_pauses", lambda: iter([0.01]))
     segment, job = await start_run(working)
 
-    with full_disk(database, "membership"):
+    async with full_disk(database, "membership"):
         await working.worker.run_once(working.business)
 
     ended = await load_run(working, job)
@@ -87,7 +87,7 @@ async def test_a_run_that_waits_for_space_ends_where_it_is_cancelled(
     monkeypatch.setattr(runner, "BEAT_SECONDS", 0.02)
     _, job = await start_run(working)
 
-    with full_disk(database, "membership"):
+    async with full_disk(database, "membership"):
         running = asyncio.create_task(working.worker.run_once(working.business))
         await wait_for_phase(working, job, "waiting")
         await working.recalculations.cancel(working.business, job.id, ACTOR)
@@ -110,7 +110,7 @@ async def test_r10_what_follows_of_itself_is_done_when_there_is_space(
         working.feed.notify_work()
         return await working.members(segment) == ["C1", "C2"]
 
-    with full_disk(database, "membership"):
+    async with full_disk(database, "membership"):
         server = asyncio.create_task(working.worker.run_forever())
         await wait_until(was_told)
     await wait_until(has_followed)
@@ -139,7 +139,7 @@ async def test_r10_a_scheduled_classification_waits_for_space(
     described = segmentation.describe_error
     monkeypatch.setattr(segmentation, "describe_error", lambda error: (waits.set(), described(error))[1])
 
-    with full_disk(database, "customer_label"):
+    async with full_disk(database, "customer_label"):
         running = asyncio.create_task(worker.run_once(business))
         await asyncio.wait_for(waits.wait(), 20)
     await running
@@ -153,8 +153,9 @@ async def test_r10_an_import_by_hand_says_that_the_disk_is_full_and_is_repeated_
     database: Database, shop: Business, tmp_path: Path, clock: SetClock
 ) -> None:
     importer = Importer(database, shop, tmp_path, clock.now)
-    with full_disk(database, "purchase"), pytest.raises(Unavailable, match="is full"):
-        importer.lines("C1,O1,2024-03-01,5")
+    async with full_disk(database, "purchase"):
+        with pytest.raises(Unavailable, match="is full"):
+            importer.lines("C1,O1,2024-03-01,5")
     again = importer.lines("C1,O1,2024-03-01,5")
 
     with database.bulk.connect() as connection:
