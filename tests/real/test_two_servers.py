@@ -125,6 +125,6 @@ async def test_r15_of_many_requests_with_one_key_at_two_servers_one_has_an_effec
     done = [answer for answer in answers if answer.status_code == 200]
     assert {answer.status_code for answer in answers} <= {200, 409}
     assert {answer.content for answer in done} == {later.content}
-    assert later.json() == {"data": {"upsertCustomers": {"created": 1, "userErrors": []}}}
+    assert later.json()["data"] == {"upsertCustomers": {"created": 1, "userErrors": []}}
     assert sum("Idempotency-Replayed" not in answer.headers for answer in done) == 1
     assert pair.count("SELECT COUNT(*) FROM audit_event WHERE action = 'upsertCustomers'") == 1
