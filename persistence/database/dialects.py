@@ -302,7 +302,9 @@ def break_off_when(connection: Connection, is_over: Callable[[], bool]) -> Itera
     try:
         yield lambda: None
     finally:
-        raw.set_progress_handler(None, 0)
+        # An interruption while it executes has closed it.
+        if not connection.invalidated:
+            raw.set_progress_handler(None, 0)
 
 
 def analyze(connection: Connection, *names: str) -> None:

@@ -91,7 +91,9 @@ def wait_for_lock(
                 if get_sqlite_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
                     raise
     finally:
-        _set_steps(connection, BUSY_SECONDS)
+        # An interruption while it executes has closed it.
+        if not connection.invalidated:
+            _set_steps(connection, BUSY_SECONDS)
 
 
 def _set_steps(connection: Connection, seconds: float) -> None:

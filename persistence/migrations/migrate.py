@@ -80,9 +80,11 @@ def apply_steps(engine: Engine) -> None:
                 command.upgrade(build_configuration(connection), "head")
                 connection.commit()
             finally:
-                connection.rollback()
-                connection.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK_NUMBER})")
-                connection.commit()
+                # An interruption while it executes has closed it, which lets go of the lock, too.
+                if not connection.invalidated:
+                    connection.rollback()
+                    connection.exec_driver_sql(f"SELECT pg_advisory_unlock({LOCK_NUMBER})")
+                    connection.commit()
         elif find_current(connection) != find_head():
             connection.rollback()
             with suspend_foreign_keys(connection), connection.begin():
@@ -104,7 +106,9 @@ def suspend_foreign_keys(connection: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        raw.cursor().execute("PRAGMA foreign_keys = ON")
+        # An interruption while it executes has closed it.
+        if not connection.invalidated:
+            raw.cursor().execute("PRAGMA foreign_keys = ON")
 
 
 def list_differences(engine: Engine) -> list[str]:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from domain.errors import ImportEnded
 from domain.imports.formats import SourceFormat
@@ -23,7 +23,8 @@ from persistence.imports.record import ImportRecord
 from persistence.sources.opening import open_purchases
 from persistence.sources.packing import watch_reading
 from tests.conftest import SetClock
-from tests.drivers.files import HEADER
+from tests.drivers.dying import now
+from tests.drivers.files import HEADER, Importer
 from tests.drivers.other_process import locked
 from tests.drivers.server import wait_until
 from tests.drivers.store_image import assert_sound
@@ -86,6 +87,27 @@ async def test_an_interruption_from_the_keyboard_ends_a_wait_for_a_lock(
         ended = connection.execute(text("SELECT status, error_code FROM job")).one()
         written = connection.execute(text("SELECT COUNT(*) FROM purchase")).scalar_one()
     assert (*ended, written) == ("RUNNING", None, 0)
+
+
+async def test_an_interruption_while_the_driver_executes_is_told_as_one(
+    database: Database, shop: Business, tmp_path: Path
+) -> None:
+    """SQLAlchemy has closed the connection by then, so that nothing can be put back on it."""
+    file = tmp_path / "orders.csv"
+    file.write_text(f"{HEADER}\nC1,O1,2024-03-01,5\n")
+
+    def interrupt(cursor: object, statement: str, *rest: object) -> None:
+        if statement.startswith("UPDATE purchase_import"):
+            event.remove(database.bulk, "do_execute", interrupt)
+            raise KeyboardInterrupt
+
+    event.listen(database.bulk, "do_execute", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        Importer(database, shop, tmp_path, now()).file(file)
+
+    with database.bulk.connect() as connection:
+        ended = connection.execute(text("SELECT status, error_code FROM job")).one()
+    assert tuple(ended) == ("FAILED", "INTERRUPTED")
 
 
 def write_orders(path: Path, rows: int) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import JSON, Boolean, Connection, MetaData, Table, Text, func, select, text
+from sqlalchemy import JSON, Boolean, Connection, MetaData, Table, Text, event, func, select, text
 
 from domain.calendar import from_micros, to_micros
 from domain.imports.model import PurchaseImport, Reject
@@ -99,6 +99,22 @@ def test_a_store_of_an_earlier_step_is_brought_to_the_newest_with_all_that_it_ho
         before["job"] += before["purchase_import"]
     assert after == {name: before[name] for name in after}
     assert {"business", "customer", "purchase", "purchase_line"} <= set(after)
+    assert list_differences(empty.bulk) == []
+
+
+def test_steps_that_are_interrupted_say_so_and_are_begun_anew(empty: Database) -> None:
+    """SQLAlchemy has closed the connection by then, so that nothing can be put back on it."""
+
+    def interrupt(cursor: object, statement: str, *rest: object) -> None:
+        if "alembic_version SET" in statement:
+            event.remove(empty.bulk, "do_execute", interrupt)
+            raise KeyboardInterrupt
+
+    event.listen(empty.bulk, "do_execute", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        upgrade(empty.bulk)
+    upgrade(empty.bulk)
+
     assert list_differences(empty.bulk) == []
 
 
