@@ -25,6 +25,8 @@ MORE_DAYS = ("%d-%b-%y", "%b-%d-%y", "%b-%d-%Y", "%a, %d %b %Y", "%Y%m%d")
 NAMED_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %I:%M %p", ", %I:%M:%S %p", " %H:%M:%S %z")
 NAMED = tuple(f"{day}{time}" for day in NAMED_DAYS + MORE_DAYS for time in NAMED_TIMES)
 """Forms without doubt that are not ISO 8601 as it is read here; they are proposed, and read when they are told."""
+NAMED_SIGN = re.compile("jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|[0-9]{6}", re.IGNORECASE)
+"""What every date of these forms has in it: to try them all takes a millisecond, and every row may be wrong."""
 ZONED = re.compile(
     r"(\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)\s*"
     r"(?:([A-Za-z][\w/+-]*?)?\s*([+-]\d{2}(?::?\d{2})?)?)(?:\[[\w/+-]+\])?",
@@ -291,7 +293,8 @@ NUMBERED = {
 """Forms of numbers that are proposed, and what they are."""
 
 
-def find_readings(text: str) -> dict[str, date]:
+@lru_cache(maxsize=1024)
+def find_readings(text: str) -> Mapping[str, date]:
     """The forms in which a date can be read that is not ISO 8601, and the day that each says; none where it is no
     date of numbers and has no month by name."""
     if FOREIGN_DIGIT.search(text):
@@ -317,7 +320,7 @@ def find_readings(text: str) -> dict[str, date]:
 
 
 def _find_named_readings(text: str) -> dict[str, date]:
-    for form in NAMED:
+    for form in NAMED if NAMED_SIGN.search(text) else ():
         with suppress(ValueError):
             return {form: datetime.strptime(text, form).date()}
     return {}

@@ -36,6 +36,7 @@ def test_a_schema_file_is_compared(segments: Segments, tmp_path: Path) -> None:
     assert wrong == f"{stale} is not the schema of this program. Run: segments schema > {stale}."
 
 
+@pytest.mark.slow
 def test_the_demo_shop_is_made_once(segments: Segments) -> None:
     first = segments.run("demo")
     again = segments.run("demo")

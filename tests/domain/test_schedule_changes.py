@@ -64,6 +64,7 @@ def due(text: str, change: Change) -> list[datetime]:
     return sorted(set(found))
 
 
+@pytest.mark.slow
 def test_there_are_changes_of_every_kind() -> None:
     zones = {name: ZoneInfo(name) for name in changes().values()}
     steps = {after - before for own in changes() for _, before, after in own}

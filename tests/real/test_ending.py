@@ -95,6 +95,7 @@ def test_r11_a_request_that_is_on_its_way_is_answered(folder: Path) -> None:
     assert code == 0
 
 
+@pytest.mark.slow
 def test_r11_a_client_that_never_finishes_does_not_hold_up_the_end(folder: Path) -> None:
     with running(folder) as server, socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(server.head(len(QUERY)) + QUERY[:20])
@@ -127,6 +128,7 @@ def test_r11_a_second_signal_ends_every_process_at_once(folder: Path, workers: i
     assert gone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", sample_cases((1, 2), 2))
 def test_r11_a_signal_to_every_process_of_a_service_is_one_signal(folder: Path, workers: int) -> None:
     # As systemd does it: the process that was started hears it, and each that it has made.
@@ -152,6 +154,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.slow
 def test_r11_a_store_that_is_locked_does_not_hold_up_the_end(folder: Path) -> None:
     with ExitStack() as stack, running(folder) as server:
         other = stack.enter_context(closing(sqlite3.connect(folder / "data" / "segments.sqlite", isolation_level=None)))
@@ -164,6 +167,7 @@ def test_r11_a_store_that_is_locked_does_not_hold_up_the_end(folder: Path) -> No
     assert took < LIMIT
 
 
+@pytest.mark.slow
 def test_r11_a_database_that_is_frozen_does_not_hold_up_the_end(tmp_path: Path) -> None:
     with cluster(tmp_path / "cluster") as frozen:
         address = {"SEGMENTS_DATABASE_URL": frozen.url}

@@ -62,6 +62,7 @@ def crowd(server: Server) -> Crowd:
     return made
 
 
+@pytest.mark.slow
 def test_s1_three_hundred_half_sent_requests_are_dropped_within_ten_seconds(crowd: Crowd) -> None:
     halves = {name: answers for name, answers in crowd.answers.items() if "dripping" not in name}
 
@@ -70,15 +71,18 @@ def test_s1_three_hundred_half_sent_requests_are_dropped_within_ten_seconds(crow
     assert crowd.took < 10
 
 
+@pytest.mark.slow
 def test_s1_a_byte_now_and_then_buys_no_time(crowd: Crowd) -> None:
     assert crowd.answers["dripping headers"] == crowd.answers["dripping body"] == [LATE]
     assert crowd.took < 10
 
 
+@pytest.mark.slow
 def test_s1_meanwhile_the_process_says_that_it_lives(crowd: Crowd) -> None:
     assert len(crowd.health) > 20
     assert max(crowd.health) < 0.5
 
 
+@pytest.mark.slow
 def test_s1_afterwards_questions_are_answered(crowd: Crowd, server: Server) -> None:
     assert server.query("{ viewer { subject } }") == {"viewer": {"subject": "tester"}}

@@ -68,6 +68,7 @@ async def recovered(face: Face) -> None:
         raise AssertionError("connections are still out")
 
 
+@pytest.mark.slow
 async def test_r7_while_the_store_is_frozen_every_question_has_an_end_and_the_process_lives(
     face: Face, postgres: Cluster
 ) -> None:

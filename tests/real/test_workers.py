@@ -42,6 +42,7 @@ def reasons(server: Server) -> dict[int, str]:
     return {int(pid): why for pid, why in REPLACED.findall(server.log.read_text())}
 
 
+@pytest.mark.slow
 def test_workers_that_take_long_to_start_are_left_alone(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(SLOW_START)
     with running(folder, "--workers", "2", PYTHONPATH=str(tmp_path)) as server:
@@ -71,6 +72,7 @@ def test_a_worker_that_died_is_replaced_and_the_log_says_why(folder: Path) -> No
     assert answer == {"viewer": {"subject": "tester"}}
 
 
+@pytest.mark.slow
 def test_a_worker_that_says_nothing_is_replaced_and_the_log_says_why(folder: Path, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
     command = [sys.executable, "-c", IMPATIENT, "serve", "--workers", "2"]

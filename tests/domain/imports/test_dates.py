@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.calendar import load_zone, read_instant, to_local_day, to_micros
+from domain.imports import dates
 from domain.imports.dates import DateFault, DateForm, DateReader, find_readings
 
 ZONES = [
@@ -108,6 +109,21 @@ def test_dates_of_a_typed_source_are_iso_8601_whatever_form_its_texts_have() -> 
 )
 def test_a_form_without_doubt_is_proposed(text: str, form: str) -> None:
     assert list(find_readings(text)) == [form]
+
+
+@pytest.mark.parametrize("form", dates.NAMED)
+def test_a_day_of_every_month_is_read_in_every_named_form(form: str) -> None:
+    days = [datetime(2024, month, day, 9, 5, tzinfo=UTC) for month in range(1, 13) for day in (1, 28)]
+
+    for text in (day.strftime(form) for day in days):
+        assert set(find_readings(text).values()) == {datetime.strptime(text, form).date()}
+
+
+def test_a_text_without_a_month_is_not_tried_in_every_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row of a file may be wrong, and all forms take longer than the rest of a row."""
+    monkeypatch.setattr(dates, "datetime", None)
+
+    assert find_readings("never or not at all") == {}
 
 
 COLOMBO = load_zone("Asia/Colombo")

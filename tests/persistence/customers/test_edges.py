@@ -138,6 +138,7 @@ async def test_leap_days_are_days_of_their_own(services: Services, shop: Busines
     assert await counted(1, date(2024, 2, 29)) == 1
 
 
+@pytest.mark.slow
 async def test_ten_thousand_storefronts(
     services: Services, shop: Business, database: Database, clock: SetClock
 ) -> None:

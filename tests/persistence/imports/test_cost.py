@@ -137,6 +137,7 @@ async def test_an_import_and_its_undo_cost_as_much_a_row_however_many_rows_there
     assert {name: many[name] / few[name] < most for name in few} == dict.fromkeys(few, True), (few, many)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_ranges")
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 async def test_what_ranges_leave_behind_in_temporary_tables_does_not_pile_up(

@@ -182,6 +182,7 @@ async def test_a_change_by_hand_while_a_run_evaluates_is_seen_by_it(working: Wor
     assert await working.members(user) == ["C3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 async def test_postgresql_is_told_at_once_of_many_members_that_segments_use(
     working: Working, services: Services, database: Database

@@ -146,6 +146,7 @@ def test_another_encoding_is_told_and_read(tmp_path: Path) -> None:
     assert next(open_file(path, FileForm(encoding="windows-1252")).read_rows())[1][0] == "Müller"
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_a_list(tmp_path: Path) -> None:
     path = written(tmp_path, json.dumps([{**ONE, "order_id": n, "note": "x" * 200} for n in range(60_000)]))
 

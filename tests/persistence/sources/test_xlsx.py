@@ -414,6 +414,7 @@ def test_whole_numbers_beyond_fifteen_digits_stay_apart(tmp_path: Path) -> None:
     assert [row[1] for _, row in cells(open_file(path))] == ["1", *map(str, ids)]
 
 
+@pytest.mark.slow
 def test_two_cells_far_apart_are_not_held(tmp_path: Path) -> None:
     path = written(tmp_path, HEADER, ADA)
     far = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
