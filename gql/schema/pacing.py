@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from inspect import iscoroutine
+from inspect import isawaitable, iscoroutine
 from itertools import chain
 from time import perf_counter
 from typing import Any
@@ -112,6 +112,36 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
     """The library's executor, which looks after the loop between the items of a list and between fields that wait. The
     context of an operation has its `pace`."""
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._stopped = False
+        """Whether nobody waits for the answer any more."""
+        self._resolving: set[asyncio.Task[Any]] = set()
+        """The tasks that wait for resolvers."""
+
+    def execute_operation(self, serially: bool | None = None) -> AwaitableOrValue[Any]:
+        """The answer, or what will have made it."""
+        made = super().execute_operation(serially)
+        return self._finish(made) if isawaitable(made) else made
+
+    async def _finish(self, making: Awaitable[Any]) -> Any:
+        """What is made. Where nobody waits for it any more, what resolvers are at is cancelled, and all else comes to
+        its end by itself: cancelled before its first step it would leave behind, never awaited, what it was to await."""
+        task = asyncio.ensure_future(making)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._stopped = True
+            for resolving in self._resolving:
+                resolving.cancel()
+            await asyncio.wait([task])
+            raise
+
+    def _require_reader(self) -> None:
+        """CancelledError where nobody will have what is made here."""
+        if self._stopped or DISCARDED.get():
+            raise asyncio.CancelledError
+
     def complete_iterable_value(
         self,
         item_type: GraphQLOutputType,
@@ -137,6 +167,7 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
                 for index, item in rest:
                     if pace.is_over():
                         await pace.next()
+                        self._require_reader()
                     complete(index, item)
             except BaseException:
                 self._discard(results[index] for index in waiting)
@@ -170,15 +201,21 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
         """What a resolver will have found."""
         pace = self._pace
         try:
-            if DISCARDED.get():
-                raise asyncio.CancelledError
+            self._require_reader()
             if pace.is_over():
                 await pace.next()
+                self._require_reader()
         except asyncio.CancelledError:
             if iscoroutine(awaitable):
                 awaitable.close()
             raise
-        found = await super().with_abort_signal(awaitable)
+        task = asyncio.current_task()
+        assert task is not None
+        self._resolving.add(task)
+        try:
+            found = await super().with_abort_signal(awaitable)
+        finally:
+            self._resolving.discard(task)
         if pace.is_over():
             await pace.next()
         return found

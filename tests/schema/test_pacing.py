@@ -7,13 +7,15 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+import strawberry
 from graphql import get_introspection_query
 
 from domain.model import Actor
 from gql.schema import pacing
-from gql.schema.pacing import Pace, Turns
+from gql.schema.pacing import Pace, PacedExecutor, Turns
 from persistence.database.engines import Database
 from tests.conftest import NOW, once_a_store
 from tests.drivers.face import Face
@@ -90,6 +92,7 @@ async def test_an_introspection_takes_turns_too(filled: Face) -> None:
 async def test_what_pauses_at_each_item_asks_for_as_many_statements(
     filled: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await filled.data(NESTED)
     statements = filled.statements()
     found = []
 
@@ -121,6 +124,69 @@ async def test_what_is_stopped_while_it_pauses_leaves_nothing_behind(
     gc.collect()
     assert left == set()
     assert filled.database.reader.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+@strawberry.type
+class Branch:
+    """Of a tree in which some wait and some do not."""
+
+    depth: int
+
+    @strawberry.field
+    async def name(self) -> str:
+        """After a turn."""
+        await asyncio.sleep(0)
+        return f"at {self.depth}"
+
+    @strawberry.field
+    async def branches(self) -> "list[Branch]":
+        """Three, after a turn."""
+        await asyncio.sleep(0)
+        return self.twigs()
+
+    @strawberry.field
+    def twigs(self) -> "list[Branch]":
+        """Three, at once."""
+        return [Branch(depth=self.depth + 1) for _ in range(3)]
+
+
+@strawberry.type
+class Query:
+    """Where the tree begins."""
+
+    @strawberry.field
+    def root(self) -> Branch:
+        """The trunk."""
+        return Branch(depth=0)
+
+
+TREE = """{ root { name branches { name twigs { name branches { name depth } } branches { name twigs { name } } }
+  twigs { branches { name } } } }"""
+
+
+@pytest.mark.parametrize("seconds", [3600.0, 0.0], ids=["without pauses", "with pauses"])
+async def test_whatever_moment_it_is_stopped_at_nothing_is_begun_and_never_awaited(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "TURN_SECONDS", seconds)
+    schema = strawberry.Schema(query=Query, execution_context_class=PacedExecutor)
+    before, moments, ended = asyncio.all_tasks(), 0, False
+
+    while not ended:
+        asking = asyncio.create_task(schema.execute(TREE, context_value=SimpleNamespace(pace=Pace())))
+        for _ in range(moments):
+            await asyncio.sleep(0)
+        ended = asking.done()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        if left := asyncio.all_tasks() - before:
+            await asyncio.wait(left, timeout=10)
+        assert asyncio.all_tasks() == before
+        moments += 1
+
+    # Whatever was begun and never awaited would warn now, which fails a test.
+    gc.collect()
+    assert moments > 10
 
 
 async def test_operations_that_pause_go_on_alternately() -> None:
