@@ -126,7 +126,7 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
 
     async def _finish(self, making: Awaitable[Any]) -> Any:
         """What is made. Where nobody waits for it any more, what resolvers are at is cancelled, and all else comes to
-        its end by itself: cancelled before its first step it would leave behind, never awaited, what it was to await."""
+        its end by itself: cancelled before its first step it would leave behind, never awaited, what it waits for."""
         task = asyncio.ensure_future(making)
         try:
             return await asyncio.shield(task)
