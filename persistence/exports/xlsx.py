@@ -7,6 +7,7 @@ as sheets know no zones."""
 import asyncio
 import unicodedata
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import ExitStack
 from datetime import date, datetime
 from decimal import Decimal
 from io import BytesIO
@@ -14,7 +15,7 @@ from math import ceil
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Lock
-from typing import IO, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from openpyxl import Workbook
@@ -352,10 +353,9 @@ async def write_members_xlsx(export: MemberExport, pages: AsyncIterator[MemberPa
     try:
         async for page in pages:
             await asyncio.to_thread(book.append, page)
-        with TemporaryFile() as file:
-            await asyncio.to_thread(book.save, file)
-            while piece := await asyncio.to_thread(file.read, PIECE):
-                yield piece
+        await asyncio.to_thread(book.save)
+        while piece := await asyncio.to_thread(book.read):
+            yield piece
     finally:
         # Whoever is stopped may be stopped again and again, and could not wait for what a thread still writes.
         await asyncio.shield(asyncio.to_thread(book.discard))
@@ -368,6 +368,7 @@ class MemberBook:
     def __init__(self, export: MemberExport) -> None:
         self.export = export
         self.turn = Lock()
+        self.held = ExitStack()
         self.tz = load_zone(export.business.time_zone)
         self.book = Workbook(write_only=True)
         self.format = build_money_format(export.business.currency, find_exponent(export.business.currency))
@@ -406,15 +407,23 @@ class MemberBook:
             return self.amount
         return build_stream_cell(self.sheet, value, self.tz)
 
-    def save(self, file: IO[bytes]) -> None:
+    def save(self) -> None:
         """Write the finished file and stand at its beginning."""
         with self.turn:
-            self.book.save(file)
-            file.seek(0)
+            self.file = self.held.enter_context(TemporaryFile())  # noqa: SIM115
+            self.book.save(self.file)
+            self.file.seek(0)
+
+    def read(self) -> bytes:
+        """The next piece of the finished file; empty at its end."""
+        with self.turn:
+            piece: bytes = self.file.read(PIECE)
+            return piece
 
     def discard(self) -> None:
-        """Take away what lies on the disk of a book that was not saved."""
+        """Take away what lies on the disk, also of a book that was not saved."""
         with self.turn:
+            self.held.close()
             for sheet in self.book.worksheets:
                 if not sheet.closed:
                     sheet.close()

@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from openpyxl import load_workbook
+from openpyxl import Workbook, load_workbook
 
 from domain.model import Business, BusinessSettings
 from domain.segments.member_export import MemberExport, MemberPage
@@ -136,6 +136,38 @@ async def test_a_book_that_is_given_up_while_it_is_written_is_taken_away_after_t
     assert reading.cancelled()
     await becomes(lambda: not list(folder.iterdir()))
     assert failures == []
+
+
+async def test_a_book_that_is_given_up_while_it_is_packed_is_packed_to_its_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package whose file is closed under it says so in the log, when it is thrown away."""
+    packing, go_on, ends = Event(), Event(), list[Exception | None]()
+    pack = Workbook.save
+
+    def pack_slowly(book: Workbook, file: Any) -> None:
+        packing.set()
+        assert go_on.wait(10)
+        try:
+            pack(book, file)
+            ends.append(None)
+        except Exception as error:
+            ends.append(error)
+
+    async def read() -> None:
+        async for _ in write_members_xlsx(export(), pages(2)):
+            pass
+
+    monkeypatch.setattr(Workbook, "save", pack_slowly)
+    reading = asyncio.create_task(read())
+    await asyncio.to_thread(packing.wait, 10)
+    while not reading.done():
+        reading.cancel()
+        await asyncio.sleep(0)
+    go_on.set()
+
+    await becomes(lambda: len(ends) == 1 and not list(folder.iterdir()))
+    assert ends == [None]
 
 
 async def test_a_source_that_fails_leaves_no_file(folder: Path) -> None:
