@@ -25,10 +25,7 @@ from persistence import merge
 from persistence.database.dialects import analyze
 from persistence.database.engines import Database
 from persistence.database.failures import is_interruption
-from persistence.database.transactions import (
-    translate_error,
-    translate_errors,
-)
+from persistence.database.transactions import translate_error, translate_errors
 from persistence.imports.additions import Additions
 from persistence.imports.record import ImportRecord
 from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER, ArrangedOrders, Staging, arrange, refuse

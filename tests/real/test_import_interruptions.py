@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text
@@ -37,33 +38,42 @@ LIMIT = 1.0
 """Seconds within which an import ends that is to."""
 
 
-async def test_an_interruption_from_the_keyboard_breaks_off_a_long_statement(
-    database: Database, shop: Business, tmp_path: Path
-) -> None:
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    """A file of one order."""
     file = tmp_path / "orders.csv"
     file.write_text(f"{HEADER}\nC1,O1,2024-03-01,5\n")
-    url = database.bulk.url.render_as_string(hide_password=False)
-    asked = [sys.executable, "-m", "tests.drivers.endless_import", url, str(file)]
+    return file
 
-    with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+
+def begin_endless(database: Database, orders: Path, *how: str) -> subprocess.Popen[str]:
+    """An import of the file that never ends by itself, and tells where it is."""
+    url = database.bulk.url.render_as_string(hide_password=False)
+    asked = [sys.executable, "-m", "tests.drivers.endless_import", url, str(orders), *how]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(asked, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+
+
+def find_end(database: Database) -> tuple[Any, ...]:
+    """What the record of the only import says of its end."""
+    with database.bulk.connect() as connection:
+        return tuple(connection.execute(text("SELECT status, error_code FROM job")).one())
+
+
+async def test_an_interruption_from_the_keyboard_breaks_off_a_long_statement(
+    database: Database, shop: Business, orders: Path
+) -> None:
+    with begin_endless(database, orders) as process:
         assert process.stdout is not None and process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGINT)
         process.wait(20)
 
-    with database.bulk.connect() as connection:
-        ended = connection.execute(text("SELECT status, error_code FROM job")).one()
-    assert tuple(ended) == ("FAILED", "INTERRUPTED")
+    assert find_end(database) == ("FAILED", "INTERRUPTED")
 
 
 async def test_an_interruption_from_the_keyboard_ends_a_wait_for_a_lock(
-    database: Database, shop: Business, tmp_path: Path
+    database: Database, shop: Business, orders: Path
 ) -> None:
-    file = tmp_path / "orders.csv"
-    file.write_text(f"{HEADER}\nC1,O1,2024-03-01,5\n")
-    url = database.bulk.url.render_as_string(hide_password=False)
-    asked = [sys.executable, "-m", "tests.drivers.endless_import", url, str(file), "locked"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-
     async def has_come() -> bool:
         """What the driver breaks off before PostgreSQL has it is not broken off."""
         if database.dialect == "sqlite":
@@ -72,7 +82,7 @@ async def test_an_interruption_from_the_keyboard_ends_a_wait_for_a_lock(
             waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
             return bool(connection.execute(text(waiting)).scalar_one())
 
-    with subprocess.Popen(asked, text=True, **pipes) as process:
+    with begin_endless(database, orders, "locked") as process:
         assert process.stdin is not None and process.stdout is not None and process.stdout.readline() == "begun\n"
         with locked(database):
             process.stdin.write("go on\n")
@@ -84,17 +94,14 @@ async def test_an_interruption_from_the_keyboard_ends_a_wait_for_a_lock(
             process.wait(BUSY_SECONDS)
 
     with database.bulk.connect() as connection:
-        ended = connection.execute(text("SELECT status, error_code FROM job")).one()
         written = connection.execute(text("SELECT COUNT(*) FROM purchase")).scalar_one()
-    assert (*ended, written) == ("RUNNING", None, 0)
+    assert (*find_end(database), written) == ("RUNNING", None, 0)
 
 
 async def test_an_interruption_while_the_driver_executes_is_told_as_one(
-    database: Database, shop: Business, tmp_path: Path
+    database: Database, shop: Business, orders: Path
 ) -> None:
     """SQLAlchemy has closed the connection by then, so that nothing can be put back on it."""
-    file = tmp_path / "orders.csv"
-    file.write_text(f"{HEADER}\nC1,O1,2024-03-01,5\n")
 
     def interrupt(cursor: object, statement: str, *rest: object) -> None:
         if statement.startswith("UPDATE purchase_import"):
@@ -103,11 +110,9 @@ async def test_an_interruption_while_the_driver_executes_is_told_as_one(
 
     event.listen(database.bulk, "do_execute", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        Importer(database, shop, tmp_path, now()).file(file)
+        Importer(database, shop, orders.parent, now()).file(orders)
 
-    with database.bulk.connect() as connection:
-        ended = connection.execute(text("SELECT status, error_code FROM job")).one()
-    assert tuple(ended) == ("FAILED", "INTERRUPTED")
+    assert find_end(database) == ("FAILED", "INTERRUPTED")
 
 
 def write_orders(path: Path, rows: int) -> None:

@@ -103,6 +103,21 @@ async def test_a_book_that_is_given_up_leaves_no_file(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+async def read_until(moment: Event) -> None:
+    """Begin to read a book, and be cancelled at that moment as whoever runs the request is: until it has ended."""
+
+    async def read() -> None:
+        async for _ in write_members_xlsx(export(), pages(2)):
+            pass
+
+    reading = asyncio.create_task(read())
+    await asyncio.to_thread(moment.wait, 10)
+    while not reading.done():
+        reading.cancel()
+        await asyncio.sleep(0)
+    assert reading.cancelled()
+
+
 async def test_a_book_that_is_given_up_while_it_is_written_is_taken_away_after_that(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,20 +135,10 @@ async def test_a_book_that_is_given_up_while_it_is_written_is_taken_away_after_t
             except Exception as error:
                 failures.append(error)
 
-    async def read() -> None:
-        async for _ in write_members_xlsx(export(), pages(2)):
-            pass
-
     monkeypatch.setattr(xlsx, "MemberBook", Slow)
-    reading = asyncio.create_task(read())
-    await asyncio.to_thread(writing.wait, 10)
-    # As whoever runs the request does: until it has ended.
-    while not reading.done():
-        reading.cancel()
-        await asyncio.sleep(0)
+    await read_until(writing)
     go_on.set()
 
-    assert reading.cancelled()
     await becomes(lambda: not list(folder.iterdir()))
     assert failures == []
 
@@ -154,16 +159,8 @@ async def test_a_book_that_is_given_up_while_it_is_packed_is_packed_to_its_end(
         except Exception as error:
             ends.append(error)
 
-    async def read() -> None:
-        async for _ in write_members_xlsx(export(), pages(2)):
-            pass
-
     monkeypatch.setattr(Workbook, "save", pack_slowly)
-    reading = asyncio.create_task(read())
-    await asyncio.to_thread(packing.wait, 10)
-    while not reading.done():
-        reading.cancel()
-        await asyncio.sleep(0)
+    await read_until(packing)
     go_on.set()
 
     await becomes(lambda: len(ends) == 1 and not list(folder.iterdir()))
