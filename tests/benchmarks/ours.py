@@ -26,7 +26,10 @@ from tests.benchmarks.processes import Answer, time_runs
 class NothingCached:
     """Every report is computed."""
 
-    async def get_or_make(self, key: str, make: Callable[[], Awaitable[Answer]]) -> CachedValue[Answer]:
+    async def get_or_make(
+        self, key: str, make: Callable[[], Awaitable[Answer]], fits: Callable[[Answer], bool] = lambda _: True
+    ) -> CachedValue[Answer]:
+        """What is made anew."""
         return CachedValue(await make(), False, 0.0)
 
 
