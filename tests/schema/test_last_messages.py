@@ -19,6 +19,7 @@ from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.validation import Draft
 from gql.http.graphql import Executor, Parameters
+from gql.http.persisted import PersistedDocuments
 from gql.http.throttling import Throttle
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
@@ -107,6 +108,7 @@ async def test_a_run_that_ends_while_somebody_begins_to_follow_it_is_told_with_i
         settings,
         lambda viewer, key, cost: Context(viewer, services, key, ExportLinks(settings, face.clock), cost=cost),
         Throttle(settings.cost_bucket, settings.cost_restore),
+        PersistedDocuments(),
     )
     viewer = Viewer("tester", "shop", frozenset(Permission), face.clock(), datetime.max.replace(tzinfo=UTC))
 
