@@ -34,7 +34,6 @@ ARG_REMOVED: Argument SegmentationReport.segments(dimension:) was removed.
 FIELD_REMOVED: Field SegmentationInsights.fastestGrowingChange was removed.
 FIELD_REMOVED: Field ReportSegment.previousOrderCount was removed.
 FIELD_REMOVED: Field ReportSegment.previousTotalRevenue was removed.
-FIELD_REMOVED: Field RuleVariable.values was removed.
 ARG_TYPE: Query.segment(id:) is ID!, not ID
 """
 """How the schema differs from what clients were promised; what is built goes from the list."""

@@ -116,6 +116,7 @@ FIELD_COSTS = {
     "enteringSample": 50,
     "leavingSample": 50,
     "segmentOverlap": 50,
+    "values": 20,
 }
 """What a field costs beside what is below it."""
 SLOW = {
@@ -126,6 +127,7 @@ SLOW = {
     "segmentOverlap",
     "segmentTransitions",
     "classificationStatistics",
+    "values",
 }
 """Fields that have the deadline of a report."""
 REPORT_COST = FIELD_COSTS["segmentationReport"]
