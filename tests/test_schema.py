@@ -17,7 +17,6 @@ TYPE_REMOVED: SetSegmentMembersPayload was removed.
 TYPE_REMOVED: UpdateStorefrontPayload was removed.
 ARG_REMOVED: Argument Query.segment(key:) was removed.
 ARG_CHANGED_KIND: Argument Query.segment(id:) has changed type from ID to ID!.
-ARG_REMOVED: Argument Query.classificationStatistics(settings:) was removed.
 FIELD_REMOVED: Field Mutation.duplicateSegment was removed.
 FIELD_REMOVED: Field Mutation.freezeSegment was removed.
 FIELD_REMOVED: Field Mutation.setSegmentMembers was removed.

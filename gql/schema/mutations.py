@@ -26,7 +26,7 @@ from domain.reports.document import ReportRequest
 from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, ReportParameters
 from gql.schema.context import CanView, Info
 from gql.schema.segment_mutations import SegmentMutations
-from gql.schema.types.business import Business, SourceFormat, find_storefront
+from gql.schema.types.business import Business, SourceFormat, find_storefront, read_settings
 from gql.schema.types.customer import Customer
 from gql.schema.types.enums import Method, PurchaseStatus, RfmScheme, describe_enum
 from gql.schema.types.ids import encode, expect, match
@@ -326,10 +326,9 @@ class Mutation(SegmentMutations):
             strawberry.argument(description="`settingsVersion` that the change is meant for; CONFLICT where it grew."),
         ] = None,
     ) -> UpdateBusinessSettingsPayload:
-        if not isinstance(settings, Mapping):
-            raise InvalidInput('settings must be an object such as {"lapsed_days": 120}', ("settings",))
         key, businesses = info.context.viewer.business, info.context.services.businesses
-        changed, _ = await businesses.set_settings(key, settings, info.context.actor, expected_version=expected_version)
+        stated, actor = read_settings(settings), info.context.actor
+        changed, _ = await businesses.set_settings(key, stated, actor, expected_version=expected_version)
         return UpdateBusinessSettingsPayload(business=Business.of(changed))
 
     @mutation("Save how a source is written under a name, in place of what was saved under it.")

@@ -1,5 +1,5 @@
-"""The values that variables of rules have, as builders choose from them: every value is found by a rule that asks for it,
-the most frequent stands first, and nothing of those who were erased or of another business is shown."""
+"""The values that variables of rules have, as builders choose from them: each is found by a rule that asks for it, the
+most frequent stands first, and nothing of those who were erased or of another business is shown."""
 
 from typing import Any
 
