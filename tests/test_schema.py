@@ -19,7 +19,6 @@ FIELD_REMOVED: Field Mutation.duplicateSegment was removed.
 FIELD_REMOVED: Field Mutation.freezeSegment was removed.
 FIELD_REMOVED: Field Mutation.setSegmentMembers was removed.
 FIELD_REMOVED: Field Mutation.updateStorefront was removed.
-ARG_REMOVED: Argument Mutation.exportSegmentMembers(columns:) was removed.
 ARG_REMOVED: Argument Segment.members(sort:) was removed.
 ARG_REMOVED: Argument Segment.members(reverse:) was removed.
 ARG_REMOVED: Argument Segment.members(search:) was removed.
