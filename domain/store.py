@@ -255,9 +255,32 @@ class Segments(Protocol):
     async def change(self, segment: Segment) -> None: ...
 
 
+class MemberSort(StrEnum):
+    """What a list of members is ordered by."""
+
+    ASSIGNED_AT = "ASSIGNED_AT"
+    EXTERNAL_ID = "EXTERNAL_ID"
+    NAME = "NAME"
+    TOTAL_REVENUE = "TOTAL_REVENUE"
+    ORDER_COUNT = "ORDER_COUNT"
+    LAST_PURCHASE_AT = "LAST_PURCHASE_AT"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberList:
+    """The members of a segment at an instant, None is now, by customer or as `sort` says; `search` is a prefix,
+    casefolded by the store."""
+
+    segment_id: int
+    at: datetime | None = None
+    sort: MemberSort | None = None
+    reverse: bool = False
+    search: str | None = None
+
+
 Member = tuple[CustomerRecord, Membership]
-MemberKey = tuple[int, PageRequest, datetime | None]
-"""A segment, which page of its members, and when; None is now."""
+MemberKey = tuple[MemberList, PageRequest]
+"""Members, and which page of them."""
 SnapshotKey = tuple[int, datetime]
 """A segment and an instant."""
 IdsKey = tuple[int, datetime, int, int | None]
@@ -267,15 +290,19 @@ Comparison = tuple[int, datetime, datetime]
 ComparisonKey = tuple[Comparison, PageRequest]
 
 
+class Members(Protocol):
+    """Who is and was in the segments of one business."""
+
+    async def load_page(self, which: MemberList, request: PageRequest) -> Page[Member]: ...
+    async def load_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]: ...
+    async def count(self, lists: Sequence[MemberList]) -> list[int]: ...
+
+
 class Memberships(Protocol):
     """Memberships of one business. What changes them keeps the segment's member count and the log of changes."""
 
     async def find_open_memberships(self, customers: Sequence[int]) -> Mapping[int, list[Membership]]: ...
     async def are_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]: ...
-    async def load_members(
-        self, segment_id: int, request: PageRequest, as_of: datetime | None = None
-    ) -> Page[Member]: ...
-    async def load_member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]: ...
     async def are_ascii(self, segment_id: int, as_of: datetime, columns: Sequence[str]) -> bool: ...
     async def find_last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]: ...
     async def compute_totals(
@@ -585,6 +612,8 @@ class Unit(Protocol):
     def classified(self) -> ClassifiedCustomers: ...
     @property
     def segments(self) -> Segments: ...
+    @property
+    def members(self) -> Members: ...
     @property
     def memberships(self) -> Memberships: ...
     @property

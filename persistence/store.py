@@ -67,6 +67,7 @@ from persistence.revocations import RevocationStore, find_newest_revocations, lo
 from persistence.rules.compiler import RuleCompiler, select_members
 from persistence.segments.analysis import RuleAnalysisStore, is_member
 from persistence.segments.history import HistoryStore, SnapshotStore
+from persistence.segments.members import MemberStore
 from persistence.segments.memberships import MembershipStore
 from persistence.segments.segments import SegmentStore
 from persistence.tables import (
@@ -96,6 +97,7 @@ class Unit:
     groups: GroupReportStore = field(init=False)
     classified: ClassifiedStore = field(init=False)
     segments: SegmentStore = field(init=False)
+    members: MemberStore = field(init=False)
     memberships: MembershipStore = field(init=False)
     history: HistoryStore = field(init=False)
     snapshots: SnapshotStore = field(init=False)
@@ -117,6 +119,7 @@ class Unit:
         self.groups = GroupReportStore(self.connection, self.business.id)
         self.classified = ClassifiedStore(self.connection, self.business.id)
         self.segments = SegmentStore(self.connection, self.session, self.business)
+        self.members = MemberStore(self.connection, self.business.id, self.business.as_of)
         self.memberships = MembershipStore(self.connection, self.business.id, self.business.as_of)
         self.history = HistoryStore(self.connection, self.business.id)
         self.snapshots = SnapshotStore(self.connection, self.session, self.business.id, self.business.as_of)

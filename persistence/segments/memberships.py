@@ -27,10 +27,9 @@ from sqlalchemy.sql.elements import TextClause
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import Difference
 from domain.model import PROFILE_TEXTS
-from domain.pages import Page, PageRequest, build_page
 from domain.rules.variables import ATTRIBUTE
 from domain.segments.model import SOURCE_ORDER, Membership, MembershipSource, MemberTotals
-from domain.store import CustomerRecord, Member, MemberKey
+from domain.store import CustomerRecord
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import (
     Columns,
@@ -50,7 +49,6 @@ from persistence.tables import (
     membership_change,
     segment,
     to_optional_instant,
-    to_optional_micros,
 )
 
 MEMBERSHIP = tuple(
@@ -196,60 +194,6 @@ class MembershipStore:
 
         found = await gather_lists(self.connection, [(None, pair) for pair in pairs], select_member)
         return {pair for pair, rows in zip(pairs, found, strict=True) if rows}
-
-    async def load_members(self, segment_id: int, request: PageRequest, as_of: datetime | None = None) -> Page[Member]:
-        """Members with their memberships, by customer."""
-        return (await self.load_member_pages([(segment_id, request, as_of)]))[0]
-
-    async def load_member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]:
-        """Many pages at once, in the order of the keys, by two statements where they are of one size and direction."""
-        cells = await self._load_cells(keys)
-        wanted = sorted({row.customer_id for rows in cells for row in rows})
-        records = await load_records(self.connection, self.business_id, wanted)
-        return [
-            build_page(
-                sorted(
-                    (row for row in rows if row.customer_id in records),
-                    key=lambda row: int(row.customer_id),
-                    reverse=request.backward,
-                )[: request.size + 1],
-                request,
-                lambda row: (row.customer_id, row.customer_id),
-            ).map(lambda row: (records[row.customer_id], to_membership(row)))
-            for (_, request, _), rows in zip(keys, cells, strict=True)
-        ]
-
-    async def _load_cells(self, keys: Sequence[MemberKey]) -> list[list[Any]]:
-        """The columns of MEMBERSHIP of the members of each page, at least."""
-
-        def select_members(form: tuple[int, bool], columns: Columns) -> list[Select[Any]]:
-            (size, backward), (segment_id, at, after, before) = form, columns
-            wanted = build_present_conditions(self.as_of) if at is None else [covers_micros(at)]
-            ids = membership.c.customer_id
-            # Who left since the moment is found by when, and not among all who ever were members.
-            parts = [(condition, ids + 0 if number else ids) for number, condition in enumerate(wanted)]
-            return [
-                select(*MEMBERSHIP)
-                .where(membership.c.business_id == self.business_id, membership.c.segment_id == segment_id, condition)
-                .where(*([] if after is None else [key > after]), *([] if before is None else [key < before]))
-                .order_by(key.desc() if backward else key)
-                .limit(size + 1)
-                for condition, key in parts
-            ]
-
-        wanted = [
-            (
-                (request.size, request.backward),
-                (
-                    segment_id,
-                    to_optional_micros(as_of),
-                    None if request.after is None else int(request.after[0]),
-                    None if request.before is None else int(request.before[0]),
-                ),
-            )
-            for segment_id, request, as_of in keys
-        ]
-        return await gather_lists(self.connection, wanted, select_members)
 
     async def are_ascii(self, segment_id: int, as_of: datetime, columns: Sequence[str]) -> bool:
         """Whether what these columns say of the members, by their names in exports, holds nothing but ASCII."""
