@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.pages import Page, PageRequest, Position, build_page
 from domain.store import Member, MemberKey, MemberList, MemberSort
 from persistence.customers import SORT_COLUMNS, begins_with
-from persistence.database.dialects import Columns, Selective, gather_lists
+from persistence.database.dialects import Columns, gather_lists
 from persistence.segments.memberships import (
     MEMBERSHIP,
     build_present_conditions,
@@ -44,7 +44,7 @@ KEYS: Mapping[FromClause, ColumnElement[int]] = {
     customer_metrics: customer_metrics.c.customer_id,
 }
 """The customer of a row of each table that lists are ordered by, whose indexes end in it."""
-SPARSE = 32
+SPARSE = 16
 """An order of all customers is walked only where more than one in so many of them is a member."""
 STEPS = 2 * SPARSE
 """Customers who are looked at on the walk for each member that a page may have. Members may be spread unevenly; where
@@ -163,22 +163,21 @@ class MemberStore:
         for number, conditions in enumerate(self._build_conditions(form.search, segment_id, at)):
             # Who left since the moment is found by when, and not among all who ever were members.
             key = membership.c.customer_id + 0 if number else membership.c.customer_id
-            value: ColumnElement[Any] = key
-            source: FromClause = membership
+            value = key if form.sort is None else self._select_value(SORTS[form.sort])
+            rows = select(*MEMBERSHIP, value.label("value"), key.label("key")).where(*conditions)
             if form.sort is not None:
-                value = _hide_from_indexes(SORTS[form.sort])
-                source = self._join_sorted(form.sort)
-            statement = select(*MEMBERSHIP, value.label("value")).select_from(source).where(*conditions)
-            parts.append(_cut(statement, value, key, form, bounds))
+                rows = select(rows.subquery("each"))
+                value, key = rows.selected_columns.value, rows.selected_columns.key
+            parts.append(_cut(rows, value, key, form, bounds))
         return parts
 
-    def _join_sorted(self, sort: MemberSort) -> FromClause:
-        """The memberships, each beside what the list is ordered by."""
-        table: FromClause = SORTS[sort].table
+    def _select_value(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """What a membership is ordered by, looked for once for each: so no database goes through all customers."""
+        table: FromClause = column.table
         if table is membership:
-            return membership
-        same = KEYS[table] == membership.c.customer_id
-        return membership.join(table, and_(table.c.business_id == self.business_id, same))
+            return column + 0
+        mine = (table.c.business_id == self.business_id, KEYS[table] == membership.c.customer_id)
+        return select(column).where(*mine).correlate(membership).scalar_subquery()
 
     def _select_walked(self, form: Form, columns: Columns) -> list[Select[Any]]:
         """The members among the next customers of the order."""
@@ -190,11 +189,14 @@ class MemberStore:
             of_segment if table is membership else table.c.business_id == self.business_id
         )
         walk = _cut(ordered, value, KEYS[table], form._replace(size=form.size * STEPS), bounds).subquery("walk")
-        same: list[ColumnElement[bool]] = [Selective(membership.c.customer_id == walk.c.key)]
+        same = [membership.c.customer_id == walk.c.key]
         if table is membership:
             same.append(membership.c.entered_at == walk.c.value)
         then = covers(self.as_of) if at is None else covers_micros(at)
-        statement = select(*MEMBERSHIP, walk.c.value).where(of_segment, *same, then)
+        # An outer join, and a condition that no database sees through: so each goes from the walk to the memberships.
+        beside = walk.outerjoin(membership, and_(of_segment, *same, then))
+        statement = select(*MEMBERSHIP, walk.c.value).select_from(beside)
+        statement = statement.where(func.coalesce(membership.c.customer_id, 0) != 0)
         return [_cut(statement, walk.c.value, walk.c.key, form, [None] * len(bounds))]
 
 
@@ -215,18 +217,12 @@ def _cut(
 ) -> Select[Any]:
     """The rows between the bounds, the first of them in the order."""
     above, above_key, below, below_key = bounds
-    # The first condition alone is what an index can be entered with.
     if above is not None:
-        statement = statement.where(value >= above, tuple_(value, key) > tuple_(above, above_key))
+        statement = statement.where(tuple_(value, key) > tuple_(above, above_key))
     if below is not None:
-        statement = statement.where(value <= below, tuple_(value, key) < tuple_(below, below_key))
+        statement = statement.where(tuple_(value, key) < tuple_(below, below_key))
     order = (value.desc(), key.desc()) if form.down else (value, key)
     return statement.order_by(*order).limit(form.size)
-
-
-def _hide_from_indexes(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The column in a form that no database walks an index along."""
-    return column + "" if column.type.python_type is str else column + 0
 
 
 def _read_position(row: Any) -> Position:
