@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 from domain.calendar import DayRanges, Span
 from domain.classification.groups import Cell, LabelSums, Method
 from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
-from domain.classification.rfm import Quintiles, RfmScheme
+from domain.classification.rfm import Quintiles, RfmScheme, Score
 from domain.classifiers import ClassifiedBatch, Classifiers
 from domain.errors import FieldProblem, Sentence
 from domain.imports.model import NewImport, PurchaseImport, Reject, RejectKey, RejectReason, SavedFormat
@@ -185,7 +185,7 @@ class Reports(Protocol):
     async def compute_quintiles(self, span: Span) -> Quintiles: ...
     async def load_window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]: ...
     async def load_customers(
-        self, span: Span, quintiles: Quintiles, scores: Sequence[tuple[int, int, int]], request: PageRequest
+        self, span: Span, quintiles: Quintiles, scores: Sequence[Score], request: PageRequest
     ) -> Page[CustomerRecord]: ...
     async def load_classification_facts(
         self, customers: Sequence[int] | None, span: ClassificationSpan
@@ -530,6 +530,10 @@ class GroupReports(Protocol):
     ) -> Mapping[tuple[str, str], Page[CustomerRecord]]:
         """A page of each of the groups, which are dimension and label."""
         ...
+
+    async def load_score_pages(
+        self, span: Span, scores: Sequence[Score], request: PageRequest
+    ) -> Mapping[Score, Page[CustomerRecord]]: ...
 
     async def load_transition_pages(
         self, before: Span, after: Span, grouping: Grouping, transitions: Sequence[Transition], request: PageRequest

@@ -13,7 +13,15 @@ from itertools import combinations
 from domain.calendar import Clock
 from domain.classification.rfm import Quintiles
 from domain.customers.customers import Customers
-from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, Sentence, build_unknown_id
+from domain.errors import (
+    FieldProblem,
+    InvalidInput,
+    InvalidRule,
+    RuleProblem,
+    RuleProblemCode,
+    Sentence,
+    build_unknown_id,
+)
 from domain.model import Business
 from domain.rules.context import RuleContext, collect_references, uses_rank
 from domain.rules.evaluator import holds
@@ -92,7 +100,7 @@ class Finding:
     """One thing to say of a definition; `path` is a JSON pointer into the rules, or to a field of the others."""
 
     path: str
-    code: str
+    code: RuleProblemCode
     message: str
     severity: ProblemSeverity
 
@@ -114,7 +122,8 @@ def check_references(tree: Condition, stored: Sequence[Segment], key: str = "") 
 def _to_rule_problem(problem: FieldProblem) -> RuleProblem:
     # The first step is the input as a whole.
     path = Sentence("".join(f"/{{{name}}}" for name in problem.field[1:])) if problem.path is None else problem.path
-    return RuleProblem(path, problem.message, None, problem.code)
+    code = problem.code if isinstance(problem.code, RuleProblemCode) else RuleProblemCode.INVALID_RULE
+    return RuleProblem(path, problem.message, None, code)
 
 
 def as_errors(problems: Iterable[RuleProblem]) -> list[Finding]:
@@ -128,7 +137,7 @@ def find_warnings(tree: Condition, stored: Iterable[Segment], sizes: RuleSizes) 
     findings = [
         Finding(
             path,
-            "NEVER_CALCULATED",
+            RuleProblemCode.NEVER_CALCULATED,
             f"The segment {key} was never calculated, so it has no members yet.",
             ProblemSeverity.WARNING,
         )
@@ -137,12 +146,12 @@ def find_warnings(tree: Condition, stored: Iterable[Segment], sizes: RuleSizes) 
         and segment.kind is SegmentKind.AUTOMATIC
         and segment.last_calculated is None
     ]
-    if sizes.population and not sizes.matching:
-        findings.append(Finding("", "NOBODY_MATCHES", "No customer matches the definition.", ProblemSeverity.WARNING))
-    if sizes.population and sizes.matching == sizes.population:
-        findings.append(
-            Finding("", "EVERYBODY_MATCHES", "Every customer matches the definition.", ProblemSeverity.WARNING)
-        )
+    told = {
+        0: (RuleProblemCode.NOBODY_MATCHES, "No customer matches the definition."),
+        sizes.population: (RuleProblemCode.EVERYBODY_MATCHES, "Every customer matches the definition."),
+    }
+    if sizes.population and sizes.matching in told:
+        findings.append(Finding("", *told[sizes.matching], ProblemSeverity.WARNING))
     return findings
 
 

@@ -5,7 +5,6 @@ what is no text never does."""
 import os
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -21,7 +20,8 @@ from domain.classification.groups import Method
 from domain.errors import InvalidInput
 from domain.model import Business
 from domain.reports.document import DIMENSION_TITLES, ReportRequest
-from domain.reports.report import Insights, Report, find_insights
+from domain.reports.insights import Insights, find_insights
+from domain.reports.report import Report
 from domain.segments.member_export import check_columns
 from gql.cli.output import clean_line, make_cell
 from gql.cli.session import BusinessOption, Session, command
@@ -122,11 +122,11 @@ def print_table(business: Business, report: Report, notable: Insights, storefron
     """A table with bars of the customers."""
     console = Console(highlight=False)
     window = report.window
-    first = date.fromordinal(max(window.first_day, 1))
     place = "" if storefront is None else f", storefront {clean_line(storefront)}"
     console.print(
         Text.assemble(
-            (clean_line(business.name), "bold"), f": {report.method.value} report, {first} to {window.as_of}{place}"
+            (clean_line(business.name), "bold"),
+            f": {report.method.value} report, {window.first} to {window.as_of}{place}",
         )
     )
     rows = [*report.shown, *([report.other] if report.other and not report.filtered else [])]

@@ -15,7 +15,7 @@ from domain.model import AuditTarget
 from domain.model import Business as BusinessEntity
 from domain.money import find_exponent
 from domain.pages import Mapped
-from domain.rules.variables import list_rule_variables
+from domain.rules.listing import list_rule_variables
 from domain.store import CustomerFilter as CustomerFilterEntity
 from domain.store import SegmentFilter as SegmentFilterEntity
 from gql.schema.context import CanEdit, CanView, Info

@@ -157,7 +157,9 @@ def _build_content(document: ReportDocument) -> dict[str, Any]:
         "under": _list_subtitles(document),
         "figures": _list_figures(document),
         "insights": _describe_insights(document),
-        "charts": [_build_chart(document, name, groups) for name, groups in dimensions.items() if document.customers],
+        "charts": [
+            _build_chart(document, name, groups) for name, groups in dimensions.items() if document.totals.customers
+        ],
         "matrix": _build_matrix(document),
         "guide": _write_guide(document),
         "tables": [_build_table(document, name, groups) for name, groups in dimensions.items()],
@@ -177,22 +179,20 @@ def _list_subtitles(document: ReportDocument) -> list[str]:
 
 
 def _list_figures(document: ReportDocument) -> list[tuple[str, str, str]]:
-    before = document.previous_customers
-    compared = (
-        "" if before is None else f"{_format_change(document.customers, before)}, before: {_format_count(before)}"
-    )
+    totals, before = document.totals, None if document.previous is None else document.previous.customers
+    compared = "" if before is None else f"{_format_change(totals.customers, before)}, before: {_format_count(before)}"
     return [
-        ("Customers", _format_count(document.customers), compared),
-        ("Revenue", _format_amount(document.revenue), document.currency),
-        ("Orders", _format_count(document.orders), ""),
-        ("Average order", _format_money(document.average_order, document.currency), ""),
-        ("Spend per customer", _format_money(document.average_spend, document.currency), ""),
+        ("Customers", _format_count(totals.customers), compared),
+        ("Revenue", _format_amount(totals.revenue), document.currency),
+        ("Orders", _format_count(totals.orders), ""),
+        ("Average order", _format_money(totals.average_order, document.currency), ""),
+        ("Spend per customer", _format_money(totals.average_spend, document.currency), ""),
     ]
 
 
 def _build_chart(document: ReportDocument, dimension: str, groups: Sequence[DocumentGroup]) -> dict[str, Any]:
     captions = ["Customers", f"Revenue, {document.currency}", "Against the window before"]
-    compared = document.previous_customers is not None
+    compared = document.previous is not None
     return {
         "title": _get_title(dimension),
         "captions": captions if compared else captions[:2],
@@ -212,7 +212,7 @@ def _build_bar(bar: ChartSlice) -> dict[str, Any]:
 
 
 def _build_matrix(document: ReportDocument) -> list[list[tuple[int, str]]] | None:
-    if document.matrix is None or document.customers == 0:
+    if document.matrix is None or document.totals.customers == 0:
         return None
     return [[(customers, _format_count(customers)) for customers in row] for row in document.matrix]
 
@@ -253,18 +253,19 @@ def _build_row(group: DocumentGroup) -> dict[str, Any]:
 
 
 def _build_sum_row(document: ReportDocument) -> dict[str, Any]:
-    full = bool(document.customers)
+    totals, before = document.totals, None if document.previous is None else document.previous.customers
+    full = bool(totals.customers)
     cells = (
-        _format_count(document.customers),
+        _format_count(totals.customers),
         _format_share(1.0) if full else _format_share(0.0),
-        _format_count(document.previous_customers),
-        _format_change(document.customers, document.previous_customers),
-        _format_amount(document.revenue),
-        _format_share(1.0) if document.revenue else _format_share(0.0),
-        _format_amount(document.average_order),
-        _format_amount(document.average_spend),
+        _format_count(before),
+        _format_change(totals.customers, before),
+        _format_amount(totals.revenue),
+        _format_share(1.0) if totals.revenue else _format_share(0.0),
+        _format_amount(totals.average_order),
+        _format_amount(totals.average_spend),
         "",
-        _format_average(document.orders / document.customers, 2) if full else _format_average(None, 2),
+        _format_average(totals.orders / totals.customers, 2) if full else _format_average(None, 2),
     )
     return {"name": "All customers", "code": "", "cells": cells, "strong": True}
 
@@ -335,7 +336,7 @@ def _describe_previous(document: ReportDocument) -> str:
         if first is None
         else f"{format_day(first)} to {format_day(document.previous_last)}"
     )
-    suffix = "; it holds no purchases" if document.previous_customers is None else ""
+    suffix = "; it holds no purchases" if document.previous is None else ""
     return f"Compared with the window before: {span}{suffix}"
 
 
@@ -396,7 +397,7 @@ def _describe_insights(document: ReportDocument) -> list[str]:
         sentences.append(_describe_attention(document, insights.needs_attention, known.get(insights.needs_attention)))
     if sentences:
         return sentences
-    if document.customers == 0:
+    if document.totals.customers == 0:
         return ["No customer bought in this window, so there is nothing to compare."]
     return ["No named group stands out in this window."]
 

@@ -187,6 +187,7 @@ class ReportBook:
 
     def _write_summary(self, sheet: Any) -> None:
         document, insights = self.document, self.document.insights
+        totals, before = document.totals, document.previous
         self._put(sheet, 1, 1, f"{document.business}: customer segmentation").font = TITLE
         lines: list[tuple[str, Cell | date, str | None]] = [
             ("Method", document.method.value, None),
@@ -198,12 +199,12 @@ class ReportBook:
             ("Storefront", "All" if document.storefront is None else document.storefront, None),
             ("Currency", document.currency, None),
             ("Generated at (local time)", document.generated_at, "yyyy-mm-dd hh:mm:ss"),
-            ("Customers", document.customers, WHOLE),
-            ("Customers in the window before", document.previous_customers, WHOLE),
-            ("Orders", document.orders, WHOLE),
-            ("Revenue", document.revenue, MONEY),
-            ("Average order", document.average_order, MONEY),
-            ("Average spend of a customer", document.average_spend, MONEY),
+            ("Customers", totals.customers, WHOLE),
+            ("Customers in the window before", None if before is None else before.customers, WHOLE),
+            ("Orders", totals.orders, WHOLE),
+            ("Revenue", totals.revenue, MONEY),
+            ("Average order", totals.average_order, MONEY),
+            ("Average spend of a customer", totals.average_spend, MONEY),
             ("Highest revenue segment", insights.highest_revenue, None),
             ("Largest segment", insights.largest, None),
             ("Fastest growing segment", insights.fastest_growing, None),

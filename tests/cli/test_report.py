@@ -35,7 +35,8 @@ def test_json_is_the_documented_response_with_numbers(shop: Segments) -> None:
     data = answer["data"]
     assert list(answer) == ["success", "data"]
     assert answer["success"] is True
-    assert list(data) == ["method", "insights", "customer_count", "total_revenue", "segments", "unclassified"]
+    documented = ["method", "insights", "customer_count", "total_revenue", "segments", "unclassified"]
+    assert list(data)[: len(documented)] == documented
     assert (data["method"], data["customer_count"], data["total_revenue"]) == ("rfm", 10, 2600.0)
     assert data["insights"] == {
         "highest_revenue_segment": "Champions",

@@ -13,9 +13,9 @@ from openpyxl import load_workbook
 
 from domain.classification.groups import Method
 from domain.reports.document import OTHER, ReportDocument
-from domain.reports.report import Insights
+from domain.reports.insights import Insights
 from persistence.exports.xlsx import render_report_xlsx
-from tests.shops.report_documents import categories, document, eight_segments
+from tests.shops.report_documents import categories, document, eight_segments, sum_up
 
 MANY = tuple(f"Category {place}" for place in range(300))
 BEHAVIOR = ["Summary", "Category preference", "Channel", "Season", "Chart data"]
@@ -58,7 +58,7 @@ def test_the_sheet_of_a_dimension_holds_every_number_of_the_document() -> None:
     assert (first["Customers"], first["Customers before"], first["Change"], first["Orders"]) == (124, 118, 6, 1116)
     assert (first["Revenue"], first["Average order"], first["Average spend"]) == (148204.5, 132.8, 1195.2)
     assert (first["Share of customers"], first["Days since last purchase"], first["Average orders"]) == (0.124, 8, 9)
-    assert sum(Decimal(str(row["Revenue"])) for row in found) == made.revenue
+    assert sum(Decimal(str(row["Revenue"])) for row in found) == made.totals.revenue
     assert first["Recommended actions"].splitlines() == list(made.rows[0].actions)
 
 
@@ -134,7 +134,7 @@ def test_dimensions_stand_in_one_order_whatever_they_brought() -> None:
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_a_name_that_looks_like_a_formula_is_text(name: str) -> None:
-    made = categories((name, "Tea"), business=name, storefront=name, insights=Insights(name, None, None, None))
+    made = categories((name, "Tea"), business=name, storefront=name, insights=Insights(name))
 
     cells = [cell for sheet in book(made) for row in sheet.iter_rows() for cell in row if cell.value == name]
 
@@ -193,7 +193,7 @@ def test_the_heat_map_is_coloured_by_the_sheet_itself() -> None:
 
 
 def test_an_empty_report_is_a_workbook_too() -> None:
-    empty = eight_segments(matrix=None, customers=0, average_order=None, method=Method.VALUE)
+    empty = eight_segments(cells=None, totals=sum_up(0, 0, Decimal(0)), method=Method.VALUE)
 
     opened = book(replace(empty, groups=(), unclassified=None))
 
