@@ -119,6 +119,9 @@ FIELD_COSTS = {
     "enteringSample": 50,
     "leavingSample": 50,
     "segmentOverlap": 50,
+    "duplicateSegment": 100,
+    "freezeSegment": 100,
+    "setSegmentMembers": 100,
 }
 """What a field costs beside what is below it. That of a report covers the window before, which is measured once."""
 SLOW = {
