@@ -106,7 +106,7 @@ class Memberships:
             message = Sentence("{customer_ids} must hold at most {} items", MAXIMUM_ITEMS)
             raise InvalidInput(message, ("customer_ids",), "LIMIT_REACHED")
         async with self.store.write(business) as unit:
-            segment = await _get_manual_segment(unit, segment_id, "{segment_id}")
+            segment = await get_manual_segment(unit, segment_id, "{segment_id}")
             known = await unit.customers.find_by_ids([key for key in customers if key is not None])
             problems = []
             for index, key in enumerate(customers):
@@ -138,7 +138,7 @@ class Memberships:
             stored = (await unit.segments.find_by_keys([key])).get(key)
             if stored is None:
                 raise NotFound(f"There is no segment with the key {key}.")
-            segment = await _get_manual_segment(unit, stored.id, "The key")
+            segment = await get_manual_segment(unit, stored.id, "The key")
             names = {text: find_id(text) for text in external_ids}
             known = await unit.customers.find_known(list(names.values()))
             live = {name: number for name, (number, erased) in known.items() if not erased}
@@ -160,7 +160,9 @@ def _bound_changes(business: Business, which: ChangeList) -> ChangeList:
     return replace(which, until=_bound_end(business, which.until))
 
 
-async def _get_manual_segment(unit: Unit, segment_id: int, word: str) -> Segment:
+async def get_manual_segment(unit: Unit, segment_id: int, word: str) -> Segment:
+    """The segment; InvalidInput where there is none or its members follow from its definition. `word` is what its id
+    came as."""
     segment = await unit.segments.get(segment_id)
     if segment is None:
         raise build_unknown_id("segment", "segment_id")
@@ -168,6 +170,12 @@ async def _get_manual_segment(unit: Unit, segment_id: int, word: str) -> Segment
         template = f"{word} must be that of a MANUAL segment; the members of {{}} follow from its definition"
         raise InvalidInput(Sentence(template, segment.name), ("segment_id",), "SEGMENT_IS_AUTOMATIC")
     return segment
+
+
+async def follow_members(unit: Unit, segment: Segment) -> None:
+    """The members changed: what uses the segment follows."""
+    users = find_dependents(segment.key, await unit.segments.load_all(automatic=True))
+    await queue_following(unit, users, f"segment {segment.key}")
 
 
 async def _change(
@@ -194,8 +202,7 @@ async def _change(
         "memberCount": {"old": before, "new": done.member_count},
     }
     if done.entered or done.left:
-        users = find_dependents(segment.key, await unit.segments.load_all(automatic=True))
-        await queue_following(unit, users, f"segment {segment.key}")
+        await follow_members(unit, segment)
     action = "assignSegment" if entering else "removeSegment"
     await unit.audit(actor, action, ("Segment", segment.id), detail)
     return done.entered + done.left
