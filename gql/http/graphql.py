@@ -111,9 +111,11 @@ class Executor:
     make_context: MakeContext
     throttle: Throttle
 
-    def begin(self, viewer: Viewer, request_id: str) -> Context:
+    def begin(self, viewer: Viewer, request_id: str, origin: str) -> Context:
         """The context of an operation; Throttled where the caller has nothing left."""
-        return self.make_context(viewer, request_id, self.throttle.open(viewer))
+        context = self.make_context(viewer, request_id, self.throttle.open(viewer))
+        context.origin = origin
+        return context
 
     async def run(
         self,
@@ -122,10 +124,11 @@ class Executor:
         request_id: str,
         allowed: Collection[OperationType],
         claim: Claim | None = None,
+        origin: str = "",
     ) -> Answer:
         """The answer of a query or mutation within the deadline; InvalidOperationTypeError for what is not allowed. A
         mutation that holds a claim is done, or has been done, once."""
-        deadline, context = self.settings.deadline_seconds, self.begin(viewer, request_id)
+        deadline, context = self.settings.deadline_seconds, self.begin(viewer, request_id, origin)
 
         def allow_more() -> float:
             """Seconds beyond the usual ones; what the operation asks for is known by then."""
@@ -153,7 +156,9 @@ class Executor:
         finally:
             context.close()
 
-    async def stream(self, viewer: Viewer, parameters: Parameters, request_id: str) -> AsyncGenerator[Answer, None]:
+    async def stream(
+        self, viewer: Viewer, parameters: Parameters, request_id: str, origin: str = ""
+    ) -> AsyncGenerator[Answer, None]:
         """The one answer of a query or mutation, or each of a subscription. Nothing is fetched from a subscription
         before the answer before it was taken, so a slow reader holds one answer and no queue."""
         try:
@@ -163,7 +168,7 @@ class Executor:
         else:
             yield answer
             return
-        context = self.begin(viewer, request_id)
+        context = self.begin(viewer, request_id, origin)
         try:
             results = await self.schema.subscribe(
                 parameters.query,

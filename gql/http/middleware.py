@@ -1,21 +1,23 @@
-"""What every request passes through, whatever answers it: an id, one line in the log, a deadline, and an end of its
-work when the client goes. Whatever nobody expected is masked and logged once under the id; nothing passes to the
+"""What every request passes through, whatever answers it: an id, where the client has reached the server, one line in the
+log, a deadline, and an end of its work when the client goes. Whatever nobody expected is masked and logged once under the id; nothing passes to the
 server, whose log would show the words of the error."""
 
 import asyncio
 import logging
+import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from gql.http.json_body import encode_json
+from gql.http.strangers import find_stranger
 from gql.schema.errors import build_internal_error, log_surprise
 
 T = TypeVar("T")
@@ -23,15 +25,45 @@ CLOSED = 499
 """The status that stands in the log for a client that went away; nobody receives it."""
 STOP_SECONDS = 1.0
 """How long work that is stopped is waited for; a store that is frozen takes no notice for longer."""
+HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+"""What may stand between the scheme and the path of an address."""
+SCHEMES = {"ws": "http", "wss": "https"}
 log = logging.getLogger("segments")
+
+
+def find_origin(connection: HTTPConnection, public_url: str = "") -> str:
+    """Where the client has reached the server, such as https://shop.example: what is set, else what a trusted proxy
+    forwards, else what the request says itself. Whatever a client says of a host is told to nobody but that client."""
+    if public_url:
+        return public_url
+    stranger, headers = find_stranger(connection), connection.headers
+    hosts, scheme = [headers.get("host", "")], connection.url.scheme
+    if stranger is not None and stranger.forwarded:
+        forwarded = _read_last_forwarded(headers.getlist("forwarded"))
+        # Of several the last is the one that the trusted proxy has written itself.
+        further = ",".join(headers.getlist("x-forwarded-host")).rpartition(",")[2].strip()
+        hosts = [forwarded.get("host", ""), further, *hosts]
+        scheme = forwarded.get("proto", "").lower() or scheme
+    address, port = connection.scope.get("server") or ("127.0.0.1", None)
+    hosts.append(f"{address}:{port}" if port else address)
+    scheme = SCHEMES.get(scheme, scheme)
+    host = next((each for each in hosts if HOST.fullmatch(each)), "127.0.0.1")
+    return f"{scheme if scheme in SCHEMES.values() else 'http'}://{host}"
+
+
+def _read_last_forwarded(values: Sequence[str]) -> Mapping[str, str]:
+    """The last element of the header Forwarded, by parameter."""
+    parts = [part.partition("=") for part in ",".join(values).rpartition(",")[2].split(";")]
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in parts}
 
 
 class RequestMiddleware:
     """The outermost layer of the application: gives each request or socket its id, as `request.state.request_id` and as
-    the header X-Request-Id, and answers in place of what failed."""
+    the header X-Request-Id, and as `request.state.origin` where the client has reached us, and answers in place of what
+    failed."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, public_url: str = "") -> None:
+        self.app, self.public_url = app, public_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """RuntimeError, without words of ours, where half an answer was sent already."""
@@ -39,7 +71,8 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         request_id = uuid.uuid4().hex[:16]
-        scope.setdefault("state", {})["request_id"] = request_id
+        origin = find_origin(HTTPConnection(scope), self.public_url)
+        scope.setdefault("state", {}).update(request_id=request_id, origin=origin)
         started = False
 
         async def send_with_id(message: Message) -> None:
