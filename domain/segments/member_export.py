@@ -16,7 +16,7 @@ from domain.money import find_exponent, to_decimal
 from domain.pages import PageRequest
 from domain.rules.variables import ATTRIBUTE
 from domain.segments.model import Membership, Segment
-from domain.store import CustomerRecord, Member, Store
+from domain.store import CustomerRecord, Member, MemberList, Store
 
 MEMBER_COLUMNS = (
     "customer_id",
@@ -83,7 +83,7 @@ class MemberFiles:
         request = PageRequest(PAGE)
         while True:
             async with self.store.read(export.business) as unit:
-                page = await unit.memberships.load_members(export.segment.id, request, export.as_of)
+                page = await unit.members.load_page(MemberList(export.segment.id, export.as_of), request)
             # Whoever was erased since is left out.
             yield await self._build_rows(export, [item for item in page.items if not item[0].customer.erased])
             if not page.has_next:

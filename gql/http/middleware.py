@@ -1,24 +1,26 @@
-"""What every request passes through, whatever answers it: an id, where the client has reached the server, one line in the
-log, a deadline, and an end of its work when the client goes. Whatever nobody expected is masked and logged once under the id; nothing passes to the
-server, whose log would show the words of the error."""
+"""What every request passes through, whatever answers it: an id, where the client has reached the server, one line in
+the log, a deadline, and an end of its work when the client goes. Whatever nobody expected is masked and logged once
+under the id; nothing passes to the server, whose log would show the words of the error."""
 
 import asyncio
 import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
+from gql.auth import is_loopback
 from gql.http.json_body import encode_json
 from gql.http.strangers import find_stranger
 from gql.schema.errors import build_internal_error, log_surprise
+from gql.settings import Settings
 
 T = TypeVar("T")
 CLOSED = 499
@@ -27,8 +29,18 @@ STOP_SECONDS = 1.0
 """How long work that is stopped is waited for; a store that is frozen takes no notice for longer."""
 HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 """What may stand between the scheme and the path of an address."""
-SCHEMES = {"ws": "http", "wss": "https"}
+SECURE = ("https", "wss")
+LOOPBACK_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
 log = logging.getLogger("segments")
+
+
+def build_origin_pattern(settings: Settings) -> str | None:
+    """What the origins match whose pages may ask: those of the settings and, where the demo is served on a loopback
+    address, any of this machine, so that a client under development needs no setting. None where there are none."""
+    origins = [re.escape(origin) for origin in settings.cors_origins]
+    if settings.demo and is_loopback(settings.host):
+        origins.append(LOOPBACK_ORIGINS)
+    return "|".join(origins) or None
 
 
 def find_origin(connection: HTTPConnection, public_url: str = "") -> str:
@@ -36,25 +48,23 @@ def find_origin(connection: HTTPConnection, public_url: str = "") -> str:
     forwards, else what the request says itself. Whatever a client says of a host is told to nobody but that client."""
     if public_url:
         return public_url
-    stranger, headers = find_stranger(connection), connection.headers
-    hosts, scheme = [headers.get("host", "")], connection.url.scheme
+    stranger, headers, scope = find_stranger(connection), connection.headers, connection.scope
+    address, port = scope.get("server") or ("127.0.0.1", None)
+    own = f"[{address}]" if ":" in address else address
+    hosts, scheme = [headers.get("host", ""), f"{own}:{port}" if port else own], scope.get("scheme", "http")
     if stranger is not None and stranger.forwarded:
-        forwarded = _read_last_forwarded(headers.getlist("forwarded"))
-        # Of several the last is the one that the trusted proxy has written itself.
-        further = ",".join(headers.getlist("x-forwarded-host")).rpartition(",")[2].strip()
-        hosts = [forwarded.get("host", ""), further, *hosts]
-        scheme = forwarded.get("proto", "").lower() or scheme
-    address, port = connection.scope.get("server") or ("127.0.0.1", None)
-    hosts.append(f"{address}:{port}" if port else address)
-    scheme = SCHEMES.get(scheme, scheme)
-    host = next((each for each in hosts if HOST.fullmatch(each)), "127.0.0.1")
-    return f"{scheme if scheme in SCHEMES.values() else 'http'}://{host}"
+        forwarded = _read_last(headers, "forwarded")
+        pairs = (part.partition("=") for part in forwarded.split(";"))
+        parts = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+        hosts = [_read_last(headers, "x-forwarded-host"), parts.get("host", ""), *hosts]
+        scheme = _read_last(headers, "x-forwarded-proto") or parts.get("proto") or scheme
+    host = next(each for each in hosts if HOST.fullmatch(each))
+    return f"{'https' if scheme.lower() in SECURE else 'http'}://{host}"
 
 
-def _read_last_forwarded(values: Sequence[str]) -> Mapping[str, str]:
-    """The last element of the header Forwarded, by parameter."""
-    parts = [part.partition("=") for part in ",".join(values).rpartition(",")[2].split(";")]
-    return {name.strip().lower(): value.strip().strip('"') for name, _, value in parts}
+def _read_last(headers: Headers, name: str) -> str:
+    """Of several values the last is the one that the proxy next to us has written itself."""
+    return ",".join(headers.getlist(name)).rpartition(",")[2].strip()
 
 
 class RequestMiddleware:

@@ -120,6 +120,9 @@ FIELD_COSTS = {
     "leavingSample": 50,
     "segmentOverlap": 50,
     "values": 20,
+    "duplicateSegment": 100,
+    "freezeSegment": 100,
+    "setSegmentMembers": 100,
 }
 """What a field costs beside what is below it. That of a report covers the window before, which is measured once."""
 SLOW = {

@@ -11,7 +11,17 @@ from domain.model import Business, CustomerTotals
 from domain.pages import Page, PageRequest
 from domain.rules.listing import RuleValue
 from domain.segments.model import ChangeKey, ChangeList, MembershipChange, Snapshot
-from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, Member, MemberKey, SnapshotKey, Unit
+from domain.store import (
+    Comparison,
+    ComparisonKey,
+    CustomerRecord,
+    IdsKey,
+    Member,
+    MemberKey,
+    MemberList,
+    SnapshotKey,
+    Unit,
+)
 from gql.composition import Services
 from gql.schema.limits import build_limit_error
 from gql.schema.pacing import Pace
@@ -197,9 +207,8 @@ class Loaders:
     # Deleted ones too, because history names them.
     segments = _make_optional_loader(lambda unit, keys: unit.segments.find_by_ids(keys, deleted=True))
     memberships = _make_unit_loader(lambda unit, keys: unit.memberships.find_open_memberships(keys))
-    members: Loader[MemberKey, Page[Member]] = _make_unit_loader(
-        lambda unit, keys: unit.memberships.load_member_pages(keys)
-    )
+    members: Loader[MemberKey, Page[Member]] = _make_unit_loader(lambda unit, keys: unit.members.load_pages(keys))
+    member_counts: Loader[MemberList, int] = _make_unit_loader(lambda unit, keys: unit.members.count(keys))
     are_members = _make_optional_loader(_are_members)
     past_counts: Loader[SnapshotKey, int] = _make_unit_loader(lambda unit, keys: unit.history.count_past_members(keys))
     past_ids: Loader[IdsKey, list[int]] = _make_unit_loader(lambda unit, keys: unit.history.load_id_lists(keys))

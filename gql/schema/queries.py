@@ -148,12 +148,20 @@ class Query:
         counts = await services.transitions.count_labels(business, as_of)
         return [LabelCount.of(entity) for entity in counts]
 
-    @strawberry.field(permission_classes=[CanView], description="A segment; null where there is none of that id.")
+    @strawberry.field(permission_classes=[CanView], description="A segment, by exactly one of id and key.")
     async def segment(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")]
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="Global id of the segment.")] = None,
+        key: Annotated[str | None, strawberry.argument(description="Key of the segment, exactly.")] = None,
     ) -> Segment | None:
-        node = await find_node(info.context, id)
-        return node if isinstance(node, Segment) else None
+        if (id is None) == (key is None):
+            raise InvalidInput("segment needs exactly one of id and key", ("id",))
+        if key is None:
+            node = await find_node(info.context, str(id))
+            return node if isinstance(node, Segment) else None
+        found = await info.context.read(lambda unit: unit.segments.find_by_keys([key]))
+        return Segment.of(await info.context.load_business(), found[key]) if key in found else None
 
     @strawberry.field(permission_classes=[CanView], description="The segments of the business, page by page.")
     async def segments(
