@@ -59,8 +59,8 @@ class Cost:
 @dataclass(slots=True)
 class Context:
     """One operation's. The business is read once, by whoever needs it first, and held at that moment: whatever is then
-    told of members is of the same ones. `claim` is that of a mutation with an Idempotency-Key, `origin` where the client
-    has reached the server."""
+    told of members is of the same ones. `claim` is that of a mutation with an Idempotency-Key, `origin` where the
+    client has reached the server."""
 
     viewer: Viewer
     services: Services
