@@ -157,7 +157,7 @@ def create_app(
             expose_headers=["X-Request-Id", "ETag", "Content-Disposition", "Retry-After", REPLAYED],
         )
     ]
-    middleware = [Middleware(RequestMiddleware), *(across if origins else [])]
+    middleware = [Middleware(RequestMiddleware, settings.public_url), *(across if origins else [])]
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(
         routes=[
