@@ -41,6 +41,7 @@ from domain.model import (
 )
 from domain.pages import Page, PageRequest
 from domain.rules.context import RuleContext
+from domain.rules.listing import RuleValue
 from domain.rules.tree import Condition
 from domain.segments.model import (
     ArchivedMembership,
@@ -469,6 +470,11 @@ class RuleAnalysis(Protocol):
     async def find_matching(
         self, context: RuleContext, trees: Mapping[int, Condition], customers: Sequence[int]
     ) -> Mapping[int, set[int]]: ...
+    async def load_values(self, context: RuleContext) -> Mapping[str, Sequence[RuleValue]]:
+        """Of each variable of which there are values to choose from those that occur, by its name as it is listed; the
+        most frequent first, equally frequent ones in their order."""
+        ...
+
     async def count_overlap(self, segments: Sequence[int]) -> Mapping[int, int]:
         """How many customers are in exactly which of the segments; bit n of the key stands for the nth."""
         ...

@@ -123,7 +123,7 @@ def make_services(
         Purchases(store, clock),
         reporting,
         Segments(store, clock, feed.notify_work),
-        Memberships(store, clock),
+        Memberships(store, clock, feed.notify_members_changed),
         MemberLists(store),
         Recalculations(store, clock, feed),
         Analysis(store, clock, customers),

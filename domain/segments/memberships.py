@@ -1,7 +1,7 @@
 """Memberships: who is in which segment, since when and by whom; putting in and taking out by hand. A bulk write changes
 everything or nothing, and doing it twice changes nothing more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -45,6 +45,7 @@ class Memberships:
 
     store: Store
     clock: Clock
+    notify_members_changed: Callable[[int], None]
 
     def read_instant_argument(self, business: Business, instant: datetime | None, field: str) -> datetime | None:
         """The instant that an argument means; InvalidInput where no calendar holds it."""
@@ -124,7 +125,9 @@ class Memberships:
             count = {"assigned_count" if entering else "removed_count": changed}
             await unit.mark_done(actor, segment=("Segment", segment_id), **count)
             written = (await unit.segments.find_by_ids([segment_id]))[segment_id]
-            return replace(written, seen_at=unit.instant), changed
+            written = replace(written, seen_at=unit.instant)
+        self.notify_members_changed(business.id)
+        return written, changed
 
     async def assign_named(
         self, business: Business, key: str, external_ids: Sequence[str], actor: Actor, *, entering: bool = True

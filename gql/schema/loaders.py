@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from domain.model import Business, CustomerTotals
 from domain.pages import Page, PageRequest
+from domain.rules.listing import RuleValue
 from domain.segments.model import ChangeKey, ChangeList, MembershipChange, Snapshot
 from domain.store import (
     Comparison,
@@ -29,6 +30,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 Answers = Mapping[K, V] | Sequence[V]
 """By key, or in the order of the keys."""
+RuleValues = Sequence[RuleValue]
 Owner = tuple[int, CustomerTotals]
 """A customer's id with the kept totals that came with it."""
 PageKey = tuple[K, PageRequest]
@@ -170,6 +172,11 @@ async def _load_groups(keys: list[GroupPage]) -> list[Page[CustomerRecord]]:
     return [pages[source, request][group] for source, group, request in keys]
 
 
+async def _load_variable_values(services: Services, business: Business, names: list[str]) -> list[RuleValues]:
+    values = await services.analysis.load_variable_values(business)
+    return [values.get(name, ()) for name in names]
+
+
 class Loaders:
     """The loaders of one operation, each made when it is first asked."""
 
@@ -184,6 +191,7 @@ class Loaders:
     matching_segments = _make_service_loader(
         lambda services, business, keys: services.analysis.find_matching(business, keys)
     )
+    variable_values = _make_service_loader(_load_variable_values)
     purchases = _make_optional_loader(lambda unit, keys: unit.purchases.find_by_keys(keys))
     purchase_pages = _make_page_loader(lambda unit, keys, request: unit.purchases.load_pages(keys, request))
     purchase_counts = _make_unit_loader(lambda unit, keys: unit.purchases.count_by_customer(keys))

@@ -29,6 +29,7 @@ from gql.schema.types.business import (
     StorefrontId,
     Viewer,
     find_storefront,
+    read_settings,
 )
 from gql.schema.types.customer import Customer
 from gql.schema.types.enums import CustomerSort, Method, RfmScheme, SegmentKind, SegmentSort, SeriesInterval
@@ -44,6 +45,7 @@ from gql.schema.types.report import (
     TransitionsSource,
     TrendPoint,
 )
+from gql.schema.types.scalars import JSON
 from gql.schema.types.segment import Segment
 
 MAXIMUM_NODES = 250
@@ -132,8 +134,18 @@ class Query:
         as_of: Annotated[
             date | None, strawberry.argument(description="Last day that counts; today where absent.")
         ] = None,
+        settings: Annotated[
+            JSON | None,
+            strawberry.argument(
+                description="Object of settings by name, which count here over those of the business and are not "
+                "saved; null goes back to the default. docs/settings.md has the names."
+            ),
+        ] = None,
     ) -> list[LabelCount] | None:
-        counts = await info.context.services.transitions.count_labels(await info.context.load_business(), as_of)
+        business, services = await info.context.load_business(), info.context.services
+        if settings is not None:
+            business = await services.businesses.suppose_settings(business, read_settings(settings))
+        counts = await services.transitions.count_labels(business, as_of)
         return [LabelCount.of(entity) for entity in counts]
 
     @strawberry.field(permission_classes=[CanView], description="A segment, by exactly one of id and key.")
