@@ -193,8 +193,8 @@ def _read_names(
     ):
         for index, text in enumerate(texts):
             place = (field, str(index))
-            name, wrong = read_id(text, place)
-            problems += find_text_problems(place, text) or wrong
+            name, wrong = read_id(text, (field,))
+            problems += [replace(one, field=place) for one in find_text_problems((field,), text) or wrong]
             named.append(NamedCustomer(len(named), naming, name))
             places.append(place)
     if problems:
