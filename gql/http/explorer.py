@@ -115,8 +115,9 @@ def make_explorer(settings: Settings, demo_token: Callable[[], str] | None) -> C
     def page(request: Request) -> Response:
         local = is_local()
         host = read_host(request)
-        # A foreign name that points here must not be given a token.
-        ours = settings.demo and is_loopback(settings.host) and is_loopback(host)
+        # A foreign name that points here must not be given a token, nor a page of another port that reads this one.
+        asked_here = is_loopback(host) and "origin" not in request.headers
+        ours = settings.demo and is_loopback(settings.host) and asked_here
         authorization = "" if demo_token is None or not ours else f"Bearer {demo_token()}"
         content = PAGE.read_text()
         content = content.replace("<!-- assets -->", "\n".join(asset.build_tag(local) for asset in ASSETS))

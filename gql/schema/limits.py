@@ -119,6 +119,10 @@ FIELD_COSTS = {
     "enteringSample": 50,
     "leavingSample": 50,
     "segmentOverlap": 50,
+    "values": 20,
+    "duplicateSegment": 100,
+    "freezeSegment": 100,
+    "setSegmentMembers": 100,
 }
 """What a field costs beside what is below it. That of a report covers the window before, which is measured once."""
 SLOW = {
@@ -129,6 +133,7 @@ SLOW = {
     "segmentOverlap",
     "segmentTransitions",
     "classificationStatistics",
+    "values",
 }
 """Fields that have the deadline of a report."""
 REPORT_COST = FIELD_COSTS["segmentationReport"]

@@ -21,6 +21,7 @@ from domain.calendar import format_day, load_zone
 from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.reports.document import CHARTED, DIMENSION_TITLES, ChartSlice, DocumentGroup, ReportDocument, build_slices
+from domain.reports.figures import isolate_name
 
 log = logging.getLogger("segments")
 TEMPLATE = Path(__file__).with_name("report.typ")
@@ -62,11 +63,7 @@ MANY = CHARTED + 2 * CARDS
 """Cards of groups that differ by nothing but their names; of more, only the first have one."""
 METHODS = {Method.VALUE: "by value", Method.BEHAVIOR: "by behaviour"}
 SCHEMES = {RfmScheme.EIGHT_SEGMENT: "RFM, eight segments", RfmScheme.ELEVEN_SEGMENT: "RFM, eleven segments"}
-LEADING = {Method.RFM: "rfm", Method.VALUE: "value", Method.BEHAVIOR: "category"}
-"""The dimension whose groups the insights name."""
 NONE = "–"
-MARK = "\u200e"
-"""Stands around a name that runs leftwards, so that the sentence beside it is not drawn into its direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +153,7 @@ def _build_content(document: ReportDocument) -> dict[str, Any]:
         "subtitle": f"Customer segmentation, {_describe_method(document)}",
         "under": _list_subtitles(document),
         "figures": _list_figures(document),
-        "insights": _describe_insights(document),
+        "insights": document.sentences,
         "charts": [
             _build_chart(document, name, groups) for name, groups in dimensions.items() if document.totals.customers
         ],
@@ -169,7 +166,7 @@ def _build_content(document: ReportDocument) -> dict[str, Any]:
 
 
 def _list_subtitles(document: ReportDocument) -> list[str]:
-    place = "all storefronts" if document.storefront is None else f"storefront {_isolate_name(document.storefront)}"
+    place = "all storefronts" if document.storefront is None else f"storefront {isolate_name(document.storefront)}"
     zone_words = f"time zone {document.time_zone}"
     lines = [f"{_describe_window(document)} · {zone_words} · {place} · amounts in {document.currency}"]
     lines.append(_describe_previous(document))
@@ -368,68 +365,3 @@ def _format_change(now: int, before: int | None) -> str:
     if before is None:
         return NONE
     return "0" if now == before else f"+{now - before:,}" if now > before else f"−{before - now:,}"
-
-
-def _format_customers(value: int) -> str:
-    return "1 customer" if value == 1 else f"{value:,} customers"
-
-
-def _describe_insights(document: ReportDocument) -> list[str]:
-    """What stands out, a sentence each."""
-    leading = LEADING[document.method]
-    groups = (*document.groups, *([document.unclassified] if document.unclassified else []))
-    known = {group.name: group for group in groups if group.dimension == leading}
-    insights = document.insights
-    sentences = []
-    if insights.highest_revenue is not None:
-        sentences.append(_describe_highest(document, insights.highest_revenue, known.get(insights.highest_revenue)))
-    if insights.largest is not None:
-        group = known.get(insights.largest)
-        more = (
-            ""
-            if group is None
-            else f", {_format_customers(group.customers)}, {_format_share(group.customer_share)} of all"
-        )
-        sentences.append(f"Largest group: {_isolate_name(insights.largest)}{more}.")
-    if insights.fastest_growing is not None:
-        sentences.append(_describe_growing(insights.fastest_growing, known.get(insights.fastest_growing)))
-    if insights.needs_attention is not None:
-        sentences.append(_describe_attention(document, insights.needs_attention, known.get(insights.needs_attention)))
-    if sentences:
-        return sentences
-    if document.totals.customers == 0:
-        return ["No customer bought in this window, so there is nothing to compare."]
-    return ["No named group stands out in this window."]
-
-
-def _isolate_name(name: str) -> str:
-    """A name inside a sentence."""
-    leftwards = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name)
-    return f"{MARK}{name}{MARK}" if leftwards else name
-
-
-def _describe_highest(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
-    if group is None:
-        return f"Most revenue: {_isolate_name(name)}."
-    amounts = f"{_format_money(group.revenue, document.currency)}, {_format_share(group.revenue_share)} of the total"
-    return f"Most revenue: {_isolate_name(name)}, {amounts}, from {_format_customers(group.customers)}."
-
-
-def _describe_growing(name: str, group: DocumentGroup | None) -> str:
-    if group is None:
-        return f"Growth: {_isolate_name(name)}."
-    before = group.previous_customers
-    if before is not None and group.customers > before:
-        gained = group.customers - before
-        more = f"{_format_customers(group.customers)}, {gained:,} more than in the window before"
-        return f"Fastest growing: {_isolate_name(name)}, {more}."
-    compared = ", no more than in the window before" if before is not None else ""
-    return f"To be grown: {_isolate_name(name)}, {_format_customers(group.customers)}{compared}."
-
-
-def _describe_attention(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
-    if group is None:
-        return f"Needs attention: {_isolate_name(name)}."
-    spent = f"{_format_customers(group.customers)} who spent {_format_money(group.revenue, document.currency)}"
-    step = f" First step: {group.actions[0]}." if group.actions else ""
-    return f"Needs attention: {_isolate_name(name)}, {spent}.{step}"

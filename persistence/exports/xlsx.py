@@ -186,7 +186,7 @@ class ReportBook:
         return cell
 
     def _write_summary(self, sheet: Any) -> None:
-        document, insights = self.document, self.document.insights
+        document = self.document
         totals, before = document.totals, document.previous
         self._put(sheet, 1, 1, f"{document.business}: customer segmentation").font = TITLE
         lines: list[tuple[str, Cell | date, str | None]] = [
@@ -205,10 +205,7 @@ class ReportBook:
             ("Revenue", totals.revenue, MONEY),
             ("Average order", totals.average_order, MONEY),
             ("Average spend of a customer", totals.average_spend, MONEY),
-            ("Highest revenue segment", insights.highest_revenue, None),
-            ("Largest segment", insights.largest, None),
-            ("Fastest growing segment", insights.fastest_growing, None),
-            ("Needs attention", insights.needs_attention, None),
+            *(("Insights" if place == 0 else "", text, None) for place, text in enumerate(document.sentences)),
         ]
         wide = fit_width([str(line[1]) for line in lines])
         for row, (name, value, form) in enumerate(lines, 3):

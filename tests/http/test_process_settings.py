@@ -44,6 +44,7 @@ def test_every_variable_is_read() -> None:
             "SEGMENTS_FONTS": "/srv/fonts",
             "SEGMENTS_LOG_LEVEL": "debug",
             "SEGMENTS_INTROSPECTION": "off",
+            "SEGMENTS_PERSISTED_QUERIES": "off",
             "SEGMENTS_TOKEN_LIFETIME_HOURS": "8",
         }
     )
@@ -63,6 +64,7 @@ def test_every_variable_is_read() -> None:
         log_level="DEBUG",
         port=9000,
         introspection=False,
+        persisted_queries=False,
         token_lifetime_hours=8,
     )
     assert settings.url == "postgresql://shop:pass@db/shop"
