@@ -79,7 +79,6 @@ async def report(
 ) -> None:
     """Print or write the segmentation report. Example: segments report --days 90 --output report.pdf"""
     from domain.reports.document import ReportRequest
-    from domain.reports.report import find_insights
     from gql.cli.work.reports import print_table, write_file
     from gql.composition import format_report, make_writers
     from gql.parameters import read_date, read_method, read_scheme
@@ -92,13 +91,10 @@ async def report(
     day = None if as_of is None else read_date(as_of)
     place = None if storefront is None else await services.purchases.find_storefront(chosen, storefront)
     asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code)
-    if form == "table":
-        result = await services.report_files.make_report(chosen, asked)
-        previous = await services.reporting.measure_previous(chosen, result)
-        print_table(chosen, result, find_insights(result, previous), storefront)
-        return
     document = await services.report_files.make_document(chosen, asked)
-    if form == "json" and output is None:
+    if form == "table":
+        print_table(document)
+    elif form == "json" and output is None:
         typer.echo(format_report(document))
     else:
         write_file(make_writers(session.settings).reports[form](document), output)

@@ -1,12 +1,14 @@
 """Segments on the command line: the same definitions, checks and sentences as the API's."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, Sentence
+from domain.imports.columns import count_noun
 from domain.model import SegmentKind, SegmentSort
 from gql.cli.output import FormatOption, check_format, clean_line, print_json
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
@@ -151,7 +153,9 @@ async def create_standard(
 
 
 MembersKey = Annotated[str, typer.Argument(help="Key of the MANUAL segment.")]
-MembersArgument = Annotated[Path, typer.Argument(help="CSV file with a column customer_id, plain or gzip.")]
+MembersArgument = Annotated[
+    Path, typer.Argument(help="File with a column customer_id: CSV, plain or gzip, or a workbook.")
+]
 
 
 @segment_app.command()
@@ -170,3 +174,68 @@ async def remove(session: Session, key: MembersKey, file: MembersArgument, busin
     from gql.cli.work.members_file import change_members
 
     await change_members(session, key, file, business, entering=False)
+
+
+@segment_app.command(name="set")
+@command
+async def set_(
+    session: Session,
+    key: MembersKey,
+    file: Annotated[
+        Path, typer.Argument(help="File with a column customer_id or email: CSV, plain or gzip, or a workbook.")
+    ],
+    skip_unknown: Annotated[
+        bool, typer.Option("--skip-unknown", help="Leave out rows that name nobody, who else change nothing.")
+    ] = False,
+    business: BusinessOption = None,
+) -> None:
+    """Let a segment have exactly these customers. Example: segments segment set vip customers.csv --skip-unknown"""
+    from gql.cli.work.members_file import set_members
+
+    await set_members(session, key, file, business, skip_unknown=skip_unknown)
+
+
+@segment_app.command()
+@command
+async def duplicate(
+    session: Session,
+    key: KeyArgument,
+    name: Annotated[str, typer.Argument(help="Name of the new segment; its key is made of it.")],
+    business: BusinessOption = None,
+) -> None:
+    """Create a segment like another one. Example: segments segment duplicate high-value "Higher value" """
+    from gql.cli.work.segment_texts import describe_queued
+
+    chosen = await session.choose(business)
+    old = await session.find_segment(chosen, key)
+    segment, job = await session.services.segments.duplicate(chosen, old.id, name, ACTOR)
+    queued = describe_queued(segment.key, job) if job else f" {count_noun(segment.member_count, 'member')}."
+    typer.echo(f"Created {segment.key} ({segment.kind}).{queued}")
+
+
+@segment_app.command()
+@command
+async def freeze(
+    session: Session,
+    key: KeyArgument,
+    name: Annotated[str, typer.Argument(help="Name of the new segment; its key is made of it.")],
+    as_of: Annotated[
+        str | None, typer.Option(help="ISO 8601 timestamp, local time without an offset; now where absent.")
+    ] = None,
+    business: BusinessOption = None,
+) -> None:
+    """Keep the members of a segment as a MANUAL one. Example: segments segment freeze high-value "Spring mailing" """
+    chosen = await session.choose(business)
+    old = await session.find_segment(chosen, key)
+    stated = None if as_of is None else _read_instant(as_of)
+    then = session.services.memberships.read_instant_argument(chosen, stated, "as_of")
+    segment = await session.services.segments.freeze(chosen, old.id, name, then, ACTOR)
+    typer.echo(f"Created {segment.key} ({segment.kind}). {count_noun(segment.member_count, 'member')}.")
+
+
+def _read_instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        message = Sentence("{as_of} must be an ISO 8601 timestamp, such as 2024-03-01T12:00")
+        raise InvalidInput(message, ("as_of",)) from error

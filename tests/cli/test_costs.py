@@ -1,6 +1,6 @@
-"""What commands cost before they do anything: a help text loads the declarations of its commands and nothing that works,
-and a command loads nothing that only others need. What is counted is what is loaded, not seconds, which depend on the
-machine."""
+"""What commands cost before they do anything: a help text loads the declarations of its commands and nothing that
+works, and a command loads nothing that only others need. What is counted is what is loaded, not seconds, which depend
+on the machine."""
 
 import json
 import subprocess

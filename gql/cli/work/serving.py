@@ -9,7 +9,7 @@ import typer
 import uvicorn
 from starlette.applications import Starlette
 
-from domain.demo import KEY
+from domain.demo.shop import KEY
 from domain.errors import InvalidInput
 from domain.model import Permission
 from gql.app import create_app

@@ -13,11 +13,19 @@ import pytest
 
 from domain.calendar import Span
 from domain.classification.groups import Method
-from domain.classification.rfm import Score, find_eight_segment_group, score_rank, score_recency
+from domain.classification.rfm import (
+    Score,
+    find_eight_segment_group,
+    find_rank_bounds,
+    find_recency_bounds,
+    score_rank,
+    score_recency,
+)
 from domain.model import Business
 from domain.money import to_decimal
 from domain.pages import PageRequest
-from domain.reports.report import find_insights
+from domain.reports.insights import find_insights
+from domain.reports.report import to_score
 from domain.store import CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -78,6 +86,11 @@ async def test_reports_equal_the_independent_result(
             _assert_mean(group.compute_average_order(2), expected["average_order_value"], group.revenue, group.orders)
             _assert_mean(group.compute_average_spend(2), traits["avg_total_spend"], group.revenue, group.customers)
     assert not groups
+    if (counts := truth.get("seed_a_rfm_string_counts")) is not None:
+        assert {to_score(cell).digits: cell.customers for cell in report.cells} == counts
+    assert sum(cell.customers for cell in report.cells) == truth["population"]
+    assert sum(cell.orders for cell in report.cells) == truth["orders"]
+    assert sum(cell.spend for cell in report.cells) == truth["revenue_cents"]
     found = find_insights(report, await services.reporting.measure_previous(business, report))
     assert found.highest_revenue == truth["insights"]["highest_revenue_segment"]
     assert found.largest == truth["insights"]["largest_segment"]
@@ -120,6 +133,14 @@ async def test_every_customers_scores_equal_the_independent_result(
         known = await unit.customers.find_known(names)
         totals = await unit.reports.load_window_totals([key for key, _ in known.values()], span)
     assert len(truth) == len(totals) > 800
+    ranges = json.loads(find_shared("truth", f"{scenario}.json").read_text())["score_value_ranges"]
+    for kind, cuts in (("F_orders", quintiles.orders), ("M_cents", quintiles.spend)):
+        for score, (least, most) in ranges[kind].items():
+            low, high = find_rank_bounds(int(score), cuts)
+            assert (low is None or low <= least) and high == (None if score == "5" else most)
+    for score, (least, most) in ranges["R_days_since"].items():
+        low, high = find_recency_bounds(int(score), days)
+        assert low is not None and low <= least and (high is None or most <= high)
     for row in truth:
         found = totals[known[row["Customer_ID"]][0]]
         score = Score(
