@@ -93,6 +93,7 @@ class ScheduledSegmentation:
     database: Database
     clock: Clock
     classifiers: Classifiers = field(default_factory=Classifiers)
+    feed: ProgressFeed = field(default_factory=ProgressFeed)
     owner: str = field(default_factory=make_owner)
     kind: JobKind = JobKind.CLASSIFICATION
     at_once: int = 1
@@ -140,7 +141,10 @@ class ScheduledSegmentation:
             sentence = "The classification failed inside the server. Its log says more."
             outcome = Outcome(JobStatus.FAILED, "INTERNAL", sentence)
         async with self.store.open_heartbeats(business) as jobs:
-            await jobs.finish(Lease.of(job, self.owner), outcome, self.clock())
+            ended = await jobs.finish(Lease.of(job, self.owner), outcome, self.clock())
+        if ended:
+            seconds = (self.clock() - (job.started_at or self.clock())).total_seconds()
+            self.feed.ended(business, self.kind, outcome.status, max(0.0, seconds))
         if outcome.error_code is not None and outcome.error_message is not None:
             alerts = Alerts(self.settings.alert_url)
             await alerts.report_failed_classification(business, outcome.error_code, outcome.error_message, self.clock())

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from domain.jobs.model import JobKind, JobStatus
+from domain.model import Business
 
 STEPS = 64
 """Steps kept for a follower that is slow."""
@@ -32,6 +33,13 @@ class Progress(Protocol):
 
 
 P = TypeVar("P", bound=Progress)
+Ended = Callable[[Business, JobKind, JobStatus, float], None]
+"""Told of work of a business that this process has brought to its end, how it ended, and the seconds since it was begun
+first."""
+
+
+def tell_nobody(business: Business, kind: JobKind, status: JobStatus, seconds: float) -> None:
+    """Nobody is told."""
 
 
 class _Follower:
@@ -47,8 +55,9 @@ class _Follower:
 class ProgressFeed:
     """Hands the states of work to those who follow it, and wakes whoever waits for work or for changes of members."""
 
-    def __init__(self, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, poll_seconds: float = POLL_SECONDS, ended: Ended = tell_nobody) -> None:
         self.poll_seconds = poll_seconds
+        self.ended = ended
         self._followers: dict[Key, set[_Follower]] = {}
         self._polling: dict[Key, asyncio.Task[None]] = {}
         self._work = asyncio.Event()

@@ -172,7 +172,9 @@ class Runner:
             return False
         self.feed.notify_members_changed(business.id)
         # As the row says it, so that who follows is not told another instant than who asks.
-        self.feed.publish(business.id, end_job(job, outcome, outcome.snapshot_at or self.clock()))
+        ended = end_job(job, outcome, outcome.snapshot_at or self.clock())
+        self.feed.publish(business.id, ended)
+        self.feed.ended(business, ended.kind, ended.status, ended.seconds)
         return True
 
     async def _commit(
@@ -248,6 +250,8 @@ class Runner:
             mine = await jobs.finish(self._make_lease(job), outcome, now)
             finished = (await jobs.find_by_ids([job.id])).get(job.id, end_job(job, outcome, now))
         self.feed.publish(business.id, finished)
+        if mine:
+            self.feed.ended(business, finished.kind, finished.status, finished.seconds)
         if (
             mine
             and finished.status is JobStatus.FAILED

@@ -29,10 +29,12 @@ from gql.composition import (
     read_system_clock,
     translate_folder_errors,
 )
+from gql.counters import share_counters
 from gql.http.processes import REQUEST_SECONDS, Workers, raise_file_limit, serve_alone
 from gql.http.uvicorn_protocol import PatientProtocol
 from gql.logs import set_up
 from gql.settings import Settings
+from gql.tracing import TRACING
 
 HISTORY = timedelta(days=60)
 STEP = timedelta(days=3)
@@ -150,9 +152,10 @@ def serve_on(listener: socket.socket, settings: Settings) -> None:
         timeout_graceful_shutdown=REQUEST_SECONDS,
     )
     if settings.workers > 1:
-        set_up(settings.log_level)
-        supervisor = Workers(config, listener)
-        supervisor.run()
+        set_up(settings.log_level, settings.log_format)
+        with share_counters():
+            supervisor = Workers(config, listener)
+            supervisor.run()
         began = not supervisor.failed
     else:
         began = serve_alone(config, listener)
@@ -169,7 +172,8 @@ async def demo(session: Session) -> None:
 
 def make_application(settings: Settings, key: str | None) -> Starlette:
     """What a process serves; `key` is the business of the explorer's ready token."""
-    set_up(settings.log_level)
+    set_up(settings.log_level, settings.log_format)
+    TRACING.begin()
     return create_app(settings, read_system_clock, None if key is None else partial(make_token, settings, key))
 
 

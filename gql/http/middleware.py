@@ -9,14 +9,17 @@ import uuid
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
+from gql.counters import count_request
 from gql.http.json_body import encode_json
+from gql.logs import Activity, activity
 from gql.schema.errors import build_internal_error, log_surprise
+from gql.tracing import CALLER_HEADERS, TRACING
 
 T = TypeVar("T")
 CLOSED = 499
@@ -40,6 +43,8 @@ class RequestMiddleware:
             return
         request_id = uuid.uuid4().hex[:16]
         scope.setdefault("state", {})["request_id"] = request_id
+        said = Headers(scope=scope)
+        activity.set(Activity(request_id, {name: said[name] for name in CALLER_HEADERS if name in said}))
         started = False
 
         async def send_with_id(message: Message) -> None:
@@ -76,20 +81,17 @@ def log_request(
     status: int | None = None,
     codes: Collection[str] | None = None,
 ) -> None:
-    """The one line of a request that began at `began` of time.perf_counter. An operation on a socket has no status, a
-    plain request no codes."""
-    outcome = "" if status is None else f" status={status}"
-    problems = "" if codes is None else f" codes={','.join(codes) or '-'}"
-    milliseconds = (time.perf_counter() - began) * 1000
-    log.info(
-        "request id=%s method=%s operation=%s%s ms=%.1f%s",
-        request_id,
-        method,
-        operation,
-        outcome,
-        milliseconds,
-        problems,
-    )
+    """What is kept of a request that began at `began` of time.perf_counter: its line, its numbers and its span. An
+    operation on a socket has no status, a plain request no codes."""
+    seconds = time.perf_counter() - began
+    outcome = {} if status is None else {"status": status}
+    problems = {} if codes is None else {"codes": list(codes)}
+    fields = {"method": method, "operation": operation, **outcome, "ms": round(seconds * 1000, 1), **problems}
+    log.info("request id=%s", request_id, extra={"fields": fields})
+    count_request(operation, seconds, status, codes or ())
+    doing = activity.get()
+    if doing is not None:
+        TRACING.tell_request(doing, method, operation, seconds, status, codes or ())
 
 
 async def run_with_deadline(
