@@ -18,6 +18,8 @@ from domain.errors import InvalidInput, name_fields
 from domain.jobs.model import JobKind, JobStatus
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
+from domain.reports.document import ReportDocument
+from domain.reports.handler import ScheduledReports
 from gql.auth import Authenticator
 from gql.composition import make_owner, make_services, make_worker, make_writers, read_system_clock
 from gql.counters import count_statement, count_work
@@ -43,8 +45,10 @@ from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
 from gql.tracing import TRACING
+from persistence.alerts import Alerts
 from persistence.buckets import DatabaseBuckets, RedisBuckets
 from persistence.database.engines import Database, open_database
+from persistence.exports.report_folder import ReportFolder
 from persistence.imports.uploads import UploadHandler
 from persistence.jobs import summarise_work
 from persistence.labels.classifiers import load_installed
@@ -109,14 +113,15 @@ def create_app(
     throttle = Throttle(settings.cost_bucket, settings.cost_restore, share_buckets(settings, opened, redis))
     links = ExportLinks(settings, clock)
     seconds = settings.report_deadline_seconds
+    writers, pool = make_writers(settings), RenderPool(seconds)
     downloads = Downloads(
         services,
         admission,
         authenticator.confirm,
         throttle,
         links,
-        make_writers(settings),
-        RenderPool(seconds),
+        writers,
+        pool,
         seconds,
     )
     folder = settings.data / UPLOADS
@@ -125,7 +130,28 @@ def create_app(
     uploads = Uploads(services, admission, throttle, folder, settings.upload_bytes, check, inspect)
     uploading = UploadHandler(opened, clock, services.imports, services.customers, folder, opening, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers, feed)
-    worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
+
+    async def render(form: str, document: ReportDocument) -> bytes:
+        return await pool.run(partial(writers.reports[form], document))
+
+    writing = (
+        ()
+        if settings.reports_folder is None
+        else (
+            ScheduledReports(
+                services.store,
+                clock,
+                feed,
+                services.report_files,
+                services.purchases,
+                make_owner(),
+                render,
+                ReportFolder(settings.reports_folder).write,
+                Alerts(settings.alert_url).report_failed_report,
+            ),
+        )
+    )
+    worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying, *writing))
     health = Health(SqlStore(opened, clock).is_ready)
     turns = Turns()
 

@@ -3,7 +3,6 @@ store classified as it is at the times of a business's own, which is work of the
 the command line the third place that puts services and store together. One run at a time writes into a folder."""
 
 import asyncio
-import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +26,7 @@ from domain.customers.customers import Customers
 from domain.errors import DomainError, InvalidInput, StoreUpgraded, Unavailable
 from domain.imports.formats import SourceFormat
 from domain.imports.sources import Collection, Place, SourceName, choose_place, get_source
-from domain.jobs.model import ATTEMPTS, GAVE_UP, JobKind, JobStatus, Lease, Outcome, plan_pauses
+from domain.jobs.model import ATTEMPTS, GAVE_UP, JobKind, JobStatus, Lease, Outcome, may_pass, plan_pauses
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business
 from domain.store import Agenda
@@ -76,13 +75,6 @@ def choose_folder(settings: Settings, business: Business, path: str | Path | Non
 
 class _EndedInTime(asyncio.CancelledError):
     """The server ends, and what it waited for has just come to its end."""
-
-
-def may_pass(error: BaseException) -> bool:
-    """Whether the same may succeed later: the store cannot answer now, or a disk is full."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, Unavailable) and error.passes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
 """Background work: what is queued, how far it got, and who holds it. Whoever works on something holds a lease of it,
 which lasts as long as its heartbeats: one that gives none for LEASE_SECONDS is gone, and another may take its place."""
 
+import errno
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from domain.errors import Unavailable
 
 LEASE_SECONDS = 30
 """How long a holder that gives no heartbeat still holds its work."""
@@ -24,6 +27,13 @@ def plan_pauses() -> Iterator[float]:
     while waited < PATIENCE_SECONDS:
         yield pause
         waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same may succeed later: the store cannot answer now, or a disk is full."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, Unavailable) and error.passes
 
 
 class JobStatus(StrEnum):
@@ -47,6 +57,7 @@ class JobKind(StrEnum):
     RECALCULATION = "RECALCULATION"
     IMPORT = "IMPORT"
     CLASSIFICATION = "CLASSIFICATION"
+    REPORT = "REPORT"
 
 
 class JobReason(StrEnum):
@@ -128,6 +139,18 @@ class Lease:
     def of(cls, job: Job, owner: str) -> "Lease":
         """That of the owner who has just acquired the job."""
         return cls(job.kind, job.id, owner, job.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPlan:
+    """What is planned of a business's scheduled reports, by their names: when each comes next, and which wait to be
+    written."""
+
+    due: Mapping[str, datetime] = field(default_factory=dict)
+    waiting: frozenset[str] = frozenset()
+
+
+NO_REPORTS = ReportPlan()
 
 
 @dataclass(frozen=True, slots=True)
