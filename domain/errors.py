@@ -27,6 +27,7 @@ DomainError
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from string import Formatter
 from typing import Any
 
@@ -103,6 +104,20 @@ class InvalidInput(DomainError):
         return error
 
 
+class RuleProblemCode(StrEnum):
+    """What kind of thing there is to say of a rule; the last three keep nobody from using it."""
+
+    INVALID_RULE = "INVALID_RULE"
+    UNKNOWN_VARIABLE = "UNKNOWN_VARIABLE"
+    UNKNOWN_OPERATOR = "UNKNOWN_OPERATOR"
+    TYPE_MISMATCH = "TYPE_MISMATCH"
+    CIRCULAR_REFERENCE = "CIRCULAR_REFERENCE"
+    LIMIT_REACHED = "LIMIT_REACHED"
+    NOBODY_MATCHES = "NOBODY_MATCHES"
+    EVERYBODY_MATCHES = "EVERYBODY_MATCHES"
+    NEVER_CALCULATED = "NEVER_CALCULATED"
+
+
 @dataclass(frozen=True, slots=True)
 class RuleProblem:
     """One thing wrong inside a rule: `path` is a JSON pointer into it, `suggestion` the likely name if close."""
@@ -110,7 +125,7 @@ class RuleProblem:
     path: str
     message: str
     suggestion: str | None = None
-    code: str = "INVALID_RULE"
+    code: RuleProblemCode = RuleProblemCode.INVALID_RULE
 
 
 class InvalidRule(DomainError):

@@ -288,9 +288,14 @@ class Window:
         return self.as_of.toordinal() - self.days + 1
 
     @property
-    def previous(self) -> tuple[int, int]:
-        """First and last day number of the window of the same length just before."""
-        return self.first_day - self.days, self.first_day - 1
+    def first(self) -> date:
+        """The window's first date, as far as the calendar goes."""
+        return date.fromordinal(max(self.first_day, 1))
+
+    @property
+    def previous(self) -> "Window | None":
+        """The window of the same length just before; None where that lies before the calendar."""
+        return Window(date.fromordinal(self.first_day - 1), self.days) if self.first_day > 1 else None
 
 
 AuditTarget = tuple[str, int]

@@ -31,7 +31,8 @@ from gql.http.health import Health
 from gql.http.idempotency import HEADER, REPLAYED, IdempotentRequests
 from gql.http.imports import Uploads
 from gql.http.metrics import make_metrics_routes
-from gql.http.middleware import RequestMiddleware
+from gql.http.middleware import RequestMiddleware, build_origin_pattern
+from gql.http.persisted import PersistedDocuments
 from gql.http.processes import obey_signals
 from gql.http.strangers import Strangers
 from gql.http.throttling import Admission, SharedBuckets, Throttle
@@ -158,7 +159,7 @@ def create_app(
     def make_context(viewer: Viewer, request_id: str, cost: Cost) -> Context:
         return Context(viewer, services, request_id, links, Pace(turns), cost)
 
-    executor = Executor(schema, settings, make_context, throttle)
+    executor = Executor(schema, settings, make_context, throttle, PersistedDocuments(settings.persisted_queries))
     requests = IdempotentRequests(services.store, clock)
     over_http = GraphQLEndpoint(executor, admission, make_explorer(settings, demo_token), requests)
     over_socket = WebSocketEndpoint(executor, admission, authenticator.confirm, clock)
@@ -190,16 +191,17 @@ def create_app(
         await opened.close()
         await asyncio.to_thread(TRACING.end)
 
+    origins = build_origin_pattern(settings)
     across = [
         Middleware(
             CORSMiddleware,
-            allow_origins=list(settings.cors_origins),
+            allow_origin_regex=origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", HEADER],
             expose_headers=["X-Request-Id", "ETag", "Content-Disposition", "Retry-After", REPLAYED],
         )
     ]
-    middleware = [Middleware(RequestMiddleware), *(across if settings.cors_origins else [])]
+    middleware = [Middleware(RequestMiddleware), *(across if origins else [])]
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(
         routes=[

@@ -41,6 +41,7 @@ from domain.segments.analysis import Analysis
 from domain.segments.handler import RecalculationHandler
 from domain.segments.history import Snapshots
 from domain.segments.member_export import MemberFiles, MemberWriter
+from domain.segments.member_lists import MemberLists
 from domain.segments.memberships import Memberships
 from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
@@ -80,6 +81,7 @@ class Services:
     reporting: Reporting
     segments: Segments
     memberships: Memberships
+    member_lists: MemberLists
     recalculations: Recalculations
     analysis: Analysis
     snapshots: Snapshots
@@ -121,7 +123,8 @@ def make_services(
         Purchases(store, clock),
         reporting,
         Segments(store, clock, feed.notify_work),
-        Memberships(store, clock),
+        Memberships(store, clock, feed.notify_members_changed),
+        MemberLists(store),
         Recalculations(store, clock, feed),
         Analysis(store, clock, customers),
         Snapshots(store, clock),

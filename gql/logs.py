@@ -86,7 +86,9 @@ def set_up(level: str, form: str = TEXT) -> None:
 
 def log_statement(statement: str, seconds: float) -> None:
     """One statement, without its parameters, where the level asks for it."""
-    logging.getLogger("segments.sql").debug("ms=%.1f %s", seconds * 1000, " ".join(statement.split())[:2000])
+    log = logging.getLogger("segments.sql")
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("ms=%.1f %s", seconds * 1000, " ".join(statement.split())[:2000])
 
 
 def log_damage(code: str) -> None:

@@ -44,6 +44,7 @@ class Settings:
     port: int = 8000
     demo: bool = False
     introspection: bool = True
+    persisted_queries: bool = True
     token_lifetime_hours: int = 24
     maximum_document: int = 64_000
     deadline_seconds: float = 10.0
@@ -88,6 +89,7 @@ class Settings:
             fonts=Path(env["SEGMENTS_FONTS"]) if "SEGMENTS_FONTS" in env else None,
             port=_read_whole(env, "PORT", 8000, 0, 65535),
             introspection=_read_switch(env, "SEGMENTS_INTROSPECTION", True),
+            persisted_queries=_read_switch(env, "SEGMENTS_PERSISTED_QUERIES", True),
             upload_bytes=_read_whole(env, "SEGMENTS_UPLOAD_BYTES", 1 << 30, 1, 1 << 40),
             cost_bucket=_read_whole(env, "SEGMENTS_COST_BUCKET", 100_000, 0, 10**9),
             cost_restore=_read_whole(env, "SEGMENTS_COST_RESTORE", 2_000, 1, 10**9),

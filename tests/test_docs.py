@@ -23,6 +23,7 @@ from gql.counters import KEPT
 from gql.http.exports import FILES_AT_ONCE
 from gql.http.json_body import MAXIMUM_BODY, MAXIMUM_LISTED
 from gql.http.metrics import StoredNumbers
+from gql.http.persisted import MAXIMUM_DOCUMENTS
 from gql.http.strangers import PLACES, PLACES_OF_ADDRESS
 from gql.http.throttling import FAILED_TOKENS
 from gql.http.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
@@ -125,6 +126,7 @@ def test_the_limits_are_those_of_the_server() -> None:
         "aliases of a document": MAXIMUM_ALIASES,
         "cost of a document": MAXIMUM_COST,
         "`first` and `last`": MAXIMUM_FIRST,
+        "documents kept by their hash of a subject, each process": MAXIMUM_DOCUMENTS,
         "ids of `nodes`": MAXIMUM_NODES,
         "items of a mutation": MAXIMUM_ITEMS,
         "items of all lists in a body": MAXIMUM_LISTED,

@@ -10,8 +10,9 @@ from decimal import Decimal
 from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.model import Business, Storefront
-from domain.money import compute_mean, to_decimal
-from domain.reports.report import Group, Insights, PreviousWindow, Report, find_insights
+from domain.money import to_decimal
+from domain.reports.insights import Insights, describe_insights, find_insights
+from domain.reports.report import Group, Report, to_score
 from domain.reports.reporting import Reporting
 
 CHARTED = 12
@@ -28,8 +29,8 @@ DIMENSION_TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class DocumentGroup:
-    """One group. `previous_customers` is None where the window before holds no purchase; averages are None where the
-    group is empty; shares are of the whole report, 0 to 1."""
+    """One group. What is previous is that of the group of this name in the window before, and None where that holds no
+    purchase; averages are None where the group is empty; shares are of the whole report, 0 to 1."""
 
     dimension: str
     name: str
@@ -39,9 +40,11 @@ class DocumentGroup:
     actions: tuple[str, ...]
     scores: tuple[int, int, int] | None
     customers: int
-    previous_customers: int | None
     orders: int
     revenue: Decimal
+    previous_customers: int | None
+    previous_orders: int | None
+    previous_revenue: Decimal | None
     customer_share: float
     revenue_share: float
     average_order: Decimal | None
@@ -61,11 +64,35 @@ class ChartSlice:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentCell:
+    """The customers of one score, and the name of the group that it belongs to."""
+
+    recency: int
+    frequency: int
+    monetary: int
+    name: str
+    customers: int
+    orders: int
+    revenue: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The headline figures of a window; averages are None where there is nothing to divide by."""
+
+    customers: int
+    orders: int
+    revenue: Decimal
+    average_order: Decimal | None
+    average_spend: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportDocument:
     """The whole report. `groups` are those that were asked for, `unclassified` whoever no group of the eight names;
-    the headline figures are the whole report's whatever was asked for. `matrix[r - 1][f - 1]` is the number of
-    customers with recency r and frequency f, None for other methods than RFM. `previous_first` is None where the window
-    before lies before the calendar."""
+    the totals are the whole report's whatever was asked for, `previous` those of the window before, None where that
+    holds no purchase; `previous_first` is None where it lies before the calendar. `sentences` say the insights in
+    words. `cells` are the scores that occur, from 111 on, None for other methods than RFM."""
 
     business: str
     business_key: str
@@ -81,17 +108,24 @@ class ReportDocument:
     previous_first: date | None
     previous_last: date | None
     generated_at: datetime
-    customers: int
-    previous_customers: int | None
-    orders: int
-    revenue: Decimal
-    average_order: Decimal | None
-    average_spend: Decimal | None
+    totals: Totals
+    previous: Totals | None
     insights: Insights
+    sentences: tuple[str, ...]
     groups: tuple[DocumentGroup, ...]
     unclassified: DocumentGroup | None
-    matrix: tuple[tuple[int, ...], ...] | None
+    cells: tuple[DocumentCell, ...] | None
     filtered: bool
+
+    @property
+    def matrix(self) -> tuple[tuple[int, ...], ...] | None:
+        """`matrix[r - 1][f - 1]` is the number of customers with recency r and frequency f."""
+        if self.cells is None:
+            return None
+        counts = [[0] * 5 for _ in range(5)]
+        for cell in self.cells:
+            counts[cell.recency - 1][cell.frequency - 1] += cell.customers
+        return tuple(map(tuple, counts))
 
     @property
     def rows(self) -> tuple[DocumentGroup, ...]:
@@ -148,8 +182,7 @@ class ReportFiles:
         """The document; InvalidInput names the argument that is wrong."""
         report = await self.make_report(business, asked)
         before = await self.reporting.measure_previous(business, report)
-        matrix = build_matrix(report) if report.method is Method.RFM else None
-        return build_document(business, asked.storefront, report, before, matrix)
+        return build_document(business, asked.storefront, report, before)
 
     async def make_report(self, business: Business, asked: ReportRequest) -> Report:
         return await self.reporting.make_report(
@@ -164,55 +197,60 @@ class ReportFiles:
         )
 
 
-def build_matrix(report: Report) -> tuple[tuple[int, ...], ...]:
-    counts = [[0] * 5 for _ in range(5)]
-    for cell in report.cells:
-        counts[cell.recency - 1][cell.frequency - 1] += cell.customers
-    return tuple(tuple(row) for row in counts)
-
-
 def build_document(
-    business: Business,
-    storefront: Storefront | None,
-    report: Report,
-    before: PreviousWindow | None,
-    matrix: tuple[tuple[int, ...], ...] | None,
+    business: Business, storefront: Storefront | None, report: Report, before: Report | None
 ) -> ReportDocument:
     """The report with everything that a file of it shows."""
-    decimals, window = report.decimals, report.window
-    first, last = window.previous
-    orders = report.orders
+    window, earlier = report.window, report.window.previous
+    insights = find_insights(report, before)
     return ReportDocument(
         business=business.name,
         business_key=business.key,
         currency=business.currency,
-        decimals=decimals,
+        decimals=report.decimals,
         time_zone=business.time_zone,
         storefront=None if storefront is None else storefront.name,
         method=report.method,
         scheme=report.scheme,
         days=window.days,
-        first=date.fromordinal(max(window.first_day, 1)),
+        first=window.first,
         last=window.as_of,
-        previous_first=date.fromordinal(max(first, 1)) if last >= 1 else None,
-        previous_last=date.fromordinal(last) if last >= 1 else None,
+        previous_first=None if earlier is None else earlier.first,
+        previous_last=None if earlier is None else earlier.as_of,
         generated_at=report.generated_at,
-        customers=report.customers,
-        previous_customers=None if before is None else before.customers,
-        orders=orders,
-        revenue=report.total_revenue,
-        average_order=compute_mean(report.revenue, orders, decimals),
-        average_spend=compute_mean(report.revenue, report.customers, decimals),
-        insights=find_insights(report, before),
+        totals=_to_totals(report),
+        previous=None if before is None else _to_totals(before),
+        insights=insights,
+        sentences=describe_insights(report, insights, business.currency),
         groups=tuple(_to_document_group(report, group, before) for group in report.shown),
         unclassified=None if report.other is None else _to_document_group(report, report.other, before),
-        matrix=matrix,
+        cells=_to_document_cells(report) if report.method is Method.RFM else None,
         filtered=report.filtered,
     )
 
 
-def _to_document_group(report: Report, group: Group, before: PreviousWindow | None) -> DocumentGroup:
+def _to_totals(report: Report) -> Totals:
+    return Totals(report.customers, report.orders, report.total_revenue, report.average_order, report.average_spend)
+
+
+def _to_document_cells(report: Report) -> tuple[DocumentCell, ...]:
+    return tuple(
+        DocumentCell(
+            cell.recency,
+            cell.frequency,
+            cell.monetary,
+            report.find_kind(to_score(cell)).name,
+            cell.customers,
+            cell.orders,
+            to_decimal(cell.spend, report.decimals),
+        )
+        for cell in report.cells
+    )
+
+
+def _to_document_group(report: Report, group: Group, before: Report | None) -> DocumentGroup:
     kind, decimals = group.kind, report.decimals
+    earlier = None if before is None else before.of(kind)
     return DocumentGroup(
         dimension=kind.dimension,
         name=kind.name,
@@ -222,9 +260,11 @@ def _to_document_group(report: Report, group: Group, before: PreviousWindow | No
         actions=kind.actions,
         scores=kind.scores,
         customers=group.customers,
-        previous_customers=None if before is None else before.of(kind),
         orders=group.orders,
         revenue=to_decimal(group.revenue, decimals),
+        previous_customers=None if earlier is None else earlier.customers,
+        previous_orders=None if earlier is None else earlier.orders,
+        previous_revenue=None if earlier is None else to_decimal(earlier.revenue, decimals),
         customer_share=report.compute_customer_share(group),
         revenue_share=report.compute_revenue_share(group),
         average_order=group.compute_average_order(decimals),

@@ -1,14 +1,14 @@
 """The segmentation report as a value: groups with exact sums, of any method. The groups of a dimension, with
 Unclassified, always add up to the whole."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 
 from domain.calendar import Span
 from domain.classification.groups import (
-    CATEGORY,
     DIMENSIONS,
     FIXED,
     VALUES,
@@ -19,7 +19,7 @@ from domain.classification.groups import (
     find_behavior_group,
     find_value_group,
 )
-from domain.classification.rfm import GROWING, UNCLASSIFIED, WORRYING, RfmScheme, Score, find_group, list_scheme_groups
+from domain.classification.rfm import UNCLASSIFIED, RfmScheme, Score, find_group, list_scheme_groups
 from domain.errors import InvalidInput, Sentence
 from domain.model import Window
 from domain.money import compute_mean, to_decimal
@@ -27,8 +27,8 @@ from domain.money import compute_mean, to_decimal
 SCORES = tuple(Score(r, f, m) for r in range(1, 6) for f in range(1, 6) for m in range(1, 6))
 LISTED = 100
 """Names that an error lists at most."""
-MAIN = {Method.RFM: "rfm", Method.VALUE: "value", Method.BEHAVIOR: CATEGORY}
-"""The dimension that the insights speak of."""
+METHOD_DIMENSIONS = {Method.RFM: ("rfm",), Method.VALUE: ("value",), Method.BEHAVIOR: DIMENSIONS}
+"""What a report divides its customers by, each time all of them; the insights speak of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,11 @@ class Group:
         return self.orders / self.customers if self.customers else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
     """One window's groups, by revenue descending, then table order; `other` holds whoever no group names. `codes` are
-    those of the groups that were asked for; `cells` are the customers by RFM score, for other methods than BEHAVIOR."""
+    those of the groups that were asked for; `cells` are the customers by RFM score, from 111 on, for RFM only. What
+    follows from the groups is computed once, as a shop may have thousands of categories."""
 
     method: Method
     scheme: RfmScheme
@@ -83,22 +84,22 @@ class Report:
         """All groups and the unclassified."""
         return self.groups if self.other is None else (*self.groups, self.other)
 
-    @property
+    @cached_property
     def main(self) -> tuple[Group, ...]:
         """The groups of the dimension that stands for the whole, as every dimension holds each customer once."""
-        return tuple(group for group in self.everyone if group.kind.dimension == MAIN[self.method])
+        return tuple(group for group in self.everyone if group.kind.dimension == METHOD_DIMENSIONS[self.method][0])
 
-    @property
+    @cached_property
     def customers(self) -> int:
         """Population of the window."""
         return sum(group.customers for group in self.main)
 
-    @property
+    @cached_property
     def orders(self) -> int:
         """Qualifying purchases of the window."""
         return sum(group.orders for group in self.main)
 
-    @property
+    @cached_property
     def revenue(self) -> int:
         """Revenue of the window in minor units."""
         return sum(group.revenue for group in self.main)
@@ -107,6 +108,16 @@ class Report:
     def total_revenue(self) -> Decimal:
         """Revenue of the window in major units."""
         return to_decimal(self.revenue, self.decimals)
+
+    @property
+    def average_order(self) -> Decimal | None:
+        """Revenue by orders in major units."""
+        return compute_mean(self.revenue, self.orders, self.decimals)
+
+    @property
+    def average_spend(self) -> Decimal | None:
+        """Revenue by customers in major units."""
+        return compute_mean(self.revenue, self.customers, self.decimals)
 
     @property
     def filtered(self) -> bool:
@@ -120,6 +131,27 @@ class Report:
             return self.groups
         return tuple(group for group in self.everyone if group.kind.code in self.codes)
 
+    def list_shown(self, dimension: str | None) -> tuple[Group, ...]:
+        """Those of one dimension, letter case ignored, or all of them; InvalidInput lists the dimensions there are."""
+        if dimension is None:
+            return self.shown
+        known = METHOD_DIMENSIONS[self.method]
+        if dimension.casefold() not in known:
+            raise InvalidInput(f"dimension must be one of: {', '.join(known)}", ("dimension",))
+        return tuple(group for group in self.shown if group.kind.dimension == dimension.casefold())
+
+    def of(self, kind: GroupKind) -> Group:
+        """The group of that kind; an empty one where the data did not bring it."""
+        return self._by_code.get(kind.code) or Group(kind, 0, 0, 0, 0)
+
+    def find_kind(self, score: Score) -> GroupKind:
+        """The group that the score is in, for RFM and VALUE."""
+        return find_kind_of_score(self.method, self.scheme, score)
+
+    @cached_property
+    def _by_code(self) -> dict[str, Group]:
+        return {group.kind.code: group for group in self.everyone}
+
     def compute_customer_share(self, group: Group) -> float:
         """The group's part of the customers, 0 to 1."""
         return group.customers / self.customers if self.customers else 0.0
@@ -132,28 +164,6 @@ class Report:
     def span(self) -> Span:
         """The window as the store reads it."""
         return Span(self.window.first_day, self.window.last_day, self.storefront_id)
-
-
-@dataclass(frozen=True, slots=True)
-class PreviousWindow:
-    """The window before: its population, and its customers by the code of their group."""
-
-    customers: int
-    by_code: Mapping[str, int]
-
-    def of(self, kind: GroupKind) -> int:
-        """Customers of the group."""
-        return self.by_code.get(kind.code, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Insights:
-    """Names of the groups that stand out; None where nothing qualifies."""
-
-    highest_revenue: str | None
-    largest: str | None
-    fastest_growing: str | None
-    needs_attention: str | None
 
 
 def list_table_groups(method: Method, scheme: RfmScheme) -> tuple[GroupKind, ...]:
@@ -175,13 +185,17 @@ def find_kind_of_score(method: Method, scheme: RfmScheme, score: Score) -> Group
     return find_value_group(score.monetary) if method is Method.VALUE else find_group(score, scheme)
 
 
+def to_score(cell: Cell) -> Score:
+    return Score(cell.recency, cell.frequency, cell.monetary)
+
+
 def group_cells(
     cells: Sequence[Cell], scheme: RfmScheme, method: Method = Method.RFM
 ) -> tuple[tuple[Group, ...], Group | None]:
     """Cells summed into groups, empty ones too; the second part is there for EIGHT_SEGMENT only."""
     sums: dict[str, list[int]] = {}
     for cell in cells:
-        kind = find_kind_of_score(method, scheme, Score(cell.recency, cell.frequency, cell.monetary))
+        kind = find_kind_of_score(method, scheme, to_score(cell))
         row = sums.setdefault(kind.code, [0, 0, 0, 0])
         for place, value in enumerate((cell.customers, cell.orders, cell.spend, cell.ages)):
             row[place] += value
@@ -244,34 +258,3 @@ def _match_groups(kinds: Sequence[GroupKind], wanted: str, field: str, known: Se
         message = Sentence(f"{{{field}}} must be one of: {{}}{{}}", ", ".join(listed[:LISTED]), more)
         raise InvalidInput(message, (field,))
     return matches
-
-
-def find_insights(report: Report, previous: PreviousWindow | None) -> Insights:
-    """What stands out among the non-empty named groups of the main dimension; ties go to the table's order."""
-    order = sort_by_table(report.method, report.scheme, (group.kind for group in report.main))
-    place = {kind.code: at for at, kind in enumerate(order)}
-    full = sorted(
-        (group for group in report.main if group.customers and group is not report.other),
-        key=lambda group: place[group.kind.code],
-    )
-    fastest, worrying = _find_movement(report.scheme, full, previous) if report.method is Method.RFM else (None, None)
-    return Insights(
-        max(full, key=lambda group: group.revenue).kind.name if full else None,
-        max(full, key=lambda group: group.customers).kind.name if full else None,
-        fastest,
-        worrying,
-    )
-
-
-def _find_movement(
-    scheme: RfmScheme, full: Sequence[Group], previous: PreviousWindow | None
-) -> tuple[str | None, str | None]:
-    named = {group.kind.name: group for group in full}
-    growing = [named[name] for name in GROWING[scheme] if name in named]
-    grown = [] if previous is None else [(each.customers - previous.of(each.kind), each) for each in growing]
-    best = max(grown, key=lambda pair: pair[0], default=None)
-    if best is not None and best[0] > 0:
-        fastest: str | None = best[1].kind.name
-    else:
-        fastest = growing[0].kind.name if growing else None
-    return fastest, next((name for name in WORRYING[scheme] if name in named), None)

@@ -7,18 +7,12 @@ from datetime import date, timedelta
 from typing import Any
 
 from domain.calendar import Clock, DayRanges, Span, check_days, load_zone, to_local_date
-from domain.classification.groups import Cell, GroupKind, LabelSums
-from domain.classification.groups import Method as Method
+from domain.classification.groups import Cell, GroupKind, LabelSums, Method
 from domain.classification.labels import read_thresholds
 from domain.classification.rfm import UNCLASSIFIED, RfmScheme
 from domain.model import Business, Window
 from domain.money import find_exponent
-from domain.reports.report import Group as Group
-from domain.reports.report import Insights as Insights
-from domain.reports.report import PreviousWindow as PreviousWindow
-from domain.reports.report import Report as Report
-from domain.reports.report import choose_groups, group_cells, group_labels, list_table_groups
-from domain.reports.report import find_insights as find_insights
+from domain.reports.report import Report, choose_groups, group_cells, group_labels, list_table_groups
 from domain.store import Cache, CachedValue, Store
 
 
@@ -43,48 +37,53 @@ class Reporting:
         code: str | None = None,
     ) -> Report:
         """The report; InvalidInput names the argument that is wrong."""
-        now = self.clock()
-        day = as_of or to_local_date(now, load_zone(business.time_zone))
+        day = as_of or to_local_date(self.clock(), load_zone(business.time_zone))
         window = Window(day, check_days(days))
-        span = Span(window.first_day, window.last_day, storefront_id)
-        known = list_known_groups(method, scheme)
         # Names that the data bring are known only with the data.
-        codes = None if method is Method.BEHAVIOR else choose_groups(known, name, code)
-        cached, cells, named, other = await self._measure_window(business, method, scheme, span)
-        if method is Method.BEHAVIOR:
-            codes = choose_groups([group.kind for group in named], name, code)
-        decimals = find_exponent(business.currency)
-        made_at = now - timedelta(seconds=cached.age)
-        return Report(
-            method, scheme, window, storefront_id, decimals, named, other, made_at, codes, cells, cached.hit, cached.age
-        )
+        early = method is not Method.BEHAVIOR
+        codes = choose_groups(list_known_groups(method, scheme), name, code) if early else None
+        report = await self._measure_window(business, method, scheme, window, storefront_id)
+        if not early:
+            codes = choose_groups([group.kind for group in report.groups], name, code)
+        return replace(report, codes=codes)
 
-    async def measure_previous(self, business: Business, report: Report) -> PreviousWindow | None:
-        """The window just before, scored within itself; None where it holds no purchase."""
-        first, last = report.window.previous
-        if last < 1:
-            # Before the calendar begins.
+    async def measure_previous(self, business: Business, report: Report) -> Report | None:
+        """The same of the window just before, scored within itself; None where it holds no purchase."""
+        window = report.window.previous
+        if window is None:
             return None
-        span = Span(first, last, report.storefront_id)
-        _, cells, named, other = await self._measure_window(business, report.method, report.scheme, span)
-        before = replace(report, groups=named, other=other, cells=cells)
-        if not before.customers:
-            return None
-        return PreviousWindow(before.customers, {group.kind.code: group.customers for group in before.everyone})
+        before = await self._measure_window(business, report.method, report.scheme, window, report.storefront_id)
+        return before if before.customers else None
 
     async def _measure_window(
-        self, business: Business, method: Method, scheme: RfmScheme, span: Span
-    ) -> tuple[CachedValue[Any], tuple[Cell, ...], tuple[Group, ...], Group | None]:
-        """The window added up by the store, or as it is kept, and its groups."""
-        window = Window(date.fromordinal(span.last_day), span.days)
-        key = build_report_key(business, window, method, span.storefront_id, scheme)
-        read = self._load_labels if method is Method.BEHAVIOR else self._load_cells
-        fits = make_row_check(LabelSums if method is Method.BEHAVIOR else Cell)
-        cached: CachedValue[Any] = await self.cache.get_or_make(key, lambda: read(business, span), fits)
-        if method is Method.BEHAVIOR:
-            return cached, (), group_labels([LabelSums(*row) for row in cached.value]), None
-        cells = tuple(Cell(*row) for row in cached.value)
-        return cached, cells, *group_cells(cells, scheme, method)
+        self, business: Business, method: Method, scheme: RfmScheme, window: Window, storefront_id: int | None
+    ) -> Report:
+        """The window added up by the store, or as it is kept."""
+        span = Span(window.first_day, window.last_day, storefront_id)
+        key = build_report_key(business, window, method, storefront_id, scheme)
+        by_label = method is Method.BEHAVIOR
+        read = self._load_labels if by_label else self._load_cells
+        fits = make_row_check(LabelSums if by_label else Cell)
+        kept: CachedValue[Any] = await self.cache.get_or_make(key, lambda: read(business, span), fits)
+        cells = () if by_label else tuple(Cell(*row) for row in sorted(kept.value))
+        groups, other = (
+            (group_labels([LabelSums(*row) for row in kept.value]), None)
+            if by_label
+            else group_cells(cells, scheme, method)
+        )
+        return Report(
+            method,
+            scheme,
+            window,
+            storefront_id,
+            find_exponent(business.currency),
+            groups,
+            other,
+            self.clock() - timedelta(seconds=kept.age),
+            cells=cells if method is Method.RFM else (),
+            was_kept=kept.hit,
+            age=kept.age,
+        )
 
     async def _load_cells(self, business: Business, span: Span) -> list[list[int]]:
         """The window's customers by RFM score, as rows of Cell."""
@@ -126,7 +125,6 @@ def build_report_key(
 ) -> str:
     """The name under which a report may be kept: another window, method, storefront, scheme or write is another name.
     Filters by name and code are no part of it, as they only choose rows."""
-    first = date.fromordinal(max(window.first_day, 1))
     place = "all" if storefront_id is None else storefront_id
-    report = f"{business.id}:{first}:{window.as_of}:{method.value.lower()}:{place}"
+    report = f"{business.id}:{window.first}:{window.as_of}:{method.value.lower()}:{place}"
     return f"customer_segmentation:{report}:{scheme.value.lower()}:{business.data_version}"

@@ -17,7 +17,7 @@ from domain.classification.labels import (
     SPENDINGS,
     build_labelling,
 )
-from domain.classification.rfm import RfmScheme
+from domain.classification.rfm import RfmScheme, Score
 from domain.customers.customers import ClassifierLabels, Customers
 from domain.errors import InvalidInput
 from domain.model import Business, Window
@@ -156,20 +156,30 @@ class Transitions:
         """A page of the customers of each of the groups of a report, by id."""
         span = report.span
         if len(kinds) == 1 and report.method is not Method.BEHAVIOR:
-            # With kept cut values the reading stops when the page is full.
-            quintiles = await self.customers.load_quintiles(business, span)
-            scores = [
-                (each.recency, each.frequency, each.monetary)
-                for each in SCORES
-                if find_kind_of_score(report.method, report.scheme, each) == kinds[0]
-            ]
-            async with self.store.read(business) as unit:
-                return {kinds[0]: await unit.reports.load_customers(span, quintiles, scores, request)}
+            scores = [each for each in SCORES if find_kind_of_score(report.method, report.scheme, each) == kinds[0]]
+            return {kinds[0]: await self._load_scored(business, span, scores, request)}
         grouping = Grouping(report.method, report.scheme, list_festive_days(business, span))
         labels = {kind: (kind.dimension, _get_label(report.method, kind)) for kind in kinds}
         async with self.store.read(business) as unit:
             pages = await unit.groups.load_group_pages(span, grouping, list(labels.values()), request)
         return {kind: pages[label] for kind, label in labels.items()}
+
+    async def load_cell_customers(
+        self, business: Business, report: Report, scores: Sequence[Score], request: PageRequest
+    ) -> Mapping[Score, Page[CustomerRecord]]:
+        """A page of the customers of each of the scores of a report, by id."""
+        if len(scores) == 1:
+            return {scores[0]: await self._load_scored(business, report.span, scores, request)}
+        async with self.store.read(business) as unit:
+            return await unit.groups.load_score_pages(report.span, scores, request)
+
+    async def _load_scored(
+        self, business: Business, span: Span, scores: Sequence[Score], request: PageRequest
+    ) -> Page[CustomerRecord]:
+        """A page of the customers who have one of the scores; with kept cut values reading stops when it is full."""
+        quintiles = await self.customers.load_quintiles(business, span)
+        async with self.store.read(business) as unit:
+            return await unit.reports.load_customers(span, quintiles, scores, request)
 
     async def load_trend(
         self,

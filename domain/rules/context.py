@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from domain.calendar import Span, load_zone, to_local_day
 from domain.classification.labels import Labelling, build_labelling
 from domain.classification.rfm import Quintiles, build_rfm_span
-from domain.errors import InvalidRule, RuleProblem
+from domain.errors import InvalidRule, RuleProblem, RuleProblemCode
 from domain.model import Business
 from domain.money import find_exponent
 from domain.rules.tree import Collection, InSegment, Value, Variable, walk
@@ -68,7 +68,7 @@ def sort_by_dependency(trees: Mapping[str, Value]) -> tuple[str, ...]:
             if used in above:
                 way = " uses ".join([*above[above.index(used) :], used])
                 message = f"Segments must not use each other in a circle: {way}."
-                raise InvalidRule([RuleProblem(path, message, None, "CIRCULAR_REFERENCE")])
+                raise InvalidRule([RuleProblem(path, message, None, RuleProblemCode.CIRCULAR_REFERENCE)])
             if used in trees and used not in order:
                 waiting.append((used, iter(sorted(collect_references(trees[used]).items()))))
     return tuple(order)

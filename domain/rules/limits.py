@@ -5,7 +5,7 @@ import json
 import math
 from dataclasses import dataclass
 
-from domain.errors import RuleProblem
+from domain.errors import InvalidRule, RuleProblem, RuleProblemCode
 from domain.rules.tree import (
     Aggregate,
     Arithmetic,
@@ -40,17 +40,22 @@ def build_pointer(*parts: object) -> str:
 
 
 def read_json(text: str) -> object:
-    """The JSON of a text; ValueError says what is wrong with it."""
+    """The JSON of a text; InvalidRule says what is wrong with it."""
     if len(text) > MAXIMUM_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAXIMUM_BYTES:
-        raise ValueError("A rule must have at most 64 KiB.")
+        raise InvalidRule([_make_limit_problem("", "A rule must have at most 64 KiB.")])
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise ValueError("A rule must be JSON: one JSONLogic object, or a list of them.") from error
+        message = "A rule must be JSON: one JSONLogic object, or a list of them."
+        raise InvalidRule([RuleProblem("", message)]) from error
 
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(name)
+
+
+def _make_limit_problem(path: str, message: str) -> RuleProblem:
+    return RuleProblem(path, message, None, RuleProblemCode.LIMIT_REACHED)
 
 
 def find_size_problem(raw: object) -> RuleProblem | None:
@@ -74,7 +79,7 @@ def find_size_problem(raw: object) -> RuleProblem | None:
             level += 0 if arguments else 1
             nodes += 0 if arguments else 1
             if len(value) > MAXIMUM_NODES:
-                return RuleProblem(path, f"A rule must have at most {MAXIMUM_NODES:,} nodes.")
+                return _make_limit_problem(path, f"A rule must have at most {MAXIMUM_NODES:,} nodes.")
             waiting += [
                 (inner, level, path + build_pointer(at), False) for at, inner in reversed(list(enumerate(value)))
             ]
@@ -85,11 +90,11 @@ def find_size_problem(raw: object) -> RuleProblem | None:
             if isinstance(value, int | float) and (problem := find_number_problem(value, path)):
                 return problem
         if level > MAXIMUM_LEVELS:
-            return RuleProblem(path, f"A rule must have at most {MAXIMUM_LEVELS} levels.")
+            return _make_limit_problem(path, f"A rule must have at most {MAXIMUM_LEVELS} levels.")
         if nodes > MAXIMUM_NODES:
-            return RuleProblem(path, f"A rule must have at most {MAXIMUM_NODES:,} nodes.")
+            return _make_limit_problem(path, f"A rule must have at most {MAXIMUM_NODES:,} nodes.")
     if len(json.dumps(raw, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")) > MAXIMUM_BYTES:
-        return RuleProblem("", "A rule must have at most 64 KiB.")
+        return _make_limit_problem("", "A rule must have at most 64 KiB.")
     return None
 
 
@@ -100,7 +105,7 @@ def find_text_problem(text: str, path: str) -> RuleProblem | None:
     except UnicodeEncodeError:
         return RuleProblem(path, "A text must be valid Unicode, without half surrogate pairs.")
     if size > MAXIMUM_TEXT_BYTES:
-        return RuleProblem(path, f"A text must have at most {MAXIMUM_TEXT_BYTES:,} bytes.")
+        return _make_limit_problem(path, f"A text must have at most {MAXIMUM_TEXT_BYTES:,} bytes.")
     if "\0" in text:
         return RuleProblem(path, "A text must not hold a NUL character.")
     return None
@@ -111,7 +116,7 @@ def find_number_problem(value: float, path: str) -> RuleProblem | None:
     if isinstance(value, float) and not math.isfinite(value):
         return RuleProblem(path, "A number must be finite.")
     if value and not SMALLEST_LITERAL <= abs(value) <= LARGEST_LITERAL:
-        return RuleProblem(path, "A number must be 0 or between 1e-15 and 1e15 in size.")
+        return _make_limit_problem(path, "A number must be 0 or between 1e-15 and 1e15 in size.")
     return None
 
 
@@ -193,9 +198,9 @@ def find_statement_problem(node: Value) -> RuleProblem | None:
     """What keeps a rule from becoming a statement that both databases take."""
     weight, height = _measure_extent(node)
     if weight > MAXIMUM_WEIGHT:
-        return RuleProblem("", "The rule repeats too much: nest fewer and, or, in and three-place comparisons.")
+        return _make_limit_problem("", "The rule repeats too much: nest fewer and, or, in and three-place comparisons.")
     if height > MAXIMUM_HEIGHT:
-        return RuleProblem("", "A sum or product has too many operands: split it, or use fewer.")
+        return _make_limit_problem("", "A sum or product has too many operands: split it, or use fewer.")
     return None
 
 

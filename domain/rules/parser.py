@@ -6,13 +6,13 @@ with every problem that was found."""
 from collections.abc import Mapping
 from typing import TypeVar
 
-from domain.errors import InvalidRule, RuleProblem
+from domain.errors import InvalidRule, RuleProblem, RuleProblemCode
 from domain.rules import tree
 from domain.rules.limits import build_pointer, compute_magnitude, find_size_problem, find_statement_problem, read_json
+from domain.rules.operators import ONLY, TAKEN
 from domain.rules.reader import KINDS, Call, ConditionHandler, Reader, Scope, ValueHandler
 from domain.rules.variables import CATALOGUE, Catalogue, Kind
 
-ORDERED = (Kind.NUMBER, Kind.TEXT, Kind.INSTANT, Kind.NOTHING)
 LARGEST_POSITION = 2**31 - 1
 MAXIMUM_PROBLEMS = 20
 V = TypeVar("V", bound=tree.Value)
@@ -75,8 +75,8 @@ def read_order(reader: Reader, call: Call) -> tree.Condition:
     if not reader.has_arguments(call, 2, 3):
         return tree.NULL
     values, kind = reader.unify(call, _read_values(reader, call), _list_paths(call))
-    if kind not in ORDERED:
-        return reader.report(call.path + build_pointer(call.operator), f"{KINDS[kind]} has no order.")
+    if kind not in TAKEN[call.operator] | {Kind.NOTHING}:
+        return reader.report_mismatch(call.path + build_pointer(call.operator), f"{KINDS[kind]} has no order.")
     if len(values) == 2:
         return tree.Comparison(tree.Op(call.operator), values[0], values[1], call.path)
     return tree.Between(tree.Op(call.operator), values[0], values[1], values[2], call.path)
@@ -161,14 +161,15 @@ def read_arithmetic(reader: Reader, call: Call) -> tree.Value:
     if not reader.has_arguments(call, low, high):
         return tree.NULL
     values = _read_values(reader, call)
-    operands = tuple(reader.require_kind(call, value, Kind.NUMBER, index) for index, value in enumerate(values))
+    operands = tuple(reader.require_kind(call, value, ONLY[call.operator], index) for index, value in enumerate(values))
     if len(operands) == 1 and call.operator != "-":
         return operands[0]
     arithmetic = tree.Arithmetic(tree.Op(call.operator), operands)
     if compute_magnitude(arithmetic).safe:
         return arithmetic
     message = "This calculation could leave the range of numbers, 1e-300 to 1e300."
-    return reader.report(call.path + build_pointer(call.operator), message)
+    path = call.path + build_pointer(call.operator)
+    return reader.report(path, message, None, RuleProblemCode.LIMIT_REACHED)
 
 
 def read_concat(reader: Reader, call: Call) -> tree.Value:
@@ -186,9 +187,9 @@ def read_concat(reader: Reader, call: Call) -> tree.Value:
                 )
         elif tree.get_kind(value) is Kind.NUMBER:
             message = "cat takes text and whole numbers that are written out, no variable numbers."
-            reader.report(call.build_path(index), message)
+            reader.report_mismatch(call.build_path(index), message)
         else:
-            texts.append(reader.require_kind(call, value, Kind.TEXT, index))
+            texts.append(reader.require_kind(call, value, ONLY[call.operator], index))
     return texts[0] if len(texts) == 1 else tree.Concat(tuple(texts))
 
 
@@ -196,7 +197,8 @@ def read_substring(reader: Reader, call: Call) -> tree.Value:
     """A part of a text, from a position and, where it is given, of a length."""
     if not reader.has_arguments(call, 2, 3):
         return tree.NULL
-    text = reader.require_kind(call, reader.read_value(call.arguments[0], call.build_path(0), call.scope), Kind.TEXT, 0)
+    text = reader.read_value(call.arguments[0], call.build_path(0), call.scope)
+    text = reader.require_kind(call, text, ONLY[call.operator], 0)
     places: list[int] = []
     for index, raw in enumerate(call.arguments[1:], 1):
         number = raw if isinstance(raw, int | float) and not isinstance(raw, bool) else None
@@ -290,8 +292,9 @@ def read_aggregate(reader: Reader, call: Call) -> tree.Value:
             variable = reader.find_variable(name[8:], path, scope) if collection.name else None
             if variable is None:
                 return tree.NULL
-            if variable.kind is Kind.NUMBER:
+            if variable.kind is ONLY[call.operator]:
                 return tree.Aggregate(collection, variable)
+            return reader.report_mismatch(call.build_path(1), shape)
     return reader.report(call.build_path(1), shape)
 
 
@@ -346,10 +349,7 @@ def parse_value(expression: object, catalogue: Catalogue) -> tree.Value:
 def _open(raw: object, catalogue: Catalogue) -> tuple[Reader, object]:
     """A reader, and the JSON that it is to read; InvalidRule where that is none or too large."""
     if isinstance(raw, str):
-        try:
-            raw = read_json(raw)
-        except ValueError as error:
-            raise InvalidRule([RuleProblem("", str(error))]) from error
+        raw = read_json(raw)
     if problem := find_size_problem(raw):
         raise InvalidRule([problem])
     return Reader(catalogue, VALUE_OPERATORS, CONDITION_OPERATORS), raw

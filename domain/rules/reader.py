@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from zoneinfo import ZoneInfo
 
 from domain.calendar import read_instant
-from domain.errors import RuleProblem
+from domain.errors import RuleProblem, RuleProblemCode
 from domain.rules.limits import build_pointer
 from domain.rules.tree import (
     ALWAYS,
@@ -90,11 +90,25 @@ class Reader:
     condition_operators: Mapping[str, "ConditionHandler"]
     problems: list[RuleProblem] = field(default_factory=list)
 
-    def report(self, path: str, message: str, suggestion: str | None = None) -> Literal:
+    def report(
+        self,
+        path: str,
+        message: str,
+        suggestion: str | None = None,
+        code: RuleProblemCode = RuleProblemCode.INVALID_RULE,
+    ) -> Literal:
         """Note a problem; the null that stands in for the refused part."""
         more = f" Did you mean {suggestion}?" if suggestion else ""
-        self.problems.append(RuleProblem(path, message + more, suggestion))
+        self.problems.append(RuleProblem(path, message + more, suggestion, code))
         return NULL
+
+    def report_mismatch(self, path: str, message: str, suggestion: str | None = None) -> Literal:
+        """Note that something is of another kind than is taken there."""
+        return self.report(path, message, suggestion, RuleProblemCode.TYPE_MISMATCH)
+
+    def report_unknown(self, path: str, message: str, suggestion: str | None = None) -> Literal:
+        """Note that there is nothing of that name."""
+        return self.report(path, message, suggestion, RuleProblemCode.UNKNOWN_VARIABLE)
 
     def read_value(self, raw: object, path: str, scope: Scope) -> Value:
         """A part whose value is used."""
@@ -140,12 +154,12 @@ class Reader:
         return value if isinstance(value, CONDITIONS) else Truth(value, path)
 
     def _report_unknown_operator(self, call: Call) -> Literal:
-        name, path = call.operator, call.path + build_pointer(call.operator)
+        name, path, code = call.operator, call.path + build_pointer(call.operator), RuleProblemCode.UNKNOWN_OPERATOR
         if name in UNSUPPORTED:
-            return self.report(path, f"The operator {name} is not supported: {UNSUPPORTED[name]}.")
+            return self.report(path, f"The operator {name} is not supported: {UNSUPPORTED[name]}.", None, code)
         known = self.value_operators.keys() | self.condition_operators.keys()
         close = ALIASES.get(name.lower()) or find_closest_name(name.lower(), known)
-        return self.report(path, f"There is no operator {name[:40]}.", close)
+        return self.report(path, f"There is no operator {name[:40]}.", close, code)
 
     def read_collection(self, raw: object, path: str, scope: Scope) -> Collection:
         """A list of the customer's: its name, or a filter over it."""
@@ -158,9 +172,9 @@ class Reader:
             case {"var": str(name) | [str(name)]} if name in self.catalogue.lists:
                 return Collection(name)
             case {"var": str(name) | [str(name)]}:
-                self.report(
-                    path + "/var", f"There is no list {name[:60]}.", find_closest_name(name, self.catalogue.lists)
-                )
+                close = find_closest_name(name, self.catalogue.lists)
+                report = self.report_mismatch if name in self.catalogue.variables else self.report_unknown
+                report(path + "/var", f"There is no list {name[:60]}.", close)
             case {"filter": [inner, test]}:
                 below = self.read_collection(inner, path + "/filter/0", scope)
                 condition = self.read_condition(test, path + "/filter/1", self.build_element_scope(below))
@@ -168,7 +182,7 @@ class Reader:
             case {"filter": _}:
                 self.report(path + "/filter", "filter takes a list and a condition.")
             case _:
-                self.report(path, f"This must be a list, as in {{'var': 'purchases'}}; there are {names}.")
+                self.report_mismatch(path, f"This must be a list, as in {{'var': 'purchases'}}; there are {names}.")
         return nothing
 
     def find_variable(self, name: str, path: str, scope: Scope) -> Variable | None:
@@ -183,25 +197,26 @@ class Reader:
             there = f"there are: {', '.join(named)}" if named else "the business has named none yet"
             closest = find_closest_name(own, named)
             likely = f"{ATTRIBUTE}{closest}" if closest else None
-            self.report(path, f"There is no attribute {own[:60] or 'without a name'}; {there}.", likely)
+            self.report_unknown(path, f"There is no attribute {own[:60] or 'without a name'}; {there}.", likely)
         elif name in catalogue.lists:
-            self.report(path, f"{name} is a list: use it in some, all, none or reduce.")
+            self.report_mismatch(path, f"{name} is a list: use it in some, all, none or reduce.")
         elif name == catalogue.memberships and name is not None:
-            self.report(path, f'{name} is a list: use it as {{"in": ["key", {{"var": "{name}"}}]}}.')
+            self.report_mismatch(path, f'{name} is a list: use it as {{"in": ["key", {{"var": "{name}"}}]}}.')
         elif scope.element and name in catalogue.variables:
             visible = ", ".join(scope.variables)
-            self.report(path, f"{name} cannot be seen inside a list; its elements have {visible}.")
+            self.report_unknown(path, f"{name} cannot be seen inside a list; its elements have {visible}.")
         elif not scope.element and (listed := self._list_before(name)) is not None:
             has = self.catalogue.lists[listed].variables
             closest = find_closest_name(name.removeprefix(listed).lstrip("[]."), has)
             seen = f"each element of {listed} has {closest or ', '.join(has)}"
             where = f'inside some, all, none or reduce over {{"var": "{listed}"}}'
-            self.report(path, f"There is no variable {name[:60]}: {seen}, which is seen {where}.")
+            self.report_unknown(path, f"There is no variable {name[:60]}: {seen}, which is seen {where}.")
         else:
             known = [*scope.variables]
             if not scope.element:
                 known += [*catalogue.lists, *([catalogue.memberships] if catalogue.memberships else [])]
-            self.report(path, f"There is no variable {name[:60] or 'without a name'}.", find_closest_name(name, known))
+            close = find_closest_name(name, known)
+            self.report_unknown(path, f"There is no variable {name[:60] or 'without a name'}.", close)
         return None
 
     def _list_before(self, name: str) -> str | None:
@@ -223,8 +238,8 @@ class Reader:
         for node, kind, path in zip(nodes, kinds, paths, strict=True):
             if kind is not wanted and kind is not Kind.NOTHING:
                 hint = unquote_number(node) if wanted is Kind.NUMBER else None
-                self.report(path, f"{call.operator} takes values of one kind: {KINDS[wanted]} is wanted here, "
-                                 f"and this is {KINDS[kind]}.", hint)  # fmt: skip
+                message = f"takes values of one kind: {KINDS[wanted]} is wanted here, and this is {KINDS[kind]}."
+                self.report_mismatch(path, f"{call.operator} {message}", hint)
                 return [NULL for _ in nodes], Kind.NOTHING
         return nodes, wanted
 
@@ -232,7 +247,7 @@ class Reader:
         if not isinstance(node, Literal) or not isinstance(node.value, str):
             return node
         problem = find_instant_problem(node.value)
-        return self.report(path, problem + ".") if problem else Literal(node.value, Kind.INSTANT)
+        return self.report_mismatch(path, problem + ".") if problem else Literal(node.value, Kind.INSTANT)
 
     def require_kind(self, call: Call, node: Value, kind: Kind, index: int) -> Value:
         """The node, which must be of the kind."""
@@ -240,9 +255,8 @@ class Reader:
         if actual in (kind, Kind.NOTHING):
             return node
         hint = unquote_number(node) if kind is Kind.NUMBER else None
-        return self.report(
-            call.build_path(index), f"{call.operator} takes {KINDS[kind]} here, not {KINDS[actual]}.", hint
-        )
+        message = f"{call.operator} takes {KINDS[kind]} here, not {KINDS[actual]}."
+        return self.report_mismatch(call.build_path(index), message, hint)
 
     def has_arguments(self, call: Call, low: int, high: int | None = None) -> bool:
         """Whether the operator has as many arguments as it takes; `high` None for any number."""

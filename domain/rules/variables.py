@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from domain.model import NO_ATTRIBUTES, AttributeKinds
+from domain.model import AttributeKinds
 
 
 class Kind(StrEnum):
@@ -53,17 +53,6 @@ class Catalogue:
     variables: Mapping[str, VariableInfo]
     lists: Mapping[str, ListInfo] = field(default_factory=dict)
     memberships: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RuleVariable:
-    """One line of the list that users see; names of elements stand after their list, as in `purchases[].amount`."""
-
-    name: str
-    type: str
-    description: str
-    unit: str | None
-    example: object
 
 
 N, T, AT, B = Kind.NUMBER, Kind.TEXT, Kind.INSTANT, Kind.BOOLEAN
@@ -196,28 +185,3 @@ def build_catalogue(attributes: AttributeKinds) -> Catalogue:
         return CATALOGUE
     named = ((f"{ATTRIBUTE}{name}", Kind(kind.value)) for name, kind in sorted(attributes.customer.items()))
     return replace(CATALOGUE, variables=CUSTOMER | _index_by_name(*(describe_attribute(*each) for each in named)))
-
-
-MEMBERSHIPS = RuleVariable(
-    "segments",
-    "list of texts",
-    'Keys of the stored segments that the customer is a member of; only as {"in": [key, {"var": "segments"}]}.',
-    None,
-    {"in": ["vip", {"var": "segments"}]},
-)
-
-
-def list_rule_variables(currency: str, attributes: AttributeKinds = NO_ATTRIBUTES) -> list[RuleVariable]:
-    """Everything that a rule may use, money in the business's currency."""
-    variables = build_catalogue(attributes).variables
-    listed = [_describe_variable(info.name, info, currency) for info in variables.values()]
-    listed.append(MEMBERSHIPS)
-    for each in LISTS.values():
-        listed.append(RuleVariable(each.name, "list", each.description, None, each.example))
-        listed += [_describe_variable(f"{each.name}[].{info.name}", info, currency) for info in each.variables.values()]
-    return listed
-
-
-def _describe_variable(name: str, info: VariableInfo, currency: str) -> RuleVariable:
-    unit = currency if info.unit == MONEY else info.unit
-    return RuleVariable(name, info.kind.value, info.description, unit, info.example)

@@ -13,18 +13,28 @@ from itertools import combinations
 from domain.calendar import Clock
 from domain.classification.rfm import Quintiles
 from domain.customers.customers import Customers
-from domain.errors import FieldProblem, InvalidInput, InvalidRule, RuleProblem, Sentence, build_unknown_id
+from domain.errors import (
+    FieldProblem,
+    InvalidInput,
+    InvalidRule,
+    RuleProblem,
+    RuleProblemCode,
+    Sentence,
+    build_unknown_id,
+)
 from domain.model import Business
+from domain.pages import PageRequest
 from domain.rules.context import RuleContext, collect_references, uses_rank
 from domain.rules.evaluator import holds
 from domain.rules.explanation import Clause, explain
+from domain.rules.listing import MAXIMUM_VALUES, MEMBERSHIPS, RuleValue
 from domain.rules.sentence import write_sentence
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context, read_customer_facts
 from domain.segments.dependencies import find_reference_problems
 from domain.segments.model import Definition, Membership, Segment, SegmentKind
 from domain.segments.validation import Draft, validate_draft
-from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Store, Unit
+from domain.store import CustomerFilter, CustomerRecord, RuleSizes, SegmentFilter, SegmentSort, Side, Store, Unit
 
 FEWEST, MOST = 2, 10
 
@@ -92,7 +102,7 @@ class Finding:
     """One thing to say of a definition; `path` is a JSON pointer into the rules, or to a field of the others."""
 
     path: str
-    code: str
+    code: RuleProblemCode
     message: str
     severity: ProblemSeverity
 
@@ -114,7 +124,8 @@ def check_references(tree: Condition, stored: Sequence[Segment], key: str = "") 
 def _to_rule_problem(problem: FieldProblem) -> RuleProblem:
     # The first step is the input as a whole.
     path = Sentence("".join(f"/{{{name}}}" for name in problem.field[1:])) if problem.path is None else problem.path
-    return RuleProblem(path, problem.message, None, problem.code)
+    code = problem.code if isinstance(problem.code, RuleProblemCode) else RuleProblemCode.INVALID_RULE
+    return RuleProblem(path, problem.message, None, code)
 
 
 def as_errors(problems: Iterable[RuleProblem]) -> list[Finding]:
@@ -128,7 +139,7 @@ def find_warnings(tree: Condition, stored: Iterable[Segment], sizes: RuleSizes) 
     findings = [
         Finding(
             path,
-            "NEVER_CALCULATED",
+            RuleProblemCode.NEVER_CALCULATED,
             f"The segment {key} was never calculated, so it has no members yet.",
             ProblemSeverity.WARNING,
         )
@@ -137,12 +148,12 @@ def find_warnings(tree: Condition, stored: Iterable[Segment], sizes: RuleSizes) 
         and segment.kind is SegmentKind.AUTOMATIC
         and segment.last_calculated is None
     ]
-    if sizes.population and not sizes.matching:
-        findings.append(Finding("", "NOBODY_MATCHES", "No customer matches the definition.", ProblemSeverity.WARNING))
-    if sizes.population and sizes.matching == sizes.population:
-        findings.append(
-            Finding("", "EVERYBODY_MATCHES", "Every customer matches the definition.", ProblemSeverity.WARNING)
-        )
+    told = {
+        0: (RuleProblemCode.NOBODY_MATCHES, "No customer matches the definition."),
+        sizes.population: (RuleProblemCode.EVERYBODY_MATCHES, "Every customer matches the definition."),
+    }
+    if sizes.population and sizes.matching in told:
+        findings.append(Finding("", *told[sizes.matching], ProblemSeverity.WARNING))
     return findings
 
 
@@ -224,6 +235,23 @@ class Analysis:
         other = None if preview.against is None else preview.against.id
         async with self.store.read(business) as unit:
             return await unit.rules.load_sample(preview.context, preview.tree, side, other, size)
+
+    async def load_variable_values(self, business: Business) -> dict[str, Sequence[RuleValue]]:
+        """The values that occur, by variable, as they were counted since the data last changed; of `segments` the keys,
+        those of most members first. Whoever asks may go: what was begun is counted to its end."""
+        now = self.clock()
+
+        async def count() -> Mapping[str, Sequence[RuleValue]]:
+            async with self.store.read(business) as unit:
+                bounds = await unit.reports.find_day_bounds()
+                return await unit.rules.load_values(RuleContext(business, now, None, bounds and bounds[0]))
+
+        key = f"rule_values:{business.id}:{RuleContext(business, now).today}:{business.data_version}"
+        counted: Mapping[str, Sequence[RuleValue]] = (await self.customers.cache.get_or_make(key, count)).value
+        async with self.store.read(business) as unit:
+            largest = PageRequest(MAXIMUM_VALUES)
+            page = await unit.segments.load_page(largest, SegmentFilter(), SegmentSort.MEMBER_COUNT, True)
+        return {**counted, MEMBERSHIPS.name: [segment.key for segment in page.items]}
 
     async def explain(self, business: Business, segment_id: int, customer_id: int) -> Explanation | None:
         """Why the customer is a member or not; None where there is no such segment or customer."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from domain.errors import DomainError, FieldProblem, InvalidRule, RuleProblem
+from domain.errors import DomainError, FieldProblem, InvalidRule, RuleProblem, RuleProblemCode
 from domain.rules.context import collect_references, sort_by_dependency, uses_rank
 from domain.rules.tree import Condition
 from domain.segments.model import Segment, SegmentKind
@@ -96,8 +96,11 @@ def find_reference_problems(key: str, tree: Condition | None, stored: Sequence[S
     """Why the segment of that key cannot have this definition: it uses what is not there, or itself."""
     used = {} if tree is None else collect_references(tree)
     known = {segment.key: segment for segment in stored}
-    missing = [RuleProblem(path, _describe_unknown(name, known), None, "NOT_FOUND") for name, path in used.items()
-               if name not in known and name != key]  # fmt: skip
+    missing = [
+        RuleProblem(path, _describe_unknown(name, known), None, RuleProblemCode.UNKNOWN_VARIABLE)
+        for name, path in used.items()
+        if name not in known and name != key
+    ]
     if missing or tree is None:
         return to_field_problems(missing)
     problems: list[RuleProblem] = []

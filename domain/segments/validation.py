@@ -171,9 +171,9 @@ def _read_tree(definition: Definition, currency: str, problems: list[FieldProble
     try:
         build_definition_tree(definition.rules, None, None, definition.attributes)
     except InvalidRule as error:
+        found = to_field_problems(error.problems)
         # Nothing at all is no fault of the rule's language.
-        code = "INVALID" if definition.rules in ([], {}) else None
-        problems += to_field_problems(replace(each, code=code or each.code) for each in error.problems)
+        problems += [replace(each, code="INVALID") for each in found] if definition.rules in ([], {}) else found
     problems += _find_amount_faults(definition.criteria, currency)
     try:
         build_definition_tree(None, definition.criteria, definition.rfm_config)

@@ -115,8 +115,15 @@ def make_explorer(settings: Settings, demo_token: Callable[[], str] | None) -> C
         local = is_local()
         host = read_host(request)
         headers = "{}"
-        # A foreign name that points here must not be given a token.
-        if demo_token is not None and settings.demo and is_loopback(settings.host) and is_loopback(host):
+        # A foreign name that points here must not be given a token, nor a page of another port that reads this one.
+        asked_by_page = "origin" in request.headers
+        if (
+            demo_token is not None
+            and not asked_by_page
+            and settings.demo
+            and is_loopback(settings.host)
+            and is_loopback(host)
+        ):
             headers = json.dumps({"Authorization": f"Bearer {demo_token()}"}, indent=2)
         examples = json.loads(EXAMPLES.read_text())
         tabs = [{**tab, "variables": json.dumps(tab["variables"], indent=2), "headers": headers} for tab in examples]

@@ -4,6 +4,7 @@ server, whose log would show the words of the error."""
 
 import asyncio
 import logging
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Coroutine
@@ -15,10 +16,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
+from gql.auth import is_loopback
 from gql.counters import count_request
 from gql.http.json_body import encode_json
 from gql.logs import Activity, activity
 from gql.schema.errors import build_internal_error, log_surprise
+from gql.settings import Settings
 from gql.tracing import CALLER_HEADERS, TRACING
 
 T = TypeVar("T")
@@ -26,7 +29,17 @@ CLOSED = 499
 """The status that stands in the log for a client that went away; nobody receives it."""
 STOP_SECONDS = 1.0
 """How long work that is stopped is waited for; a store that is frozen takes no notice for longer."""
+LOOPBACK_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
 log = logging.getLogger("segments")
+
+
+def build_origin_pattern(settings: Settings) -> str | None:
+    """What the origins match whose pages may ask: those of the settings and, where the demo is served on a loopback
+    address, any of this machine, so that a client under development needs no setting. None where there are none."""
+    origins = [re.escape(origin) for origin in settings.cors_origins]
+    if settings.demo and is_loopback(settings.host):
+        origins.append(LOOPBACK_ORIGINS)
+    return "|".join(origins) or None
 
 
 class RequestMiddleware:

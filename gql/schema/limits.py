@@ -41,6 +41,7 @@ from strawberry.extensions import AddValidationRules, ParserCache, SchemaExtensi
 
 from domain.calendar import MAXIMUM_POINTS as SERIES_POINTS
 from domain.pages import DEFAULT_FIRST, DEFAULT_IDS, MAXIMUM_FIRST, MAXIMUM_IDS
+from domain.reports.report import SCORES
 from domain.reports.transitions import MAXIMUM_POINTS as TREND_POINTS
 from gql.settings import Settings
 
@@ -102,6 +103,8 @@ MAXIMUM_TOKENS = 1_000
 CACHED_DOCUMENTS = 128
 UNPAGED = 10
 """What a list without a page size counts."""
+LIST_SIZES = {("SegmentationReport", "cells"): len(SCORES)}
+"""What those count that may be much longer, by type and field."""
 FIELD_COSTS = {
     "metrics": 1,
     "rfm": 1,
@@ -116,8 +119,12 @@ FIELD_COSTS = {
     "enteringSample": 50,
     "leavingSample": 50,
     "segmentOverlap": 50,
+    "values": 20,
+    "duplicateSegment": 100,
+    "freezeSegment": 100,
+    "setSegmentMembers": 100,
 }
-"""What a field costs beside what is below it."""
+"""What a field costs beside what is below it. That of a report covers the window before, which is measured once."""
 SLOW = {
     "segmentationReport",
     "exportSegmentationReport",
@@ -126,6 +133,7 @@ SLOW = {
     "segmentOverlap",
     "segmentTransitions",
     "classificationStatistics",
+    "values",
 }
 """Fields that have the deadline of a report."""
 REPORT_COST = FIELD_COSTS["segmentationReport"]
@@ -227,7 +235,8 @@ class Measurer:
         elif name == "memberIds":
             inner.cost = self.count_items(node, DEFAULT_IDS, MAXIMUM_IDS) // IDS_AN_OBJECT
         elif listed:
-            inner.cost = self.count_items(node) * (inner.cost + 1)
+            size = LIST_SIZES.get(("" if parent is None else parent.name, name), UNPAGED)
+            inner.cost = self.count_items(node, size) * (inner.cost + 1)
         inner.cost = min(inner.cost + FIELD_COSTS.get(name, 0), MANY)
         if name.startswith("__"):
             return Measure(0, inner.depth + 1 + inner.introspection, inner.aliases, inner.whole, inner.cost)

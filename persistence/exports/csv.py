@@ -71,6 +71,7 @@ def render_report_csv(document: ReportDocument) -> bytes:
 
 def _list_heading(document: ReportDocument) -> list[Sequence[Cell]]:
     local = document.generated_at.astimezone(load_zone(document.time_zone))
+    totals, before = document.totals, document.previous
     return [
         ("Customer segmentation report", document.business),
         ("Method", document.method.value),
@@ -82,11 +83,11 @@ def _list_heading(document: ReportDocument) -> list[Sequence[Cell]]:
         *([] if document.storefront is None else [("Storefront", document.storefront)]),
         ("Currency", document.currency),
         ("Generated at", local.isoformat(timespec="seconds")),
-        ("Customers", document.customers),
-        ("Customers in the window before", document.previous_customers),
-        ("Orders", document.orders),
-        ("Revenue", document.revenue),
-        ("Average order value", document.average_order),
+        ("Customers", totals.customers),
+        ("Customers in the window before", None if before is None else before.customers),
+        ("Orders", totals.orders),
+        ("Revenue", totals.revenue),
+        ("Average order value", totals.average_order),
     ]
 
 

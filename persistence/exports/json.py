@@ -2,14 +2,14 @@
 of a float."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
 from domain.calendar import format_instant
-from domain.reports.document import DocumentGroup, ReportDocument
+from domain.reports.document import DocumentCell, DocumentGroup, ReportDocument, Totals
 from domain.segments.member_export import MemberExport, MemberPage
 
 
@@ -19,8 +19,8 @@ def render_report_json(document: ReportDocument) -> bytes:
 
 
 def build_report_data(document: ReportDocument) -> dict[str, Any]:
-    insights = document.insights
-    other = document.unclassified
+    insights, previous = document.insights, document.previous
+    other, cells = document.unclassified, document.cells
     return {
         "success": True,
         "data": {
@@ -31,11 +31,69 @@ def build_report_data(document: ReportDocument) -> dict[str, Any]:
                 "fastest_growing_segment": insights.fastest_growing,
                 "needs_attention": insights.needs_attention,
             },
-            "customer_count": document.customers,
-            "total_revenue": document.revenue,
+            "customer_count": document.totals.customers,
+            "total_revenue": document.totals.revenue,
             "segments": [_build_segment(group) for group in document.groups],
             "unclassified": None if other is None else _build_segment(other),
+            # What is above is documented since long, and its objects stay as they are.
+            "fastest_growing_change": insights.fastest_growing_change,
+            "sentences": list(document.sentences),
+            "order_count": document.totals.orders,
+            "average_order_value": document.totals.average_order,
+            "previous": None
+            if previous is None
+            else {
+                "start_date": str(document.previous_first),
+                "end_date": str(document.previous_last),
+                **_build_totals(previous),
+            },
+            "dimensions": [_build_dimension(document, name, groups) for name, groups in document.dimensions.items()],
+            "cells": None if cells is None else [_build_cell(cell) for cell in cells],
         },
+    }
+
+
+def _build_totals(totals: Totals) -> dict[str, Any]:
+    return {
+        "customer_count": totals.customers,
+        "order_count": totals.orders,
+        "total_revenue": totals.revenue,
+        "average_order_value": totals.average_order,
+    }
+
+
+def _build_dimension(document: ReportDocument, name: str, groups: Sequence[DocumentGroup]) -> dict[str, Any]:
+    """What all customers come to, and each group's part of it."""
+    return {
+        "dimension": name,
+        **_build_totals(document.totals),
+        "segments": [
+            {
+                "segment_name": group.name,
+                "segment_code": group.code,
+                "customer_count": group.customers,
+                "customer_share": group.customer_share,
+                "order_count": group.orders,
+                "total_revenue": group.revenue,
+                "revenue_share": group.revenue_share,
+                "previous_customer_count": group.previous_customers,
+                "previous_order_count": group.previous_orders,
+                "previous_total_revenue": group.previous_revenue,
+            }
+            for group in groups
+        ],
+    }
+
+
+def _build_cell(cell: DocumentCell) -> dict[str, Any]:
+    return {
+        "recency": cell.recency,
+        "frequency": cell.frequency,
+        "monetary": cell.monetary,
+        "segment_name": cell.name,
+        "customer_count": cell.customers,
+        "order_count": cell.orders,
+        "total_revenue": cell.revenue,
     }
 
 

@@ -21,6 +21,7 @@ from domain.calendar import format_day, load_zone
 from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.reports.document import CHARTED, DIMENSION_TITLES, ChartSlice, DocumentGroup, ReportDocument, build_slices
+from domain.reports.figures import isolate_name
 
 log = logging.getLogger("segments")
 TEMPLATE = Path(__file__).with_name("report.typ")
@@ -62,11 +63,7 @@ MANY = CHARTED + 2 * CARDS
 """Cards of groups that differ by nothing but their names; of more, only the first have one."""
 METHODS = {Method.VALUE: "by value", Method.BEHAVIOR: "by behaviour"}
 SCHEMES = {RfmScheme.EIGHT_SEGMENT: "RFM, eight segments", RfmScheme.ELEVEN_SEGMENT: "RFM, eleven segments"}
-LEADING = {Method.RFM: "rfm", Method.VALUE: "value", Method.BEHAVIOR: "category"}
-"""The dimension whose groups the insights name."""
 NONE = "–"
-MARK = "\u200e"
-"""Stands around a name that runs leftwards, so that the sentence beside it is not drawn into its direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +153,10 @@ def _build_content(document: ReportDocument) -> dict[str, Any]:
         "subtitle": f"Customer segmentation, {_describe_method(document)}",
         "under": _list_subtitles(document),
         "figures": _list_figures(document),
-        "insights": _describe_insights(document),
-        "charts": [_build_chart(document, name, groups) for name, groups in dimensions.items() if document.customers],
+        "insights": document.sentences,
+        "charts": [
+            _build_chart(document, name, groups) for name, groups in dimensions.items() if document.totals.customers
+        ],
         "matrix": _build_matrix(document),
         "guide": _write_guide(document),
         "tables": [_build_table(document, name, groups) for name, groups in dimensions.items()],
@@ -167,7 +166,7 @@ def _build_content(document: ReportDocument) -> dict[str, Any]:
 
 
 def _list_subtitles(document: ReportDocument) -> list[str]:
-    place = "all storefronts" if document.storefront is None else f"storefront {_isolate_name(document.storefront)}"
+    place = "all storefronts" if document.storefront is None else f"storefront {isolate_name(document.storefront)}"
     zone_words = f"time zone {document.time_zone}"
     lines = [f"{_describe_window(document)} · {zone_words} · {place} · amounts in {document.currency}"]
     lines.append(_describe_previous(document))
@@ -177,22 +176,20 @@ def _list_subtitles(document: ReportDocument) -> list[str]:
 
 
 def _list_figures(document: ReportDocument) -> list[tuple[str, str, str]]:
-    before = document.previous_customers
-    compared = (
-        "" if before is None else f"{_format_change(document.customers, before)}, before: {_format_count(before)}"
-    )
+    totals, before = document.totals, None if document.previous is None else document.previous.customers
+    compared = "" if before is None else f"{_format_change(totals.customers, before)}, before: {_format_count(before)}"
     return [
-        ("Customers", _format_count(document.customers), compared),
-        ("Revenue", _format_amount(document.revenue), document.currency),
-        ("Orders", _format_count(document.orders), ""),
-        ("Average order", _format_money(document.average_order, document.currency), ""),
-        ("Spend per customer", _format_money(document.average_spend, document.currency), ""),
+        ("Customers", _format_count(totals.customers), compared),
+        ("Revenue", _format_amount(totals.revenue), document.currency),
+        ("Orders", _format_count(totals.orders), ""),
+        ("Average order", _format_money(totals.average_order, document.currency), ""),
+        ("Spend per customer", _format_money(totals.average_spend, document.currency), ""),
     ]
 
 
 def _build_chart(document: ReportDocument, dimension: str, groups: Sequence[DocumentGroup]) -> dict[str, Any]:
     captions = ["Customers", f"Revenue, {document.currency}", "Against the window before"]
-    compared = document.previous_customers is not None
+    compared = document.previous is not None
     return {
         "title": _get_title(dimension),
         "captions": captions if compared else captions[:2],
@@ -212,7 +209,7 @@ def _build_bar(bar: ChartSlice) -> dict[str, Any]:
 
 
 def _build_matrix(document: ReportDocument) -> list[list[tuple[int, str]]] | None:
-    if document.matrix is None or document.customers == 0:
+    if document.matrix is None or document.totals.customers == 0:
         return None
     return [[(customers, _format_count(customers)) for customers in row] for row in document.matrix]
 
@@ -253,18 +250,19 @@ def _build_row(group: DocumentGroup) -> dict[str, Any]:
 
 
 def _build_sum_row(document: ReportDocument) -> dict[str, Any]:
-    full = bool(document.customers)
+    totals, before = document.totals, None if document.previous is None else document.previous.customers
+    full = bool(totals.customers)
     cells = (
-        _format_count(document.customers),
+        _format_count(totals.customers),
         _format_share(1.0) if full else _format_share(0.0),
-        _format_count(document.previous_customers),
-        _format_change(document.customers, document.previous_customers),
-        _format_amount(document.revenue),
-        _format_share(1.0) if document.revenue else _format_share(0.0),
-        _format_amount(document.average_order),
-        _format_amount(document.average_spend),
+        _format_count(before),
+        _format_change(totals.customers, before),
+        _format_amount(totals.revenue),
+        _format_share(1.0) if totals.revenue else _format_share(0.0),
+        _format_amount(totals.average_order),
+        _format_amount(totals.average_spend),
         "",
-        _format_average(document.orders / document.customers, 2) if full else _format_average(None, 2),
+        _format_average(totals.orders / totals.customers, 2) if full else _format_average(None, 2),
     )
     return {"name": "All customers", "code": "", "cells": cells, "strong": True}
 
@@ -335,7 +333,7 @@ def _describe_previous(document: ReportDocument) -> str:
         if first is None
         else f"{format_day(first)} to {format_day(document.previous_last)}"
     )
-    suffix = "; it holds no purchases" if document.previous_customers is None else ""
+    suffix = "; it holds no purchases" if document.previous is None else ""
     return f"Compared with the window before: {span}{suffix}"
 
 
@@ -367,68 +365,3 @@ def _format_change(now: int, before: int | None) -> str:
     if before is None:
         return NONE
     return "0" if now == before else f"+{now - before:,}" if now > before else f"−{before - now:,}"
-
-
-def _format_customers(value: int) -> str:
-    return "1 customer" if value == 1 else f"{value:,} customers"
-
-
-def _describe_insights(document: ReportDocument) -> list[str]:
-    """What stands out, a sentence each."""
-    leading = LEADING[document.method]
-    groups = (*document.groups, *([document.unclassified] if document.unclassified else []))
-    known = {group.name: group for group in groups if group.dimension == leading}
-    insights = document.insights
-    sentences = []
-    if insights.highest_revenue is not None:
-        sentences.append(_describe_highest(document, insights.highest_revenue, known.get(insights.highest_revenue)))
-    if insights.largest is not None:
-        group = known.get(insights.largest)
-        more = (
-            ""
-            if group is None
-            else f", {_format_customers(group.customers)}, {_format_share(group.customer_share)} of all"
-        )
-        sentences.append(f"Largest group: {_isolate_name(insights.largest)}{more}.")
-    if insights.fastest_growing is not None:
-        sentences.append(_describe_growing(insights.fastest_growing, known.get(insights.fastest_growing)))
-    if insights.needs_attention is not None:
-        sentences.append(_describe_attention(document, insights.needs_attention, known.get(insights.needs_attention)))
-    if sentences:
-        return sentences
-    if document.customers == 0:
-        return ["No customer bought in this window, so there is nothing to compare."]
-    return ["No named group stands out in this window."]
-
-
-def _isolate_name(name: str) -> str:
-    """A name inside a sentence."""
-    leftwards = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name)
-    return f"{MARK}{name}{MARK}" if leftwards else name
-
-
-def _describe_highest(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
-    if group is None:
-        return f"Most revenue: {_isolate_name(name)}."
-    amounts = f"{_format_money(group.revenue, document.currency)}, {_format_share(group.revenue_share)} of the total"
-    return f"Most revenue: {_isolate_name(name)}, {amounts}, from {_format_customers(group.customers)}."
-
-
-def _describe_growing(name: str, group: DocumentGroup | None) -> str:
-    if group is None:
-        return f"Growth: {_isolate_name(name)}."
-    before = group.previous_customers
-    if before is not None and group.customers > before:
-        gained = group.customers - before
-        more = f"{_format_customers(group.customers)}, {gained:,} more than in the window before"
-        return f"Fastest growing: {_isolate_name(name)}, {more}."
-    compared = ", no more than in the window before" if before is not None else ""
-    return f"To be grown: {_isolate_name(name)}, {_format_customers(group.customers)}{compared}."
-
-
-def _describe_attention(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
-    if group is None:
-        return f"Needs attention: {_isolate_name(name)}."
-    spent = f"{_format_customers(group.customers)} who spent {_format_money(group.revenue, document.currency)}"
-    step = f" First step: {group.actions[0]}." if group.actions else ""
-    return f"Needs attention: {_isolate_name(name)}, {spent}.{step}"

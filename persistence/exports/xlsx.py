@@ -186,7 +186,8 @@ class ReportBook:
         return cell
 
     def _write_summary(self, sheet: Any) -> None:
-        document, insights = self.document, self.document.insights
+        document = self.document
+        totals, before = document.totals, document.previous
         self._put(sheet, 1, 1, f"{document.business}: customer segmentation").font = TITLE
         lines: list[tuple[str, Cell | date, str | None]] = [
             ("Method", document.method.value, None),
@@ -198,16 +199,13 @@ class ReportBook:
             ("Storefront", "All" if document.storefront is None else document.storefront, None),
             ("Currency", document.currency, None),
             ("Generated at (local time)", document.generated_at, "yyyy-mm-dd hh:mm:ss"),
-            ("Customers", document.customers, WHOLE),
-            ("Customers in the window before", document.previous_customers, WHOLE),
-            ("Orders", document.orders, WHOLE),
-            ("Revenue", document.revenue, MONEY),
-            ("Average order", document.average_order, MONEY),
-            ("Average spend of a customer", document.average_spend, MONEY),
-            ("Highest revenue segment", insights.highest_revenue, None),
-            ("Largest segment", insights.largest, None),
-            ("Fastest growing segment", insights.fastest_growing, None),
-            ("Needs attention", insights.needs_attention, None),
+            ("Customers", totals.customers, WHOLE),
+            ("Customers in the window before", None if before is None else before.customers, WHOLE),
+            ("Orders", totals.orders, WHOLE),
+            ("Revenue", totals.revenue, MONEY),
+            ("Average order", totals.average_order, MONEY),
+            ("Average spend of a customer", totals.average_spend, MONEY),
+            *(("Insights" if place == 0 else "", text, None) for place, text in enumerate(document.sentences)),
         ]
         wide = fit_width([str(line[1]) for line in lines])
         for row, (name, value, form) in enumerate(lines, 3):

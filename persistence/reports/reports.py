@@ -4,6 +4,7 @@ statement over the set, and every sum is an exact integer."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -29,7 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.calendar import DayRanges, Span
 from domain.classification.groups import Cell, LabelSums, Method
 from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
-from domain.classification.rfm import CUTS, Quintiles, build_rank_conditions, reaches_cut
+from domain.classification.rfm import CUTS, Quintiles, Score, build_rank_conditions, reaches_cut
 from domain.pages import Page, PageRequest, build_page
 from domain.reports.report import SCORES, find_kind_of_score
 from domain.store import CustomerRecord, Grouping, Transition, TransitionSums, TrendSums, WindowTotals
@@ -125,9 +126,9 @@ class ReportStore:
         }
 
     async def load_customers(
-        self, span: Span, quintiles: Quintiles, scores: Sequence[tuple[int, int, int]], request: PageRequest
+        self, span: Span, quintiles: Quintiles, scores: Sequence[Score], request: PageRequest
     ) -> Page[CustomerRecord]:
-        """The customers who score one of the triples, by id; stops reading when the page is full."""
+        """The customers who have one of the scores, by id; stops reading when the page is full."""
         key = purchase.c.customer_id
         more = [] if request.after is None else [key > request.after[1]]
         if request.before is not None:
@@ -139,7 +140,7 @@ class ReportStore:
         )
         customers = (
             select_purchase_totals(self.business_id, span, *more)
-            .having(triple.in_(scores))
+            .having(triple.in_([astuple(score) for score in scores]))
             .order_by(key.desc() if request.backward else key)
             .limit(request.size + 1)
             .subquery("found")
@@ -312,6 +313,17 @@ class GroupReportStore:
             lambda *key: key,
             request,
         )
+
+    async def load_score_pages(
+        self, span: Span, scores: Sequence[Score], request: PageRequest
+    ) -> Mapping[Score, Page[CustomerRecord]]:
+        """A page of each of the scores, by id."""
+        each = select_scores(self.business_id, span)
+        wanted = {
+            score: and_(each.c.r == score.recency, each.c.f == score.frequency, each.c.m == score.monetary)
+            for score in scores
+        }
+        return await self._load_pages(each, (each.c.r, each.c.f, each.c.m), wanted, Score, request)
 
     async def load_transition_pages(
         self, before: Span, after: Span, grouping: Grouping, transitions: Sequence[Transition], request: PageRequest

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy import types as sqltypes
 
 from domain.calendar import read_instant, to_micros
-from domain.errors import InvalidRule, RuleProblem
+from domain.errors import InvalidRule, RuleProblem, RuleProblemCode
 from domain.rules import tree
 from domain.rules.context import RuleContext
 from domain.rules.evaluator import HALF
@@ -70,7 +70,8 @@ Lookup = Callable[[str], Condition | Expression]
 
 def refuse_segment(key: str) -> Condition | Expression:
     """A lookup for rules that use no stored segments."""
-    raise InvalidRule([RuleProblem("", f"There is no segment with the key {key}.")])
+    message = f"There is no segment with the key {key}."
+    raise InvalidRule([RuleProblem("", message, None, RuleProblemCode.UNKNOWN_VARIABLE)])
 
 
 class RuleCompiler:
@@ -390,7 +391,7 @@ class RuleCompiler:
         if key in self._open_segments:
             way = " uses ".join([*self._open_segments[self._open_segments.index(key) :], key])
             message = f"Segments must not use each other in a circle: {way}."
-            raise InvalidRule([RuleProblem("", message, None, "CIRCULAR_REFERENCE")])
+            raise InvalidRule([RuleProblem("", message, None, RuleProblemCode.CIRCULAR_REFERENCE)])
         self._open_segments.append(key)
         statement = select_members(self.context, self.compile_condition(condition))
         self._open_segments.pop()

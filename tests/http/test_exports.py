@@ -54,7 +54,58 @@ async def test_json_is_exactly_the_documented_response(both: Face) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     body = json.loads(answer.text, parse_float=Decimal)
-    assert body["data"]["unclassified"]["segment_code"] == "OTHER"
+    data = body["data"]
+    assert data["unclassified"]["segment_code"] == "OTHER"
+    further = {name: data.pop(name) for name in list(data)[6:]}
+    assert further == {
+        "fastest_growing_change": None,
+        "sentences": [
+            "Most revenue: Loyal Customers, 100.50 EUR, 71.5 % of the total, from 1 customer.",
+            "Largest group: Loyal Customers, 1 customer, 50.0 % of all.",
+            "Needs attention: Hibernating, 1 customer who spent 40.00 EUR. First step: Deep discount win-back.",
+        ],
+        "order_count": 3,
+        "average_order_value": Decimal("46.83"),
+        "previous": None,
+        "dimensions": [
+            {
+                "dimension": "rfm",
+                "customer_count": 2,
+                "order_count": 3,
+                "total_revenue": Decimal("140.50"),
+                "average_order_value": Decimal("46.83"),
+                "segments": [
+                    {
+                        "segment_name": "Loyal Customers",
+                        "segment_code": "R4F4M4",
+                        "customer_count": 1,
+                        "customer_share": Decimal("0.5"),
+                        "order_count": 2,
+                        "total_revenue": Decimal("100.50"),
+                        "revenue_share": Decimal(repr(100.5 / 140.5)),
+                        "previous_customer_count": None,
+                        "previous_order_count": None,
+                        "previous_total_revenue": None,
+                    }
+                ],
+            }
+        ],
+        "cells": [
+            {
+                "recency": recency,
+                "frequency": score,
+                "monetary": score,
+                "segment_name": name,
+                "customer_count": 1,
+                "order_count": orders,
+                "total_revenue": Decimal(revenue),
+            }
+            for recency, score, name, orders, revenue in (
+                (1, 1, "Hibernating", 1, "40.00"),
+                (5, 3, "Loyal Customers", 2, "100.50"),
+            )
+        ],
+    }
     assert body == {
         "success": True,
         "data": {
@@ -90,7 +141,7 @@ async def test_json_is_exactly_the_documented_response(both: Face) -> None:
                     ],
                 }
             ],
-            "unclassified": body["data"]["unclassified"],
+            "unclassified": data["unclassified"],
         },
     }
 

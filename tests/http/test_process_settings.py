@@ -47,6 +47,7 @@ def test_every_variable_is_read() -> None:
             "SEGMENTS_METRICS_TOKEN": "m" * 16,
             "SEGMENTS_REPORTS_FOLDER": "/srv/reports",
             "SEGMENTS_INTROSPECTION": "off",
+            "SEGMENTS_PERSISTED_QUERIES": "off",
             "SEGMENTS_TOKEN_LIFETIME_HOURS": "8",
         }
     )
@@ -69,6 +70,7 @@ def test_every_variable_is_read() -> None:
         reports_folder=Path("/srv/reports"),
         port=9000,
         introspection=False,
+        persisted_queries=False,
         token_lifetime_hours=8,
     )
     assert settings.url == "postgresql://shop:pass@db/shop"

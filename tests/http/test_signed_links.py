@@ -174,3 +174,37 @@ async def test_a_secret_that_is_too_short_is_never_used(tmp_path: Path) -> None:
 
     with pytest.raises(Unavailable, match="The file secret in the data folder is too short"):
         ensure_shared_secret(tmp_path / "secret")
+
+
+async def test_a_link_holds_the_columns_that_were_asked_for(both: Face) -> None:
+    ids = await fill(both)
+    await both.data(
+        'mutation { upsertCustomers(input: [{externalId: "C01", attributes: "{\\"tier\\": 1}"}]) { created } }'
+    )
+    asked = f'segmentId: "{ids["vip"]}", format: CSV, columns: '
+
+    url = (await both.data(MEMBERS % f'{asked}["city", "customer_id", "attributes.tier", "city"]'))[
+        "exportSegmentMembers"
+    ]["url"]
+    chosen, usual = [
+        (await both.data(MEMBERS % f"{asked}{columns}"))["exportSegmentMembers"]["url"] for columns in ("[]", "null")
+    ]
+
+    assert (await both.client.get(url)).text.splitlines()[:2] == ["city,customer_id,attributes.tier", ",C01,1"]
+    assert (await both.client.get(url.replace("city", "email"))).status_code == 401
+    assert [urlsplit(one).query.partition("=")[0] for one in (chosen, usual)] == ["business"] * 2
+
+
+async def test_a_column_that_there_is_not_is_refused_with_those_there_are(both: Face) -> None:
+    ids = await fill(both)
+
+    for columns, message in (
+        ('["customer_id", "e_mail"]', "columns must be of: customer_id, name, email, "),
+        ('["attributes.teir"]', "columns must name attributes that there are: none yet; not 'attributes.teir'"),
+    ):
+        asked = f'segmentId: "{ids["vip"]}", format: CSV, columns: {columns}'
+        made = (await both.data(MEMBERS % asked))["exportSegmentMembers"]
+        assert made["url"] is None
+        (error,) = made["userErrors"]
+        assert (error["field"], error["code"]) == (["columns"], "INVALID")
+        assert error["message"].startswith(message)

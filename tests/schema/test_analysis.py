@@ -55,8 +55,8 @@ async def test_a_preview_of_a_wrong_definition_tells_every_problem(face: Face) -
     assert {each["severity"] for each in wrong["problems"]} == {"ERROR"}
     assert "total_revenue" in wrong["problems"][0]["message"]
     assert (wrong["matchCount"], wrong["population"], wrong["sample"], wrong["sentence"]) == (None, 10, [], None)
-    assert [each["code"] for each in empty["problems"]] == ["INVALID"]
-    assert [(each["code"], each["path"]) for each in unknown["problems"]] == [("NOT_FOUND", "")]
+    assert [each["code"] for each in empty["problems"]] == ["INVALID_RULE"]
+    assert [(each["code"], each["path"]) for each in unknown["problems"]] == [("UNKNOWN_VARIABLE", "")]
     assert "Did you mean vip?" in unknown["problems"][0]["message"]
 
 
@@ -167,7 +167,7 @@ async def test_rule_variables_are_those_of_the_language(face: Face) -> None:
 
     by_name = {each["name"]: each for each in shown}
     assert len(by_name) == len(shown) > 40
-    revenue = ("total_revenue", "number", "Sum of all qualifying purchases.", "EUR", 1000)
+    revenue = ("total_revenue", "NUMBER", "Sum of all qualifying purchases.", "EUR", 1000)
     assert tuple(by_name["total_revenue"].values()) == revenue
     assert by_name["purchases[].amount"]["unit"] == "EUR"
     assert by_name["segments"]["example"] == {"in": ["vip", {"var": "segments"}]}

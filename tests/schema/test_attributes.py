@@ -107,8 +107,8 @@ async def test_rules_use_attributes_and_an_unknown_one_lists_those_there_are(fac
     wrong = (await face.data(preview, {"rules": {"==": [{"var": "attributes.size"}, "gold"]}}))["segmentPreview"]
     assert "values of one kind" in wrong["problems"][0]["message"]
     listed = (await face.data("{ ruleVariables { name type example } }"))["ruleVariables"]
-    assert {"name": "attributes.size", "type": "number", "example": 42} in listed
-    assert {"name": "attributes.tier", "type": "text", "example": "blue"} in listed
+    assert {"name": "attributes.size", "type": "NUMBER", "example": 42} in listed
+    assert {"name": "attributes.tier", "type": "TEXT", "example": "blue"} in listed
 
 
 async def test_a_segment_explains_itself_by_attributes(face: Face) -> None:

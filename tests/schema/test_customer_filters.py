@@ -76,5 +76,6 @@ async def test_rule_errors_in_queries_carry_their_problems(face: Face) -> None:
 
     assert error["extensions"]["code"] == "INVALID_RULE"
     assert [each["path"] for each in error["extensions"]["problems"]] == ["/and/0/>/0/var", "/and/1/>/1"]
+    assert [each["code"] for each in error["extensions"]["problems"]] == ["UNKNOWN_VARIABLE", "TYPE_MISMATCH"]
     assert error["extensions"]["problems"][0]["suggestion"] == "order_count"
-    assert [each["code"] for each in unknown["errors"][0]["extensions"]["problems"]] == ["NOT_FOUND"]
+    assert [each["code"] for each in unknown["errors"][0]["extensions"]["problems"]] == ["UNKNOWN_VARIABLE"]

@@ -97,7 +97,7 @@ async def test_what_an_update_cannot_be_is_refused_with_its_field(both: Face) ->
     assert said(await update(both, id=rich, name="vip")) == [("input.name", "TAKEN", None)]
     assert said(await update(both, id=rich, rules=None)) == [("input.rules", "INVALID", None)]
     assert said(await update(both, id=rich, rules=uses("both"))) == [("input.rules", "CIRCULAR_REFERENCE", "/0")]
-    assert said(await update(both, id=rich, rules=uses("bot"))) == [("input.rules", "NOT_FOUND", "/0")]
+    assert said(await update(both, id=rich, rules=uses("bot"))) == [("input.rules", "UNKNOWN_VARIABLE", "/0")]
     assert said(await update(both, id=vip, rules=RICH)) == [("input.rules", "INVALID", None)]
     assert said(await update(both, id=vip, schedule="0 1 * * *")) == [("input.schedule", "INVALID", None)]
     assert said(await update(both, id="nonsense", name="A")) == [("input.id", "NOT_FOUND", None)]

@@ -1,13 +1,14 @@
 """Report documents for the tests of files, made from scored cells as the store would return them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from domain.classification.groups import Method
 from domain.classification.rfm import EIGHT, UNCLASSIFIED, RfmScheme
-from domain.reports.document import DocumentGroup, ReportDocument
-from domain.reports.report import Insights
+from domain.reports.document import DocumentCell, DocumentGroup, ReportDocument, Totals
+from domain.reports.insights import Insights
 
 GENERATED = datetime(2026, 9, 28, 12, 5, 33, tzinfo=UTC)
 EIGHT_ROWS = (
@@ -20,6 +21,14 @@ EIGHT_ROWS = (
     (41, 52, 123, 512_020, 2_829),
     (132, 90, 132, 1_485_000, 924),
     (187, 201, 203, 733_915, 13_277),
+)
+SENTENCES = (
+    "Most revenue: Champions, 148,204 EUR, 42.0 % of the total, from 124 customers.",
+    "Largest group: Loyal Customers, 210 customers, 21.0 % of all.",
+    "Fastest growing: New Customers, 132 customers, 42 more than in the window before.",
+    "Needs attention: At Risk, 88 customers who spent 27,455 EUR. First step: Send win-back offers.",
+    "Unclassified: 47 customers, 10,203 EUR of revenue, in none of the named groups; the eleven-segment scheme places"
+    " them all.",
 )
 REST = (47, 38, 55, 1_020_333, 1_880)
 
@@ -37,6 +46,8 @@ def group(
     decimals: int = 2,
 ) -> DocumentGroup:
     customers, before, orders, revenue, ages = figures
+    # Before, each of its customers ordered and spent as much.
+    times = None if before is None else before / customers if customers else 0.0
 
     def money(minor: float) -> Decimal:
         return Decimal(round(minor)).scaleb(-decimals)
@@ -50,9 +61,11 @@ def group(
         actions=actions,
         scores=None,
         customers=customers,
-        previous_customers=before,
         orders=orders,
         revenue=money(revenue),
+        previous_customers=before,
+        previous_orders=None if times is None else round(orders * times),
+        previous_revenue=None if times is None else money(revenue * times),
         customer_share=customers / whole[0] if whole[0] else 0.0,
         revenue_share=revenue / whole[1] if whole[1] else 0.0,
         average_order=money(revenue / orders) if orders else None,
@@ -62,13 +75,36 @@ def group(
     )
 
 
+def cells(count: Callable[[int, int], int]) -> tuple[DocumentCell, ...]:
+    """One for each recency and frequency, with as many customers as the function says."""
+    return tuple(
+        DocumentCell(r, f, 3, "Champions", count(r, f), count(r, f), Decimal(count(r, f)).scaleb(-2))
+        for r in range(1, 6)
+        for f in range(1, 6)
+    )
+
+
+def sum_up(customers: int, orders: int, revenue: Decimal) -> Totals:
+    """The headline figures of a window."""
+    cent = Decimal(1).scaleb(int(revenue.as_tuple().exponent))
+    return Totals(
+        customers,
+        orders,
+        revenue,
+        (revenue / orders).quantize(cent) if orders else None,
+        (revenue / customers).quantize(cent) if customers else None,
+    )
+
+
 def document(groups: tuple[DocumentGroup, ...], rest: DocumentGroup | None = None, **changes: object) -> ReportDocument:
     """A document whose headline figures add up over the first dimension of its groups."""
     rows = [row for row in (*groups, *([rest] if rest else [])) if row.dimension == groups[0].dimension]
     customers, orders = sum(row.customers for row in rows), sum(row.orders for row in rows)
-    revenue = sum((row.revenue for row in rows), Decimal(0))
-    before = [row.previous_customers for row in rows if row.previous_customers is not None]
-    cent = Decimal(1).scaleb(int(revenue.as_tuple().exponent))
+    before = [
+        (row.previous_customers, row.previous_orders or 0, row.previous_revenue or Decimal(0))
+        for row in rows
+        if row.previous_customers is not None
+    ]
     made = ReportDocument(
         business="Brückner & Söhne",
         business_key="shop",
@@ -84,16 +120,17 @@ def document(groups: tuple[DocumentGroup, ...], rest: DocumentGroup | None = Non
         previous_first=date(2026, 4, 2),
         previous_last=date(2026, 6, 30),
         generated_at=GENERATED,
-        customers=customers,
-        previous_customers=sum(before) if before else None,
-        orders=orders,
-        revenue=revenue,
-        average_order=(revenue / orders).quantize(cent) if orders else None,
-        average_spend=(revenue / customers).quantize(cent) if customers else None,
-        insights=Insights(None, None, None, None),
+        totals=sum_up(customers, orders, sum((row.revenue for row in rows), Decimal(0))),
+        previous=sum_up(
+            sum(row[0] for row in before), sum(row[1] for row in before), sum((row[2] for row in before), Decimal(0))
+        )
+        if before
+        else None,
+        insights=Insights(),
+        sentences=(),
         groups=groups,
         unclassified=rest,
-        matrix=None,
+        cells=None,
         filtered=False,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
@@ -111,11 +148,9 @@ def eight_segments(**changes: object) -> ReportDocument:
         for kind, row in zip((*EIGHT, UNCLASSIFIED), rows, strict=True)
     ]
     named = tuple(sorted(made[:-1], key=lambda each: -each.revenue))
-    matrix = tuple(
-        tuple((r * 7 + f * f * 5) % 97 * (1 if r != 2 or f != 5 else 0) for f in range(1, 6)) for r in range(1, 6)
-    )
-    standing = Insights("Champions", "Loyal Customers", "New Customers", "At Risk")
-    return document(named, made[-1], **{"insights": standing, "matrix": matrix, **changes})
+    scored = cells(lambda r, f: (r * 7 + f * f * 5) % 97 * (1 if r != 2 or f != 5 else 0))
+    standing = Insights("Champions", "Loyal Customers", "New Customers", 42, "At Risk")
+    return document(named, made[-1], **{"insights": standing, "sentences": SENTENCES, "cells": scored, **changes})
 
 
 def categories(names: tuple[str, ...], **changes: object) -> ReportDocument:
@@ -143,5 +178,5 @@ def categories(names: tuple[str, ...], **changes: object) -> ReportDocument:
         high = (whole[0] - half[0], whole[0] - half[0] - 5, 3_000, whole[1] - half[1], 22_000)
         for name, row in zip(pair, (high, low), strict=True):
             groups.append(group(name, row, whole, dimension=dimension, code=f"{dimension.upper()}:{name}"))
-    standing = Insights(names[0], names[0], None, None)
+    standing = Insights(names[0], names[0])
     return document(tuple(groups), None, **{"method": Method.BEHAVIOR, "insights": standing, **changes})

@@ -6,10 +6,12 @@ from typing import Annotated
 
 import strawberry
 
+from domain.errors import RuleProblemCode
 from domain.model import Business as BusinessEntity
 from domain.rules.explanation import Clause
 from domain.rules.explanation import Verdict as ClauseVerdict
-from domain.rules.variables import RuleVariable as RuleVariableEntity
+from domain.rules.listing import RuleVariable as RuleVariableEntity
+from domain.rules.listing import RuleVariableType
 from domain.segments.analysis import Explanation, Finding, Overlap, PairOverlap, Preview
 from domain.segments.analysis import ProblemSeverity as ProblemSeverity
 from domain.store import Side
@@ -22,6 +24,30 @@ from gql.schema.types.segment import Segment
 
 # Before any type is made that uses them.
 ENUMS = (
+    describe_enum(
+        RuleProblemCode,
+        "RuleProblemCode",
+        "What kind of thing there is to say of a rule; the last three are warnings.",
+        INVALID_RULE="The rule, or what stands beside it in the definition, is not well-formed.",
+        UNKNOWN_VARIABLE="There is no variable, list, attribute or segment of that name.",
+        UNKNOWN_OPERATOR="There is no operator of that name, or none that rules can use.",
+        TYPE_MISMATCH="A value is of another kind than is taken there.",
+        CIRCULAR_REFERENCE="Segments would depend on each other in a circle.",
+        LIMIT_REACHED="The rule, a text or a number in it is too large.",
+        NOBODY_MATCHES="No customer matches the definition.",
+        EVERYBODY_MATCHES="Every customer matches the definition.",
+        NEVER_CALCULATED="A segment that the rule uses has no members yet.",
+    ),
+    describe_enum(
+        RuleVariableType,
+        "RuleVariableType",
+        "What kind of values a variable of rules has.",
+        BOOLEAN="True or false.",
+        NUMBER="A number.",
+        TEXT="A text.",
+        INSTANT="A date or timestamp, written as ISO 8601.",
+        LIST="A list, whose elements have variables of their own, or the keys of segments.",
+    ),
     describe_enum(
         ProblemSeverity,
         "ProblemSeverity",
@@ -47,7 +73,7 @@ class RuleProblem:
     path: str = strawberry.field(
         description="Place inside the rules as a JSON pointer, or of the field, such as /criteria/maxOrders."
     )
-    code: str = strawberry.field(description="Kind of the problem; stable.")
+    code: RuleProblemCode = strawberry.field(description="Kind of the problem; stable.")
     message: str = strawberry.field(description="Sentence that says what is wrong and what would be right.")
     severity: ProblemSeverity = strawberry.field(description="Whether the definition can be used all the same.")
 
@@ -207,10 +233,22 @@ class RuleVariable:
     name: str = strawberry.field(
         description="Name in rules; what an element has stands after its list, as in purchases[].amount."
     )
-    type: str = strawberry.field(description="Kind of its values: boolean, number, text, instant or list.")
+    type: RuleVariableType = strawberry.field(description="Kind of its values.")
     description: str = strawberry.field(description="What it stands for.")
     unit: str | None = strawberry.field(description="Unit of a number, such as days or the currency.")
     example: JSON | None = strawberry.field(description="A value that it may have; of a list, a rule that uses it.")
+    operators: list[str] = strawberry.field(
+        description="JSONLogic operators that take it, for builders; what an element has stands inside those of its "
+        "list."
+    )
+
+    chosen: strawberry.Private[bool]
+
+    @strawberry.field(description="Values that occur, at most 200, the most frequent first; null where any may be.")
+    async def values(self, info: Info) -> list[JSON] | None:
+        if not self.chosen:
+            return None
+        return [JSON(value) for value in await info.context.loaders.variable_values.load(self.name)]
 
     @classmethod
     def of(cls, entity: RuleVariableEntity) -> "RuleVariable":
@@ -220,4 +258,6 @@ class RuleVariable:
             description=entity.description,
             unit=entity.unit,
             example=None if entity.example is None else JSON(entity.example),
+            operators=list(entity.operators),
+            chosen=entity.chosen,
         )

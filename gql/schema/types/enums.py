@@ -14,6 +14,7 @@ from domain.segments.model import ChangeKind as ChangeKind
 from domain.segments.model import MembershipSource as MembershipSource
 from domain.segments.model import SegmentKind as SegmentKind
 from domain.store import CustomerSort as CustomerSort
+from domain.store import MemberSort as MemberSort
 from domain.store import SegmentSort as SegmentSort
 
 E = TypeVar("E", bound=type[Enum])
@@ -44,6 +45,17 @@ ENUMS = (
         CustomerSort,
         "CustomerSort",
         "What a list of customers is ordered by; ties stand by id, missing values last.",
+        EXTERNAL_ID="The shop's own id, by code point.",
+        NAME="The name, letter case ignored.",
+        TOTAL_REVENUE="Sum of the qualifying purchases.",
+        ORDER_COUNT="Number of qualifying purchases.",
+        LAST_PURCHASE_AT="Timestamp of the last qualifying purchase.",
+    ),
+    describe_enum(
+        MemberSort,
+        "MemberSort",
+        "What a list of members is ordered by; ties stand by id, missing values last.",
+        ASSIGNED_AT="Timestamp since which the customer is a member.",
         EXTERNAL_ID="The shop's own id, by code point.",
         NAME="The name, letter case ignored.",
         TOTAL_REVENUE="Sum of the qualifying purchases.",

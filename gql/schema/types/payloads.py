@@ -21,6 +21,7 @@ from domain.errors import (
     InvalidRule,
     NotCancellable,
     NotFound,
+    RuleProblemCode,
 )
 from domain.model import AuditOutcome
 from domain.store import Effect
@@ -63,7 +64,7 @@ DESCRIBED = describe_enum(
     NOT_FOUND="There is nothing of that id.",
     INVALID="A value is out of its bounds or contradicts another.",
     INVALID_RULE="A rule is not well-formed.",
-    UNKNOWN_VARIABLE="A rule uses a variable that does not exist.",
+    UNKNOWN_VARIABLE="A rule names a variable, a list or a segment that does not exist.",
     TYPE_MISMATCH="A rule compares things of different types.",
     SEGMENT_IS_AUTOMATIC="The members of this segment follow from its definition.",
     SEGMENT_IS_MANUAL="The members of this segment are put in by hand.",
@@ -75,6 +76,22 @@ DESCRIBED = describe_enum(
     ERASED="The customer was erased.",
     LIMIT_REACHED="There is too much of something.",
 )
+
+
+RULE_CODES = {
+    RuleProblemCode.INVALID_RULE: UserErrorCode.INVALID_RULE,
+    RuleProblemCode.UNKNOWN_OPERATOR: UserErrorCode.INVALID_RULE,
+    RuleProblemCode.UNKNOWN_VARIABLE: UserErrorCode.UNKNOWN_VARIABLE,
+    RuleProblemCode.TYPE_MISMATCH: UserErrorCode.TYPE_MISMATCH,
+    RuleProblemCode.CIRCULAR_REFERENCE: UserErrorCode.CIRCULAR_REFERENCE,
+    RuleProblemCode.LIMIT_REACHED: UserErrorCode.LIMIT_REACHED,
+}
+"""What a mutation calls the problems of rules that keep it from being done."""
+
+
+def to_code(code: str) -> UserErrorCode:
+    """The code of a problem of an input, or of a rule in it."""
+    return RULE_CODES[code] if isinstance(code, RuleProblemCode) else UserErrorCode(code)
 
 
 @strawberry.type(
@@ -94,7 +111,7 @@ def to_user_errors(error: DomainError) -> list[UserError]:
             UserError(
                 field=name_path(problem.field) or None,
                 message=name_text(problem.message),
-                code=UserErrorCode(problem.code),
+                code=to_code(problem.code),
                 path=problem.path,
             )
             for problem in error.problems
@@ -102,7 +119,7 @@ def to_user_errors(error: DomainError) -> list[UserError]:
     if isinstance(error, InvalidRule):
         field = ["input", "rules"]
         return [
-            UserError(field=field, message=each.message, code=UserErrorCode(each.code), path=each.path)
+            UserError(field=field, message=each.message, code=to_code(each.code), path=each.path)
             for each in error.problems
         ]
     codes: dict[type[DomainError], UserErrorCode] = {

@@ -2,20 +2,23 @@
 is dear, such as the previous window, is computed once and only when one of its numbers is asked for."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from hashlib import sha256
+from typing import Annotated, Any, Protocol
 
 import strawberry
 
-from domain.classification.groups import GroupKind
+from domain.classification.groups import Cell, GroupKind
+from domain.classification.rfm import Score
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Mapped, Page, PageRequest
-from domain.reports.report import Group, PreviousWindow, find_insights
+from domain.reports.insights import describe_insights, find_insights
+from domain.reports.report import Group, to_score
 from domain.reports.report import Report as ReportEntity
 from domain.reports.reporting import Reporting
 from domain.reports.transitions import GroupTransition, TransitionMatrix, Transitions
@@ -37,10 +40,10 @@ class ReportSource:
     report: ReportEntity
     reporting: Reporting
     movements: Transitions
-    _previous: "asyncio.Task[PreviousWindow | None] | None" = field(default=None)
+    _previous: "asyncio.Task[ReportEntity | None] | None" = field(default=None)
 
-    async def load_previous(self) -> PreviousWindow | None:
-        """Customers by group in the window before; computed once."""
+    async def load_previous(self) -> ReportEntity | None:
+        """The window before; computed once."""
         if self._previous is None:
             self._previous = asyncio.ensure_future(self.reporting.measure_previous(self.business, self.report))
         return await asyncio.shield(self._previous)
@@ -66,9 +69,16 @@ class SegmentationInsights:
     highest_revenue_segment: str | None = strawberry.field(description="Name of the group with the most revenue.")
     largest_segment: str | None = strawberry.field(description="Name of the group with the most customers.")
     fastest_growing_segment: str | None = strawberry.field(
-        description="Name of the promising group that grew most against the window before."
+        description="Name of the promising group that grew most against the window before; where none grew, of the"
+        " first of them that has customers."
+    )
+    fastest_growing_change: int | None = strawberry.field(
+        description="By how many customers that group grew, or shrank; null without a window before."
     )
     needs_attention: str | None = strawberry.field(description="Name of the first group that is slipping away.")
+    sentences: list[str] = strawberry.field(
+        description="The same in words, with what is unclassified, as the files of the report say it."
+    )
 
 
 @strawberry.type(description="A named group of a report. Not to be mixed up with a stored segment.")
@@ -127,6 +137,22 @@ class ReportSegment:
         description="Customers of the group in the window before, scored within itself; null where it has no purchase."
     )
     async def previous_customer_count(self) -> int | None:
+        before = await self._load_before()
+        return None if before is None else before.customers
+
+    @strawberry.field(
+        description="Qualifying purchases of those customers in the window before; null where it has no purchase."
+    )
+    async def previous_order_count(self) -> int | None:
+        before = await self._load_before()
+        return None if before is None else before.orders
+
+    @strawberry.field(description="Revenue from those customers in the window before; null where it has no purchase.")
+    async def previous_total_revenue(self) -> Decimal | None:
+        before = await self._load_before()
+        return None if before is None else to_decimal(before.revenue, self.source.report.decimals)
+
+    async def _load_before(self) -> Group | None:
         before = await self.source.load_previous()
         return None if before is None else before.of(self.group.kind)
 
@@ -139,6 +165,105 @@ class ReportSegment:
         return build_connection(page, order, partial(Customer.of, source.business), self.group.customers)
 
 
+class ManyCells(Protocol):
+    """What has cells of customers that are all given one cursor; `orders` are those that their cursors are made in."""
+
+    @property
+    def orders(self) -> frozenset[str]: ...
+    async def load_pages(self, keys: Sequence[Any], request: PageRequest) -> Mapping[Any, Page[CustomerRecord]]: ...
+
+
+async def load_cell_page(
+    info: Info, source: ManyCells, key: Hashable, order: str, first: int | None, after: str | None
+) -> Page[CustomerRecord]:
+    """The next page of the cell that the cursor is of, and an empty one of the others."""
+    if after is not None and read_order(after) in source.orders - {order}:
+        return Page([], [], has_next=False, has_previous=False)
+    request = build_page_request(order, int, first, after)
+    return await info.context.loaders.group_pages.load((source, key, request))
+
+
+@dataclass(slots=True, eq=False)
+class CellSource:
+    """The scores of a report with their customers."""
+
+    source: ReportSource
+    orders: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.orders = frozenset(build_score_order(to_score(cell)) for cell in self.source.report.cells)
+
+    async def load_pages(self, keys: Sequence[Score], request: PageRequest) -> Mapping[Score, Page[CustomerRecord]]:
+        """A page of the customers of each score."""
+        source = self.source
+        return await source.movements.load_cell_customers(source.business, source.report, keys, request)
+
+
+def build_score_order(score: Score) -> str:
+    """The order that cursors of the customers of the score are made in."""
+    return f"score {score.digits}"
+
+
+@strawberry.type(description="The customers of a report who have the same three scores.")
+class RfmCell:
+    recency: int = strawberry.field(description="Recency score, 1 (long ago) to 5 (just now).")
+    frequency: int = strawberry.field(description="Frequency score, 1 (fewest orders) to 5 (most).")
+    monetary: int = strawberry.field(description="Monetary score, 1 (least spend) to 5 (most).")
+    segment_name: str = strawberry.field(description="Name of the group that the score is in.")
+    customer_count: int = strawberry.field(description="Number of customers who have the score.")
+    order_count: int = strawberry.field(description="Number of their qualifying purchases in the window.")
+    total_revenue: Decimal = strawberry.field(description="What they spent in the window.")
+    source: strawberry.Private[CellSource]
+    score: strawberry.Private[Score]
+
+    @classmethod
+    def of(cls, source: CellSource, entity: Cell) -> "RfmCell":
+        report, score = source.source.report, to_score(entity)
+        return cls(
+            recency=score.recency,
+            frequency=score.frequency,
+            monetary=score.monetary,
+            segment_name=report.find_kind(score).name,
+            customer_count=entity.customers,
+            order_count=entity.orders,
+            total_revenue=to_decimal(entity.spend, report.decimals),
+            source=source,
+            score=score,
+        )
+
+    @strawberry.field(
+        description="The customers who have the score, by id. One cursor goes to all cells: the one that it is of"
+        " answers with its next page, the others with an empty one."
+    )
+    async def customers(self, info: Info, first: First = None, after: After = None) -> Connection[Customer]:
+        order = build_score_order(self.score)
+        page = await load_cell_page(info, self.source, self.score, order, first, after)
+        return build_connection(page, order, partial(Customer.of, self.source.source.business), self.customer_count)
+
+
+@strawberry.type(description="What all customers of a window come to.")
+class ReportTotals:
+    start_date: date = strawberry.field(description="First day of the window.")
+    end_date: date = strawberry.field(description="Last day of the window, included.")
+    customer_count: int = strawberry.field(description="Customers with a qualifying purchase in the window.")
+    order_count: int = strawberry.field(description="Number of qualifying purchases in the window.")
+    total_revenue: Decimal = strawberry.field(description="Sum of the qualifying purchases in the window.")
+    average_order_value: Decimal | None = strawberry.field(
+        description="Revenue by orders, rounded half-even to the minor unit; null without orders."
+    )
+
+    @classmethod
+    def of(cls, report: ReportEntity) -> "ReportTotals":
+        return cls(
+            start_date=report.window.first,
+            end_date=report.window.as_of,
+            customer_count=report.customers,
+            order_count=report.orders,
+            total_revenue=report.total_revenue,
+            average_order_value=report.average_order,
+        )
+
+
 @strawberry.type(description="How the customers of a window divide into named groups.")
 class SegmentationReport:
     method: Method = strawberry.field(description="Method of the report.")
@@ -147,8 +272,11 @@ class SegmentationReport:
     end_date: date = strawberry.field(description="Last day of the window, included.")
     storefront: Storefront | None = strawberry.field(description="Storefront that the report is limited to.")
     customer_count: int = strawberry.field(description="Customers with a qualifying purchase in the window.")
+    order_count: int = strawberry.field(description="Number of qualifying purchases in the window.")
     total_revenue: Decimal = strawberry.field(description="Sum of the qualifying purchases in the window.")
-    segments: list[ReportSegment] = strawberry.field(description="Groups of the report, largest revenue first.")
+    average_order_value: Decimal | None = strawberry.field(
+        description="Revenue by orders, rounded half-even to the minor unit; null without orders."
+    )
     unclassified: ReportSegment | None = strawberry.field(description="Whoever matches none of the eight groups.")
     generated_at: datetime = strawberry.field(description="Timestamp of the computation.")
     source: strawberry.Private[ReportSource]
@@ -159,25 +287,53 @@ class SegmentationReport:
         return cls(
             method=report.method,
             days=report.window.days,
-            start_date=date.fromordinal(max(report.window.first_day, 1)),
+            start_date=report.window.first,
             end_date=report.window.as_of,
             storefront=storefront,
             customer_count=report.customers,
+            order_count=report.orders,
             total_revenue=report.total_revenue,
-            segments=[ReportSegment.of(source, group) for group in report.shown],
+            average_order_value=report.average_order,
             unclassified=None if report.other is None else ReportSegment.of(source, report.other),
             generated_at=report.generated_at,
             source=source,
         )
 
+    @strawberry.field(description="The window of the same length just before; null where it has no purchase.")
+    async def previous(self) -> ReportTotals | None:
+        before = await self.source.load_previous()
+        return None if before is None else ReportTotals.of(before)
+
+    @strawberry.field(description="Groups of the report, largest revenue first.")
+    def segments(
+        self,
+        dimension: Annotated[
+            str | None,
+            strawberry.argument(description="Only the groups of this dimension; all where absent. BEHAVIOR has three."),
+        ] = None,
+    ) -> list[ReportSegment]:
+        return [ReportSegment.of(self.source, group) for group in self.source.report.list_shown(dimension)]
+
+    @strawberry.field(
+        description="The customers by score, those that occur, from 111 on; null for other methods than RFM."
+    )
+    def cells(self) -> list[RfmCell] | None:
+        if self.method is not Method.RFM:
+            return None
+        source = CellSource(self.source)
+        return [RfmCell.of(source, cell) for cell in self.source.report.cells]
+
     @strawberry.field(description="What stands out among the groups.")
     async def insights(self) -> SegmentationInsights:
-        entity = find_insights(self.source.report, await self.source.load_previous())
+        source = self.source
+        entity = find_insights(source.report, await source.load_previous())
         return SegmentationInsights(
             highest_revenue_segment=entity.highest_revenue,
             largest_segment=entity.largest,
             fastest_growing_segment=entity.fastest_growing,
+            fastest_growing_change=entity.fastest_growing_change,
             needs_attention=entity.needs_attention,
+            sentences=list(describe_insights(source.report, entity, source.business.currency)),
         )
 
 
@@ -188,15 +344,10 @@ class TransitionsSource:
     business: BusinessEntity
     transitions: TransitionMatrix
     movements: Transitions
-    _orders: frozenset[str] = field(init=False)
+    orders: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._orders = frozenset(map(build_cell_order, self.transitions.transitions))
-
-    def find_owner(self, cursor: str) -> str | None:
-        """The order of the cell that the cursor is of; None where it is of none of these cells."""
-        order = read_order(cursor)
-        return order if order in self._orders else None
+        self.orders = frozenset(map(build_cell_order, self.transitions.transitions))
 
     async def load_pages(
         self, keys: Sequence[Transition], request: PageRequest
@@ -251,10 +402,7 @@ class TransitionCell:
     )
     async def customers(self, info: Info, first: First = None, after: After = None) -> Connection[Customer]:
         order = build_cell_order(self.entity)
-        page: Page[CustomerRecord] = Page([], [], has_next=False, has_previous=False)
-        if after is None or self.source.find_owner(after) in (order, None):
-            request = build_page_request(order, int, first, after)
-            page = await info.context.loaders.group_pages.load((self.source, self.entity.transition, request))
+        page = await load_cell_page(info, self.source, self.entity.transition, order, first, after)
         return build_connection(page, order, partial(Customer.of, self.source.business), self.customer_count)
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from domain.errors import RuleProblemCode
+from domain.rules.listing import list_rule_variables
 from domain.rules.parser import CONDITION_OPERATORS, VALUE_OPERATORS, parse_rule
 from domain.rules.sentence import write_sentence
-from domain.rules.variables import list_rule_variables
+from gql.schema.types.payloads import RULE_CODES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
 LANGUAGE = PAGE.partition("## Official cases")[0]
@@ -31,9 +33,17 @@ def test_every_operator_is_on_the_page() -> None:
     assert named == {*VALUE_OPERATORS, *CONDITION_OPERATORS, "filter"}
 
 
+def test_every_code_of_a_problem_is_on_the_page_with_that_of_a_mutation() -> None:
+    table = LANGUAGE.partition("| code |")[2].partition("\n## ")[0]
+    rows = [row.split(" | ") for row in table.splitlines() if row.startswith("| `")]
+    named = {name: cell(f"| {of_mutation}") for code, of_mutation, *_ in rows for name in cell(code)}
+
+    assert named == {code: [RULE_CODES[code]] if code in RULE_CODES else [] for code in RuleProblemCode}
+
+
 def test_every_variable_is_on_the_page_with_its_type_and_meaning() -> None:
     for variable in list_rule_variables("LKR"):
-        assert f"| `{variable.name}` | {variable.type} | {variable.description} |\n" in LANGUAGE
+        assert f"| `{variable.name}` | {variable.type.value.lower()} | {variable.description} |\n" in LANGUAGE
 
 
 def cell(row: str) -> list[str]:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidRule, RuleProblem
+from domain.errors import RuleProblemCode as Code
 from domain.rules.context import collect_references, collect_variable_names, sort_by_dependency, uses_rank
 from domain.rules.limits import MAXIMUM_LEVELS
+from domain.rules.listing import list_rule_variables
 from domain.rules.parser import parse_rule
 from domain.rules.tree import AllOf, Comparison, Literal, Op, Variable
-from domain.rules.variables import CUSTOMER, LISTS, Kind, list_rule_variables
+from domain.rules.variables import CUSTOMER, LISTS, Kind
 
 REVENUE, AGE = {"var": "total_revenue"}, {"var": "days_since_last_purchase"}
 RICH = {">": [REVENUE, 1000]}
@@ -29,7 +31,6 @@ def problems(rule: object) -> tuple[RuleProblem, ...]:
 def only(rule: object) -> tuple[str, str]:
     """Path and message of the only problem."""
     (problem,) = problems(rule)
-    assert problem.code == "INVALID_RULE"
     return problem.path, problem.message
 
 
@@ -212,6 +213,35 @@ def test_what_a_rule_depends_on_is_known() -> None:
     assert collect_references(tree) == {"vip": "/1"}
     assert not uses_rank(tree)
     assert uses_rank(parse_rule({"==": [{"var": "rfm_segment_name"}, "At Risk"]}))
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        ({"var": [{"cat": ["a", "b"]}]}, Code.INVALID_RULE),
+        ({">": [REVENUE]}, Code.INVALID_RULE),
+        ("{", Code.INVALID_RULE),
+        ({">": [{"var": "total_revenu"}, 1]}, Code.UNKNOWN_VARIABLE),
+        ({"==": [{"var": "attributes.tier"}, 1]}, Code.UNKNOWN_VARIABLE),
+        ({"some": [{"var": "orders"}, RICH]}, Code.UNKNOWN_VARIABLE),
+        ({"some": [PURCHASES, {">": [REVENUE, 1]}]}, Code.UNKNOWN_VARIABLE),
+        ({"frobnicate": [1]}, Code.UNKNOWN_OPERATOR),
+        ({"map": [PURCHASES, 1]}, Code.UNKNOWN_OPERATOR),
+        ({">": [REVENUE, "5"]}, Code.TYPE_MISMATCH),
+        ({"<": [{"var": "erased"}, True]}, Code.TYPE_MISMATCH),
+        ({"==": [{"var": "registered_at"}, "soon"]}, Code.TYPE_MISMATCH),
+        ({"==": [PURCHASES, 1]}, Code.TYPE_MISMATCH),
+        ({"some": [REVENUE, RICH]}, Code.TYPE_MISMATCH),
+        ({">": [{"cat": [REVENUE]}, "a"]}, Code.TYPE_MISMATCH),
+        (nested(MAXIMUM_LEVELS + 1), Code.LIMIT_REACHED),
+        ({">": [REVENUE, 1e16]}, Code.LIMIT_REACHED),
+        ({"==": [{"var": "name"}, "x" * 1025]}, Code.LIMIT_REACHED),
+        (json.dumps([RICH] * 5000), Code.LIMIT_REACHED),
+        ({">": [{"*": [REVENUE] * 40}, 1]}, Code.LIMIT_REACHED),
+    ],
+)
+def test_every_problem_says_of_which_kind_it_is(rule: object, code: Code) -> None:
+    assert problems(rule)[0].code is code
 
 
 def test_segments_are_ordered_after_those_they_use_each_once() -> None:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRule
+from domain.rules.listing import list_rule_variables
 from domain.rules.parser import parse_rule
 from domain.rules.sentence import format_number, quote, write_sentence
 from domain.rules.tree import (
@@ -38,7 +39,7 @@ from domain.rules.tree import (
     Value,
     walk,
 )
-from domain.rules.variables import CUSTOMER, LISTS, Kind, list_rule_variables
+from domain.rules.variables import CUSTOMER, LISTS, Kind
 from tests.conftest import examples
 from tests.shops.rule_strategies import CATALOGUE, rules
 

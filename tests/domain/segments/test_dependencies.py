@@ -36,8 +36,8 @@ def test_segments_that_are_there_may_be_used() -> None:
 
 def test_an_unknown_segment_is_named_with_its_place_and_the_likely_one() -> None:
     assert found("gold", uses("vip", "goldd", "zzz"), stored("vip"), stored("golden")) == [
-        ("NOT_FOUND", "/and/2", "There is no segment with the key goldd. Did you mean golden?"),
-        ("NOT_FOUND", "/and/3", "There is no segment with the key zzz."),
+        ("UNKNOWN_VARIABLE", "/and/2", "There is no segment with the key goldd. Did you mean golden?"),
+        ("UNKNOWN_VARIABLE", "/and/3", "There is no segment with the key zzz."),
     ]
 
 

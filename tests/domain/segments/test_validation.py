@@ -63,7 +63,7 @@ def test_a_draft_is_kept_without_the_space_around_it() -> None:
         (meeting(), ("input.rules", "INVALID")),
         (ruled([]), ("input.rules", "INVALID")),
         (ruled({}), ("input.rules", "INVALID")),
-        (ruled({"frobnicate": [1]}), ("input.rules", "INVALID_RULE")),
+        (ruled({"frobnicate": [1]}), ("input.rules", "UNKNOWN_OPERATOR")),
         (meeting(min_orders=5, max_orders=4), ("input.criteria.max_orders", "INVALID")),
         (meeting(min_lifetime_value=Decimal("1.005")), ("input.criteria.min_lifetime_value", "INVALID")),
         (meeting(max_lifetime_value=Decimal(-1)), ("input.criteria.max_lifetime_value", "INVALID")),
@@ -114,7 +114,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 
     assert said(draft) == [
         ("input.name", "BLANK"), ("input.key", "INVALID"), ("input.description", "TOO_LONG"),
-        ("input.schedule", "INVALID"), ("input.rules", "INVALID_RULE"), ("input.criteria.min_orders", "INVALID"),
+        ("input.schedule", "INVALID"), ("input.rules", "UNKNOWN_OPERATOR"), ("input.criteria.min_orders", "INVALID"),
         ("input.rfm_config.min_score", "INVALID"),
     ]  # fmt: skip
 

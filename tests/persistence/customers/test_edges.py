@@ -13,7 +13,8 @@ from domain.classification.rfm import RfmScheme, Score, find_group, score_recenc
 from domain.errors import InvalidInput
 from domain.model import Actor, Business, NewCustomer, PurchaseStatus, WriteCounts
 from domain.pages import PageRequest
-from domain.reports.report import Report, find_insights
+from domain.reports.insights import Insights, find_insights
+from domain.reports.report import Report
 from domain.store import CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -44,8 +45,7 @@ async def test_a_business_without_data_has_empty_answers(services: Services, sho
     for group in report.groups:
         assert group.compute_average_order(2) is group.average_age is group.average_frequency is None
     assert await services.reporting.measure_previous(shop, report) is None
-    found = find_insights(report, None)
-    assert (found.highest_revenue, found.largest, found.fastest_growing, found.needs_attention) == (None,) * 4
+    assert find_insights(report, None) == Insights()
     page = await services.read(
         shop, lambda unit: unit.customers.load_page(PageRequest(), CustomerFilter(), CustomerSort.NAME, True)
     )

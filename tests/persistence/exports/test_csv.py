@@ -9,7 +9,7 @@ import pytest
 
 from domain.formulas import protect_text
 from domain.reports.document import ReportDocument
-from domain.reports.report import Insights
+from domain.reports.insights import Insights
 from persistence.exports.csv import COLUMNS, render_report_csv
 from tests.shops.report_documents import categories, eight_segments
 
@@ -61,8 +61,8 @@ def test_the_table_holds_every_number_of_the_document() -> None:
         "avg_total_spend": "1195.20",
         "recommended_actions": "Offer VIP loyalty perks; Invite to referral programs; Early access to new collections",
     }
-    assert sum(Decimal(row["total_revenue"]) for row in found) == document.revenue
-    assert sum(int(row["customer_count"]) for row in found) == document.customers
+    assert sum(Decimal(row["total_revenue"]) for row in found) == document.totals.revenue
+    assert sum(int(row["customer_count"]) for row in found) == document.totals.customers
 
 
 def test_dimensions_stand_one_after_the_other_in_one_order() -> None:
@@ -103,7 +103,7 @@ def test_times_are_those_of_the_business() -> None:
     ["=1+1", "+49 170", "-2", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", ";=1", '"=1', '=HYPERLINK("http://x","y")'],
 )
 def test_a_name_that_looks_like_a_formula_is_text_everywhere(name: str) -> None:
-    document = categories((name, "Plain"), business=name, storefront=name, insights=Insights(name, name, None, None))
+    document = categories((name, "Plain"), business=name, storefront=name, insights=Insights(name, name))
 
     cells = [cell for row in rows(document) for cell in row]
 

@@ -2,6 +2,7 @@
 where the labels of BEHAVIOR begin and end: shares at their bounds, and categories whose names are like others."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,7 +12,8 @@ from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput
 from domain.model import Business
-from domain.reports.report import Group, PreviousWindow, Report, find_insights
+from domain.reports.insights import find_insights
+from domain.reports.report import Group, Report
 from gql.composition import Services
 from gql.parameters import read_method
 from tests.persistence.conftest import new_shop
@@ -66,6 +68,11 @@ async def test_classification_logic(services: Services, reported: Business) -> N
     }
 
 
+def without(report: Report, code: str) -> Report:
+    """The same, in which nobody is in the group of the code."""
+    return replace(report, groups=tuple(group for group in report.groups if group.kind.code != code))
+
+
 async def test_insights(services: Services, reported: Business) -> None:
     rfm, value, behavior = await every_report(services, reported)
     eleven = await services.reporting.make_report(reported, as_of=AS_OF, scheme=RfmScheme.ELEVEN_SEGMENT)
@@ -74,11 +81,13 @@ async def test_insights(services: Services, reported: Business) -> None:
     found = find_insights(rfm, None)
     assert (found.highest_revenue, found.largest) == ("Champions", "Champions")
     assert (found.fastest_growing, found.needs_attention) == ("Potential Loyalists", "At Risk")
-    grown = find_insights(rfm, PreviousWindow(4, {"R4F2M3": 1, "R5F1M1": 0}))
-    assert grown.fastest_growing == "New Customers"
-    assert find_insights(rfm, PreviousWindow(4, {"R4F2M3": 1, "R5F1M1": 1})).fastest_growing == "Potential Loyalists"
+    assert found.fastest_growing_change is None
+    grown = find_insights(rfm, without(rfm, "R5F1M1"))
+    assert (grown.fastest_growing, grown.fastest_growing_change) == ("New Customers", 1)
+    still = find_insights(rfm, rfm)
+    assert (still.fastest_growing, still.fastest_growing_change) == ("Potential Loyalists", 0)
     assert find_insights(eleven, None).needs_attention == "At Risk"
-    found = find_insights(value, PreviousWindow(1, {"HIGH": 1}))
+    found = find_insights(value, value)
     assert (found.highest_revenue, found.largest) == ("High Value", "Medium Value")
     assert found.fastest_growing is found.needs_attention is None
     found = find_insights(behavior, None)
@@ -95,14 +104,14 @@ async def test_date_range_filter(services: Services, reported: Business) -> None
     assert (short.customers, short.revenue) == (3, 110_000)
     assert (earlier.customers, earlier.revenue) == (1, 8_000)
     assert (before.customers, before.revenue) == (0, 0)
-    counts = await services.reporting.measure_previous(reported, short)
-    assert counts is not None
-    assert (counts.customers, {code: count for code, count in counts.by_code.items() if count}) == (1, {"R5F1M1": 1})
+    previous = await services.reporting.measure_previous(reported, short)
+    assert previous is not None
+    assert (previous.customers, rows(previous.everyone)) == (1, {"R5F1M1": (1, 2, 80)})
     for method in (Method.VALUE, Method.BEHAVIOR):
         report = await services.reporting.make_report(reported, days=10, as_of=AS_OF, method=method)
-        counts = await services.reporting.measure_previous(reported, report)
-        assert counts is not None and counts.customers == 1
-        assert {code for code, count in counts.by_code.items() if count} in (
+        previous = await services.reporting.measure_previous(reported, report)
+        assert previous is not None and previous.customers == 1
+        assert rows(previous.everyone).keys() in (
             {"LOW"},
             {"CATEGORY:Mixed", "CHANNEL:web", "SEASON:Festive"},
         )

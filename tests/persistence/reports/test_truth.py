@@ -17,7 +17,8 @@ from domain.classification.rfm import Score, find_eight_segment_group, score_ran
 from domain.model import Business
 from domain.money import to_decimal
 from domain.pages import PageRequest
-from domain.reports.report import find_insights
+from domain.reports.insights import find_insights
+from domain.reports.report import to_score
 from domain.store import CustomerFilter, CustomerSort
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -78,6 +79,11 @@ async def test_reports_equal_the_independent_result(
             _assert_mean(group.compute_average_order(2), expected["average_order_value"], group.revenue, group.orders)
             _assert_mean(group.compute_average_spend(2), traits["avg_total_spend"], group.revenue, group.customers)
     assert not groups
+    if (counts := truth.get("seed_a_rfm_string_counts")) is not None:
+        assert {to_score(cell).digits: cell.customers for cell in report.cells} == counts
+    assert sum(cell.customers for cell in report.cells) == truth["population"]
+    assert sum(cell.orders for cell in report.cells) == truth["orders"]
+    assert sum(cell.spend for cell in report.cells) == truth["revenue_cents"]
     found = find_insights(report, await services.reporting.measure_previous(business, report))
     assert found.highest_revenue == truth["insights"]["highest_revenue_segment"]
     assert found.largest == truth["insights"]["largest_segment"]

@@ -244,7 +244,7 @@ def test_any_json_is_a_rule_on_both_databases_or_is_refused(both: tuple[Populati
             tree = parse_rule([noise] if isinstance(noise, dict) else noise)
         except InvalidRule as error:
             refused += 1
-            assert all(problem.message and problem.code == "INVALID_RULE" for problem in error.problems)
+            assert all(problem.message for problem in error.problems)
             return
         assert write_sentence(tree, "EUR")
         if collect_references(tree):
