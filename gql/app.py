@@ -55,7 +55,7 @@ from persistence.jobs import summarise_work
 from persistence.labels.classifiers import load_installed
 from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
 from persistence.sources.inspecting import inspect_purchases
-from persistence.sources.opening import OpenedPurchases, open_purchases
+from persistence.sources.opening import OpenedPurchases, open_file, open_purchases
 from persistence.store import SqlStore
 
 UPLOADS = "imports"
@@ -128,7 +128,7 @@ def create_app(
     folder = settings.data / UPLOADS
     check, opening = partial(open_purchases, database=opened), partial(open_upload, opened)
     inspect = partial(inspect_purchases, clock=clock, names=to_parameter_name, database=opened)
-    uploads = Uploads(services, admission, throttle, folder, settings.upload_bytes, check, inspect)
+    uploads = Uploads(services, admission, throttle, folder, settings.upload_bytes, check, inspect, open_file)
     uploading = UploadHandler(opened, clock, services.imports, services.customers, folder, opening, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers, feed)
 
@@ -196,12 +196,12 @@ def create_app(
         Middleware(
             CORSMiddleware,
             allow_origin_regex=origins,
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PUT"],
             allow_headers=["Authorization", "Content-Type", HEADER],
             expose_headers=["X-Request-Id", "ETag", "Content-Disposition", "Retry-After", REPLAYED],
         )
     ]
-    middleware = [Middleware(RequestMiddleware), *(across if origins else [])]
+    middleware = [Middleware(RequestMiddleware, settings.public_url), *(across if origins else [])]
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(
         routes=[

@@ -17,6 +17,7 @@ SHORTEST_TOKEN = 16
 """Characters of the one for /metrics."""
 LONGEST_LIFETIME_HOURS = 8760
 """Of a token, whatever is set."""
+PUBLIC = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 ORIGIN = re.compile(r"https?://[^\s/?#@*]+")
 
 
@@ -31,6 +32,8 @@ class Settings:
     """Key ids and their secrets; the first signs."""
     jwks_url: str = ""
     business: str = ""
+    public_url: str = ""
+    """Where clients reach the server, with a prefix where the proxy has one, without a slash at the end."""
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = "INFO"
@@ -77,6 +80,7 @@ class Settings:
             jwt_secrets=_read_secrets(env, "SEGMENTS_JWT_SECRETS"),
             jwks_url=env.get("SEGMENTS_JWKS_URL", ""),
             business=env.get("SEGMENTS_BUSINESS", ""),
+            public_url=_read_public_url(env, "SEGMENTS_PUBLIC_URL"),
             cors_origins=_read_origins(env, "SEGMENTS_CORS_ORIGINS"),
             trusted_proxies=_read_networks(env, "SEGMENTS_TRUSTED_PROXIES"),
             log_level=_read_choice(env, "SEGMENTS_LOG_LEVEL", "INFO", LOG_LEVELS),
@@ -102,6 +106,13 @@ def _read_origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     if not all(ORIGIN.fullmatch(origin) for origin in origins):
         raise InvalidInput(f"{name} must be origins such as https://shop.example, separated by commas")
     return origins
+
+
+def _read_public_url(env: Mapping[str, str], name: str) -> str:
+    address = env.get(name, "").strip()
+    if address and not PUBLIC.fullmatch(address):
+        raise InvalidInput(f"{name} must be an address such as https://shop.example or https://shop.example/segments")
+    return address.rstrip("/")
 
 
 def _read_networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:

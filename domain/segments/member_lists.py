@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from domain.errors import FieldProblem, InvalidInput, NotFound, Sentence, find_text_problems
+from domain.errors import FieldProblem, InvalidInput, NotFound, Sentence, build_unknown_id, find_text_problems
 from domain.formulas import unprotect_text
 from domain.identifiers import find_id, read_id
 from domain.imports.columns import (
@@ -25,6 +25,7 @@ from domain.jobs.model import Difference
 from domain.model import Actor, Business
 from domain.segments.memberships import MAXIMUM_ITEMS, follow_members, get_manual_segment
 from domain.segments.model import MembershipSource, Segment
+from domain.segments.validation import MAXIMUM_KEY
 from domain.store import NamedCustomer, Naming, Store, Unit
 
 PORTION = 10_000
@@ -146,12 +147,18 @@ class MemberLists:
             written = (await unit.segments.find_by_ids([segment_id]))[segment_id]
             return replace(written, seen_at=unit.instant), done
 
-    async def set_from_file(
-        self, business: Business, key: str, file: MembersFile, actor: Actor, *, skip_unknown: bool = False
-    ) -> ListSummary:
-        """Exactly the customers of the file. Its rows are kept aside and looked up before anything is locked."""
+    async def check(self, business: Business, which: int | str) -> None:
+        """NotFound where there is no segment of this id or key, InvalidInput where its members follow from its
+        definition: for whoever is about to read a list."""
         async with self.store.read(business) as unit:
-            await _find_segment(unit, key)
+            await _find_segment(unit, which)
+
+    async def set_from_file(
+        self, business: Business, which: int | str, file: MembersFile, actor: Actor, *, skip_unknown: bool = False
+    ) -> ListSummary:
+        """Exactly the customers of the file are the members of the segment of this id or key. The rows are kept aside
+        and looked up before anything is locked."""
+        await self.check(business, which)
         async with self.store.stage_members(business) as staging:
             portions, read = file.read_portions(), 0
             while portion := await asyncio.to_thread(next, portions, None):
@@ -164,7 +171,7 @@ class MemberLists:
                 if unit.business.data_version != staging.business.data_version:
                     # Somebody may have been erased or merged meanwhile.
                     await unit.named.resolve()
-                segment = await _find_segment(unit, key)
+                segment = await _find_segment(unit, which)
                 count, rows = await unit.named.load_unknown(MOST_SHOWN)
                 if count and not skip_unknown:
                     raise InvalidInput(_describe_unknown(count, rows), ("skip_unknown",), "NOT_FOUND")
@@ -186,8 +193,8 @@ def _read_names(
     ):
         for index, text in enumerate(texts):
             place = (field, str(index))
-            name, wrong = read_id(text, place)
-            problems += find_text_problems(place, text) or wrong
+            name, wrong = read_id(text, (field,))
+            problems += [replace(one, field=place) for one in find_text_problems((field,), text) or wrong]
             named.append(NamedCustomer(len(named), naming, name))
             places.append(place)
     if problems:
@@ -216,10 +223,14 @@ def _describe_unknown(count: int, rows: Sequence[tuple[int, str]]) -> Sentence:
     return Sentence(template, count_noun(count, "row"), verb, listed, more)
 
 
-async def _find_segment(unit: Unit, key: str) -> Segment:
-    stored = (await unit.segments.find_by_keys([key])).get(key)
+async def _find_segment(unit: Unit, which: int | str) -> Segment:
+    if isinstance(which, int):
+        if await unit.segments.get(which) is None:
+            raise build_unknown_id("segment")
+        return await get_manual_segment(unit, which, "The id")
+    stored = (await unit.segments.find_by_keys([which])).get(which)
     if stored is None:
-        raise NotFound(f"There is no segment with the key {key}.")
+        raise NotFound(f"There is no segment with the key {which[:MAXIMUM_KEY]}.")
     return await get_manual_segment(unit, stored.id, "The key")
 
 

@@ -224,7 +224,8 @@ class Segments:
             segment, job = await self._add_like(unit, draft, actor)
             if old.kind is SegmentKind.MANUAL:
                 segment = await _copy_members(unit, old, segment, None, actor)
-            await _audit_copy(unit, actor, "duplicateSegment", old, segment)
+            detail = {**_describe_copy(old, segment), **_compute_digests(None, segment)}
+            await unit.audit(actor, "duplicateSegment", ("Segment", segment.id), detail)
             await _mark_done(unit, actor, segment, job)
         self.wake()
         return segment, job
@@ -241,7 +242,8 @@ class Segments:
             draft = Draft(name, SegmentKind.MANUAL, description=old.description)
             segment, _ = await self._add_like(unit, draft, actor)
             segment = await _copy_members(unit, old, segment, then, actor)
-            await _audit_copy(unit, actor, "freezeSegment", old, segment, as_of=(then or unit.instant).isoformat())
+            detail, at = _describe_copy(old, segment), (then or unit.instant).isoformat()
+            await unit.audit(actor, "freezeSegment", ("Segment", segment.id), {**detail, "asOf": at})
             await _mark_done(unit, actor, segment, None)
         return segment
 
@@ -294,12 +296,8 @@ async def _copy_members(unit: Unit, old: Segment, new: Segment, then: datetime |
     return replace(new, member_count=done.member_count)
 
 
-async def _audit_copy(
-    unit: Unit, actor: Actor, action: str, old: Segment, new: Segment, as_of: str | None = None
-) -> None:
-    said = {} if as_of is None else {"asOf": as_of}
-    detail = {"segment": new.key, "from": old.key, **said, "members": new.member_count, "changes": list_fields(new)}
-    await unit.audit(actor, action, ("Segment", new.id), {**detail, **_compute_digests(None, new)})
+def _describe_copy(old: Segment, new: Segment) -> dict[str, object]:
+    return {"segment": new.key, "from": old.key, "members": new.member_count, "changes": list_fields(new)}
 
 
 async def _get(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:

@@ -196,7 +196,8 @@ class Socket:
         try:
             parameters = executor.read_parameters(viewer, payload)
             operation = parameters.name_for_log
-            async with aclosing(executor.stream(viewer, parameters, request_id)) as answers:
+            origin = self.websocket.state.origin
+            async with aclosing(executor.stream(viewer, parameters, request_id, origin)) as answers:
                 async for answer in answers:
                     codes.update(answer.codes)
                     if answer.status != 200:

@@ -146,12 +146,12 @@ class MemberStore:
         """Who is a member then: conditions that no membership meets two of, each with an index of its own."""
         present = build_present_conditions(self.as_of) if at is None else [covers_micros(at)]
         mine = [is_of_segment(self.business_id, segment_id)]
-        if search is not None and not is_storable(search):
+        if search and not is_storable(search):
             mine.append(false())
-        elif search is not None:
+        elif search:
             terms = customer_term.c
             matches = select(terms.customer_id).where(
-                terms.business_id == self.business_id, begins_with(terms.term, search)
+                terms.business_id == self.business_id, begins_with(terms.term, search.casefold())
             )
             mine.append(membership.c.customer_id.in_(matches))
         return [[*mine, condition] for condition in present]
@@ -201,8 +201,7 @@ class MemberStore:
 
 
 def _make_form(which: MemberList, request: PageRequest) -> Form:
-    search = which.search.casefold() if which.search else None
-    return Form(request.size + 1, which.reverse != request.backward, which.sort, search)
+    return Form(request.size + 1, which.reverse != request.backward, which.sort, which.search or None)
 
 
 def _list_bounds(which: MemberList, request: PageRequest) -> tuple[int | str | None, ...]:
