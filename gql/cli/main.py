@@ -204,5 +204,5 @@ def options(
     settings = Settings.from_environment()
     if verbose:
         settings = replace(settings, log_level="DEBUG")
-    set_up(settings.log_level)
+    set_up(settings.log_level, settings.log_format)
     context.obj = settings
