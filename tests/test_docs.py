@@ -25,7 +25,7 @@ from domain.imports.saved_formats import read_document
 from domain.imports.sources import FILE_TYPES
 from domain.pages import MAXIMUM_FIRST
 from gql.cli.output import to_option_name
-from gql.cli.verify import CUSTOMERS
+from gql.cli.work.verification import CUSTOMERS
 from gql.http.exports import FILES_AT_ONCE
 from gql.http.json_body import MAXIMUM_BODY, MAXIMUM_LISTED
 from gql.http.persisted import MAXIMUM_DOCUMENTS
