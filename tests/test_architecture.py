@@ -169,7 +169,7 @@ its room."""
 CIRCLE = {f"gql.schema.types.{noun}" for noun in ("customer", "segment", "membership", "job")}
 """The nouns of the schema that truly refer to each other; nothing else imports in a circle."""
 LOADED_LATE = {
-    "gql/composition.py": {"persistence.exports.xlsx"},
+    "gql/composition.py": {"persistence.exports.xlsx", "persistence.exports.xlsx_members"},
     "persistence/migrations/migrate.py": {"alembic"},
     "persistence/reports/cache.py": {"aiocache", "redis"},
     "persistence/sources/calamine.py": {"persistence.sources.xlsx"},

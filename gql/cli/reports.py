@@ -26,7 +26,16 @@ from domain.segments.member_export import check_columns
 from gql.cli.output import clean_line, make_cell
 from gql.cli.session import BusinessOption, Session, command
 from gql.composition import format_report, make_writers
-from gql.parameters import FILE_FORMATS, MEMBER_FORMATS, REPORT_FORMATS, read_date, read_method, read_scheme
+from gql.parameters import (
+    FILE_FORMATS,
+    MEMBER_FORMATS,
+    REPORT_FORMATS,
+    check_layout,
+    read_date,
+    read_layout,
+    read_method,
+    read_scheme,
+)
 
 export_app = typer.Typer(no_args_is_help=True, help="Files of what is stored.")
 FORMATS = ("table", *REPORT_FORMATS)
@@ -190,23 +199,25 @@ async def report(
     segment_code: Annotated[str | None, typer.Option(help="Only the group of this code.")] = None,
     scheme: Annotated[str, typer.Option(help="eight or eleven")] = "eight",
     format: Annotated[str | None, typer.Option(help=describe_formats(FORMATS, "table"))] = None,
+    layout: Annotated[str, typer.Option(help="Of CSV: document, or table for other programs.")] = "document",
     output: OutputOption = None,
 ) -> None:
     """Print or write the segmentation report. Example: segments report --days 90 --output report.pdf"""
     chosen, services = await session.choose(business), session.services
-    read, naming = read_method(method), read_scheme(scheme)
+    read, naming, lying = read_method(method), read_scheme(scheme), read_layout(layout)
     form = choose_format(format, output, FORMATS, "table")
     if form == "table" and output is not None:
         raise InvalidInput(f"--format must be one of: {', '.join(REPORT_FORMATS)}; a table goes to the terminal")
+    check_layout(lying, form)
     day = None if as_of is None else read_date(as_of)
     place = None if storefront is None else await services.purchases.find_storefront(chosen, storefront)
-    asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code)
+    asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code, lying)
     if form == "table":
         result = await services.report_files.make_report(chosen, asked)
         previous = await services.reporting.measure_previous(chosen, result)
         print_table(chosen, result, find_insights(result, previous), storefront)
         return
-    document = await services.report_files.make_document(chosen, asked)
+    document = await services.report_files.make_document(chosen, asked, trend=FILE_FORMATS[form].binary)
     if form == "json" and output is None:
         typer.echo(format_report(document))
     else:

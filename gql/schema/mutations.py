@@ -23,12 +23,12 @@ from domain.model import Business as BusinessEntity
 from domain.model import PurchaseLine as NewLine
 from domain.money import find_exponent, to_millionths, to_minor
 from domain.reports.document import ReportRequest
-from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, ReportParameters
+from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, ReportParameters, check_layout
 from gql.schema.context import CanView, Info
 from gql.schema.segment_mutations import SegmentMutations
 from gql.schema.types.business import Business, SourceFormat, find_storefront
 from gql.schema.types.customer import Customer
-from gql.schema.types.enums import Method, PurchaseStatus, RfmScheme, describe_enum
+from gql.schema.types.enums import Layout, Method, PurchaseStatus, RfmScheme, describe_enum
 from gql.schema.types.ids import encode, expect, match
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
 from gql.schema.types.payloads import Payload, mutation, payload, to_user_errors
@@ -280,14 +280,18 @@ class Mutation(SegmentMutations):
         scheme: Annotated[
             RfmScheme, strawberry.argument(description="Which set of RFM groups.")
         ] = RfmScheme.EIGHT_SEGMENT,
+        layout: Annotated[
+            Layout, strawberry.argument(description="How a file of CSV is laid out; others have one layout.")
+        ] = Layout.DOCUMENT,
     ) -> ExportPayload:
         context, business = info.context, await info.context.load_business()
+        check_layout(layout, format.value)
         storefront = await find_storefront(context, business, storefront_id)
-        asked = ReportRequest(method, days, as_of, storefront, scheme, segment_name, segment_code)
+        asked = ReportRequest(method, days, as_of, storefront, scheme, segment_name, segment_code, layout)
         report = await context.services.report_files.make_report(business, asked)
         # The day is said, so that the link shows tomorrow what it shows today.
         last, place = report.window.as_of, None if storefront is None else storefront.key
-        query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme).query
+        query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme, layout=layout).query
         url, expires = context.links.sign(f"/exports/segmentation.{format.value}", query, context.viewer)
         detail = {"format": format.value, **dict(query), "expiresAt": expires.isoformat()}
         await context.services.store.audit(business.id, context.actor, "exportSegmentationReport", None, detail)

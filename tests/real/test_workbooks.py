@@ -14,7 +14,8 @@ from domain.model import Business, BusinessSettings
 from domain.reports.document import ReportDocument
 from domain.segments.member_export import MEMBER_COLUMNS, MemberExport
 from domain.segments.model import Definition, Segment, SegmentKind
-from persistence.exports.xlsx import COLUMNS, MemberBook, render_report_xlsx
+from persistence.exports.xlsx import COLUMNS, render_report_xlsx
+from persistence.exports.xlsx_members import MemberBook
 from tests.shops.report_documents import categories, eight_segments
 
 pytestmark = [pytest.mark.tools, pytest.mark.libreoffice]

@@ -52,7 +52,7 @@ def test_names_that_look_like_code_come_out_as_written(bare: None) -> None:
 
     for name in HOSTILE:
         assert text.count(drop_spaces(name)) >= 3, name
-    assert text.startswith(drop_spaces(HOSTILE[0]))
+    assert drop_spaces(f"Page 1 of 3 {HOSTILE[0]}") in text
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "secret.txt", "/secret.txt", "../secret.txt"])
@@ -101,8 +101,9 @@ def test_characters_stand_in_the_order_of_the_bidirectional_algorithm(
     document = pypdfium2.PdfDocument(render_report_pdf(categories(("Books",), business=text), tmp_path))
 
     page = document[0].get_textpage()
+    start = page.get_text_range().index("Page 1 of 2") + len("Page 1 of 2\r\n")
 
-    title = [(page.get_charbox(place)[0], page.get_text_range(place, 1)) for place in range(len(text))]
+    title = [(page.get_charbox(place)[0], page.get_text_range(place, 1)) for place in range(start, start + len(text))]
     assert drop_spaces("".join(letter for _left, letter in sorted(title))) == drop_spaces(expected)
     assert (title[0][0] > 300) == (text[0] in HEBREW), "a name stands where its script begins"
     document.close()
@@ -220,4 +221,4 @@ def test_fonts_are_asked_in_a_fixed_order(tmp_path: Path, monkeypatch: pytest.Mo
 @example(["\ufffe", "\ue000 \U000e0001", "\u1680\u2028", "\u0301", "\u200e"])
 def test_any_names_make_a_file_with_everything_on_its_pages(names: list[str]) -> None:
     for page in shown(render_report_pdf(categories(tuple(names), business=names[0]))):
-        assert [box for box in page.boxes if box[2] > 554.5 or box[1] < 20 or box[3] > 815] == []
+        assert [box for box in page.boxes if box[2] > 554.5 or box[1] < 20 or box[3] > 822] == []
