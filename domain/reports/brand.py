@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.classification.groups import Meaning
-from domain.model import BusinessSettings
+from domain.model import Business, BusinessSettings
 
 SECTION = "brand"
 LARGEST = 100 * 1024
@@ -53,11 +53,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """`accent` is the colour of the business, as dark as letters must be to be read; `currency` is what stands for the
-    currency beside amounts."""
+    """`accent` is the colour of the business, as dark as letters must be to be read."""
 
     accent: str = ACCENT
-    currency: str | None = None
     logo: Picture | None = None
 
     @classmethod
@@ -67,9 +65,14 @@ class Brand:
         logo = section.get("logo")
         return cls(
             darken_until_readable(section.get("colour", ACCENT)),
-            section.get("currency"),
             None if logo is None else decode_picture(logo),
         )
+
+
+def label_currency(business: Business) -> str:
+    """What stands for the currency of the business beside amounts."""
+    section: Any = business.settings.stored.get(SECTION, {})
+    return section.get("currency") or business.currency
 
 
 def decode_picture(text: str) -> Picture:

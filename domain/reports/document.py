@@ -13,8 +13,8 @@ from domain.classification.groups import Meaning, Method
 from domain.classification.rfm import RfmScheme
 from domain.model import Business, Storefront
 from domain.money import to_decimal
-from domain.reports.brand import Brand
-from domain.reports.insights import Insights, find_insights
+from domain.reports.brand import Brand, label_currency
+from domain.reports.insights import Insights, describe_insights, find_insights
 from domain.reports.report import Group, Report, to_score
 from domain.reports.reporting import Reporting
 from domain.reports.transitions import Transitions
@@ -121,12 +121,13 @@ class Totals:
 class ReportDocument:
     """The whole report. `groups` are those that were asked for, `unclassified` whoever no group of the eight names;
     the totals are the whole report's whatever was asked for, `previous` those of the window before, None where that
-    holds no purchase; `previous_first` is None where it lies before the calendar. `cells` are the scores that occur,
-    from 111 on, None for other methods than RFM."""
+    holds no purchase; `previous_first` is None where it lies before the calendar. `sentences` say the insights in
+    words. `cells` are the scores that occur, from 111 on, None for other methods than RFM."""
 
     business: str
     business_key: str
     currency: str
+    currency_label: str
     decimals: int
     time_zone: str
     storefront: str | None
@@ -141,6 +142,7 @@ class ReportDocument:
     totals: Totals
     previous: Totals | None
     insights: Insights
+    sentences: tuple[str, ...]
     groups: tuple[DocumentGroup, ...]
     unclassified: DocumentGroup | None
     cells: tuple[DocumentCell, ...] | None
@@ -159,11 +161,6 @@ class ReportDocument:
     def kind(self) -> str:
         """How the customers are grouped."""
         return f"RFM, {SCHEMES[self.scheme]}" if self.method is Method.RFM else METHODS[self.method]
-
-    @property
-    def currency_label(self) -> str:
-        """What stands beside amounts."""
-        return self.brand.currency or self.currency
 
     @property
     def matrix(self) -> tuple[tuple[int, ...], ...] | None:
@@ -264,10 +261,12 @@ def build_document(
 ) -> ReportDocument:
     """The report with everything that a file of it shows."""
     window, earlier = report.window, report.window.previous
+    insights, label = find_insights(report, before), label_currency(business)
     return ReportDocument(
         business=business.name,
         business_key=business.key,
         currency=business.currency,
+        currency_label=label,
         decimals=report.decimals,
         time_zone=business.time_zone,
         storefront=None if storefront is None else storefront.name,
@@ -281,7 +280,8 @@ def build_document(
         generated_at=report.generated_at,
         totals=_to_totals(report),
         previous=None if before is None else _to_totals(before),
-        insights=find_insights(report, before),
+        insights=insights,
+        sentences=describe_insights(report, insights, label),
         groups=tuple(_to_document_group(report, group, before) for group in report.shown),
         unclassified=None if report.other is None else _to_document_group(report, report.other, before),
         cells=_to_document_cells(report) if report.method is Method.RFM else None,

@@ -1,7 +1,8 @@
-"""Figures as people read them: commas between thousands, and no more decimals than say something. A sum of ten thousand
-or more has none, and neither have the figures of one column with it, so that a column reads alike; shares and growth
-have one. Files for programs say every digit instead."""
+"""Figures and names as people read them: commas between thousands, and no more decimals than say something. A sum of
+ten thousand or more has none, and neither have the figures of one column with it, so that a column reads alike; shares
+and growth have one. Files for programs say every digit instead."""
 
+import unicodedata
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
 
@@ -9,6 +10,8 @@ NONE = "–"
 """Stands for what there is not."""
 LARGE = 10_000
 """Major units from which decimals say nothing."""
+MARK = "\u200e"
+"""Stands around a name that runs leftwards, so that the sentence beside it is not drawn into its direction."""
 
 
 def choose_decimals(amounts: Iterable[Decimal | None], decimals: int) -> int:
@@ -58,3 +61,9 @@ def format_growth(now: Decimal | int, before: Decimal | int) -> str:
 def sign(change: Decimal | int, text: str) -> str:
     """The text of a change without its sign, with it."""
     return f"+{text}" if change > 0 else f"−{text}" if change < 0 else text
+
+
+def isolate_name(name: str) -> str:
+    """A name inside a sentence."""
+    leftwards = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name)
+    return f"{MARK}{name}{MARK}" if leftwards else name

@@ -18,10 +18,8 @@ from rich.text import Text
 
 from domain.classification.groups import Method
 from domain.errors import InvalidInput
-from domain.model import Business
-from domain.reports.document import DIMENSION_TITLES, ReportRequest
-from domain.reports.insights import Insights, find_insights
-from domain.reports.report import Report
+from domain.reports.document import DIMENSION_TITLES, ReportDocument, ReportRequest
+from domain.reports.figures import format_share
 from domain.segments.member_export import check_columns
 from gql.cli.output import clean_line, make_cell
 from gql.cli.session import BusinessOption, Session, command
@@ -122,41 +120,39 @@ def open_whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 BAR = 12
-BAR_COLUMN = 2
+BAR_COLUMN = 3
 COLUMN_GAP = 2
 LEAST_NAME = 10
 
 
-def print_table(business: Business, report: Report, notable: Insights, storefront: str | None) -> None:
-    """A table with bars of the customers."""
+def print_table(document: ReportDocument) -> None:
+    """A table with bars of the customers, a dimension after the other, and what stands out in words."""
     console = Console(highlight=False)
-    window = report.window
-    place = "" if storefront is None else f", storefront {clean_line(storefront)}"
-    console.print(
-        Text.assemble(
-            (clean_line(business.name), "bold"),
-            f": {report.method.value} report, {window.first} to {window.as_of}{place}",
-        )
-    )
-    rows = [*report.shown, *([report.other] if report.other and not report.filtered else [])]
-    most = max((group.customers for group in rows), default=0)
-    dimensions = sorted({group.kind.dimension for group in rows}, key=list(DIMENSION_TITLES).index)
-    indent = 2 if report.method is Method.BEHAVIOR else 0
+    place = "" if document.storefront is None else f", storefront {clean_line(document.storefront)}"
+    about = f": {document.method.value} report, {document.first} to {document.last}{place}"
+    console.print(Text.assemble((clean_line(document.business), "bold"), about))
+    totals, indent = document.totals, 2 if document.method is Method.BEHAVIOR else 0
+    most = max((group.customers for group in document.rows), default=0)
     lines: list[tuple[Text, ...]] = []
-    for dimension in dimensions:
+
+    def add(name: Text, customers: int, share: float, bar: int, revenue: Decimal, orders: int) -> None:
+        # As text, so that brackets in a category are no markup.
+        name.pad_left(indent)
+        figures = (f"{customers:,}", format_share(share), "█" * bar, f"{revenue:,}", f"{orders:,}")
+        lines.append((name, *map(Text, figures)))
+
+    for dimension, groups in document.dimensions.items():
         if indent:
-            # The dimensions stand one under the other; each holds every customer once.
             lines.append((Text(DIMENSION_TITLES[dimension], "bold"),))
-        for group in rows:
-            if group.kind.dimension == dimension:
-                bar = "█" * (-(-BAR * group.customers // most) if most else 0)
-                revenue = Decimal(group.revenue).scaleb(-report.decimals)
-                # As text, so that brackets in a category are no markup.
-                name = make_cell(group.kind.name)
-                name.pad_left(indent)
-                figures = (f"{group.customers:,}", bar, f"{revenue:,}", f"{group.orders:,}")
-                lines.append((name, *map(Text, figures)))
-    table = Table("segment", "customers", "", f"revenue {business.currency}", "orders", box=None, pad_edge=False)
+        for group in groups:
+            bar = -(-BAR * group.customers // most) if most else 0
+            name = make_cell(group.name)
+            add(name, group.customers, group.customer_share, bar, group.revenue, group.orders)
+        if not document.filtered:
+            # Each dimension holds every customer once.
+            add(Text("All", "bold"), totals.customers, float(bool(totals.customers)), 0, totals.revenue, totals.orders)
+    revenue = f"revenue {document.currency}"
+    table = Table("segment", "customers", "share", "", revenue, "orders", box=None, pad_edge=False)
     # What does not fit is cut from names, never from figures; on a terminal that is narrower yet, lines are longer.
     wanted = [
         max(cell_len(str(column.header)), *(line[rank].cell_len for line in lines if len(line) > rank), 0)
@@ -171,14 +167,9 @@ def print_table(business: Business, report: Report, notable: Insights, storefron
     for line in lines:
         table.add_row(*line)
     console.print(table)
-    console.print(f"Customers: {report.customers:,}   Revenue: {business.currency} {report.total_revenue:,}")
-    sentences = [f"Most revenue: {notable.highest_revenue or '-'}   Largest: {notable.largest or '-'}"]
-    if report.method is Method.RFM:
-        sentences.append(
-            f"Growing: {notable.fastest_growing or '-'}   Needs attention: {notable.needs_attention or '-'}"
-        )
-    for sentence in sentences:
-        console.print(make_cell(sentence), no_wrap=True, overflow="ellipsis")
+    console.print(f"Customers: {totals.customers:,}   Revenue: {document.currency} {totals.revenue:,}")
+    for sentence in document.sentences:
+        console.print(make_cell(sentence))
 
 
 report_app = typer.Typer()
@@ -212,13 +203,11 @@ async def report(
     day = None if as_of is None else read_date(as_of)
     place = None if storefront is None else await services.purchases.find_storefront(chosen, storefront)
     asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code, lying)
+    drawn = form in FILE_FORMATS and FILE_FORMATS[form].binary
+    document = await services.report_files.make_document(chosen, asked, trend=drawn)
     if form == "table":
-        result = await services.report_files.make_report(chosen, asked)
-        previous = await services.reporting.measure_previous(chosen, result)
-        print_table(chosen, result, find_insights(result, previous), storefront)
-        return
-    document = await services.report_files.make_document(chosen, asked, trend=FILE_FORMATS[form].binary)
-    if form == "json" and output is None:
+        print_table(document)
+    elif form == "json" and output is None:
         typer.echo(format_report(document))
     else:
         write_file(make_writers(session.settings).reports[form](document), output)

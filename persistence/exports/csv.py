@@ -104,7 +104,8 @@ def _list_heading(document: ReportDocument) -> list[Sequence[Cell]]:
     totals, before = document.totals, document.previous
     return [
         ("Customer segmentation report", document.business),
-        ("Report", document.kind),
+        ("Method", document.method.value),
+        *([("Scheme", document.scheme.value)] if document.method is Method.RFM else []),
         ("First day", document.first.isoformat()),
         ("Last day", document.last.isoformat()),
         ("Days", document.days),

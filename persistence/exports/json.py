@@ -37,6 +37,7 @@ def build_report_data(document: ReportDocument) -> dict[str, Any]:
             "unclassified": None if other is None else _build_segment(other),
             # What is above is documented since long, and its objects stay as they are.
             "fastest_growing_change": insights.fastest_growing_change,
+            "sentences": list(document.sentences),
             "order_count": document.totals.orders,
             "average_order_value": document.totals.average_order,
             "previous": None

@@ -2,14 +2,13 @@
 already, for the template to set. Colours are those of domain/reports/brand.py; what a colour says is also said by a
 sign or a word."""
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from domain.calendar import format_day, load_zone
-from domain.classification.groups import Meaning, Method
+from domain.classification.groups import Meaning
 from domain.reports.brand import (
     COLOURS,
     GREY,
@@ -36,9 +35,9 @@ from domain.reports.figures import (
     format_average,
     format_change,
     format_count,
-    format_customers,
     format_growth,
     format_share,
+    isolate_name,
     sign,
 )
 from domain.reports.trend import TrendBand, list_bands
@@ -49,9 +48,6 @@ CARDS = 3
 """Cards beside each other."""
 MANY = CHARTED + 2 * CARDS
 """Cards of groups that differ by nothing but their names; of more, only the first have one."""
-LEADING = {Method.RFM: "rfm", Method.VALUE: "value", Method.BEHAVIOR: "category"}
-MARK = "\u200e"
-"""Stands around a name that runs leftwards, so that the sentence beside it is not drawn into its direction."""
 STEPS = 4
 """Lines of a grid, at most, above its zero."""
 
@@ -72,7 +68,7 @@ def build_content(document: ReportDocument) -> dict[str, Any]:
         "subtitle": subtitle,
         "under": _list_subtitles(document),
         "figures": _list_figures(document),
-        "insights": describe_insights(document),
+        "insights": document.sentences,
         "charts": [_build_chart(document, name, groups) for name, groups in dimensions.items() if full],
         "key": "" if document.previous is None or not full else KEY,
         "matrix": _build_matrix(document),
@@ -376,68 +372,3 @@ def _build_trend_table(title: str, bands: Sequence[TrendBand], name: str, docume
 
 def get_title(dimension: str) -> str:
     return DIMENSION_TITLES.get(dimension, dimension)
-
-
-def isolate_name(name: str) -> str:
-    """A name inside a sentence."""
-    leftwards = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in name)
-    return f"{MARK}{name}{MARK}" if leftwards else name
-
-
-def describe_insights(document: ReportDocument) -> list[str]:
-    """What stands out, a sentence each."""
-    leading = LEADING[document.method]
-    groups = (*document.groups, *([document.unclassified] if document.unclassified else []))
-    known = {group.name: group for group in groups if group.dimension == leading}
-    insights = document.insights
-    sentences = []
-    if insights.highest_revenue is not None:
-        sentences.append(_describe_highest(document, insights.highest_revenue, known.get(insights.highest_revenue)))
-    if insights.largest is not None:
-        group = known.get(insights.largest)
-        more = (
-            ""
-            if group is None
-            else f", {format_customers(group.customers)}, {format_share(group.customer_share)} of all"
-        )
-        sentences.append(f"Largest group: {isolate_name(insights.largest)}{more}.")
-    if insights.fastest_growing is not None:
-        sentences.append(_describe_growing(insights.fastest_growing, known.get(insights.fastest_growing)))
-    if insights.needs_attention is not None:
-        sentences.append(_describe_attention(document, insights.needs_attention, known.get(insights.needs_attention)))
-    if sentences:
-        return sentences
-    if document.totals.customers == 0:
-        return ["No customer bought in this window, so there is nothing to compare."]
-    return ["No named group stands out in this window."]
-
-
-def _describe_highest(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
-    if group is None:
-        return f"Most revenue: {isolate_name(name)}."
-    amounts = f"{_format_money(group.revenue, document)}, {format_share(group.revenue_share)} of the total"
-    return f"Most revenue: {isolate_name(name)}, {amounts}, from {format_customers(group.customers)}."
-
-
-def _describe_growing(name: str, group: DocumentGroup | None) -> str:
-    if group is None:
-        return f"Growth: {isolate_name(name)}."
-    before = group.previous_customers
-    if before is not None and group.customers > before:
-        gained = group.customers - before
-        more = f"{format_customers(group.customers)}, {gained:,} more than in the window before"
-        return f"Fastest growing: {isolate_name(name)}, {more}."
-    compared = ", no more than in the window before" if before is not None else ""
-    return f"To be grown: {isolate_name(name)}, {format_customers(group.customers)}{compared}."
-
-
-def _describe_attention(document: ReportDocument, name: str, group: DocumentGroup | None) -> str:
-    if group is None:
-        return f"Needs attention: {isolate_name(name)}."
-    spent = f"{format_customers(group.customers)} who spent {_format_money(group.revenue, document)}"
-    step = f" First step: {group.actions[0]}." if group.actions else ""
-    return f"Needs attention: {isolate_name(name)}, {spent}.{step}"
-
-
-def _format_money(amount: Decimal, document: ReportDocument) -> str:
-    return f"{format_amount(amount)} {document.currency_label}"

@@ -32,7 +32,6 @@ from domain.reports.document import DIMENSION_TITLES, FIGURES, DocumentGroup, Re
 from domain.reports.figures import choose_decimals
 from domain.reports.trend import TrendSeries, list_bands
 from persistence.exports.csv import Cell
-from persistence.exports.pdf_content import describe_insights
 from persistence.exports.xlsx_cells import compute_row_height, count_lines, fill, fit_width, shorten_text
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -168,7 +167,7 @@ class ReportBook:
             row += 1
         row = self._write_figures(sheet, row + 1)
         self._put(sheet, row, 1, "Insights").font = BOLD
-        for sentence in describe_insights(document):
+        for sentence in document.sentences:
             row += 1
             cell = self._put(sheet, row, 1, sentence)
             cell.alignment = Alignment(vertical="top", wrap_text=True)

@@ -7,24 +7,32 @@ from tests.cli.test_report_methods import table
 
 
 def test_the_table_lists_every_group_and_its_sums(shop: Segments) -> None:
+    shop.patch.setenv("COLUMNS", "80")
+
     shown = shop.run("report", *WINDOW)
 
     assert shown.lines[0] == "shop: RFM report, 2024-01-02 to 2024-03-31"
-    assert table(shown.lines[2:11]) == [
-        ["Champions", "2", "1,300.00", "16"],
-        ["At Risk", "2", "650.00", "5"],
-        ["Loyal Customers", "2", "450.00", "8"],
-        ["Potential Loyalists", "1", "80.00", "2"],
-        ["New Customers", "1", "50.00", "1"],
-        ["Hibernating", "1", "20.00", "1"],
-        ["Promising", "0", "0.00", "0"],
-        ["Need Attention", "0", "0.00", "0"],
-        ["Unclassified", "1", "50.00", "1"],
+    assert table(shown.lines[2:12]) == [
+        ["Champions", "2", "20.0 %", "1,300.00", "16"],
+        ["At Risk", "2", "20.0 %", "650.00", "5"],
+        ["Loyal Customers", "2", "20.0 %", "450.00", "8"],
+        ["Potential Loyalists", "1", "10.0 %", "80.00", "2"],
+        ["New Customers", "1", "10.0 %", "50.00", "1"],
+        ["Hibernating", "1", "10.0 %", "20.00", "1"],
+        ["Promising", "0", "0.0 %", "0.00", "0"],
+        ["Need Attention", "0", "0.0 %", "0.00", "0"],
+        ["Unclassified", "1", "10.0 %", "50.00", "1"],
+        ["All", "10", "100.0 %", "2,600.00", "34"],
     ]
-    assert shown.lines[11:] == [
+    assert [line.rstrip() for line in shown.lines[12:]] == [
         "Customers: 10   Revenue: EUR 2,600.00",
-        "Most revenue: Champions   Largest: Champions",
-        "Growing: Potential Loyalists   Needs attention: At Risk",
+        "Most revenue: Champions, 1,300.00 EUR, 50.0 % of the total, from 2 customers.",
+        "Largest group: Champions, 2 customers, 20.0 % of all.",
+        "Most potential: Potential Loyalists, 1 customer.",
+        "Needs attention: At Risk, 2 customers who spent 650.00 EUR. First step: Send",
+        "win-back offers.",
+        "Unclassified: 1 customer, 50.00 EUR of revenue, in none of the named groups; the",
+        "eleven-segment scheme places them all.",
     ]
     assert max(map(len, shown.lines)) <= 80
 
@@ -82,7 +90,9 @@ def test_a_group_can_be_chosen_by_name_or_code_and_the_totals_stay(shop: Segment
     other = shop.run("report", *WINDOW, "--segment-code", "OTHER")
     eleven = shop.run("report", *WINDOW, "--scheme", "eleven", "--segment-name", "dormant")
 
-    assert [line.split()[0] for line in by_name.lines[2:]] == ["At", "Customers:", "Most", "Growing:"]
+    said = [line.rstrip() for line in shop.run("report", *WINDOW).lines[12:]]
+    assert by_name.lines[2].split()[:2] == ["At", "Risk"]
+    assert [line.rstrip() for line in by_name.lines[3:]] == said
     assert by_name.lines[3] == "Customers: 10   Revenue: EUR 2,600.00"
     assert other.lines[2].split()[:2] == ["Unclassified", "1"]
     assert eleven.lines[2].split()[:2] == ["Dormant", "1"]
@@ -92,7 +102,7 @@ def test_a_storefront_limits_the_report_and_is_named(shop: Segments) -> None:
     shown = shop.run("report", *WINDOW, "--storefront", "main")
 
     assert shown.lines[0] == "shop: RFM report, 2024-01-02 to 2024-03-31, storefront main"
-    assert shown.lines[11] == "Customers: 10   Revenue: EUR 2,600.00"
+    assert shown.lines[12] == "Customers: 10   Revenue: EUR 2,600.00"
 
 
 def test_the_eleven_segment_scheme_has_no_unclassified(shop: Segments) -> None:
@@ -109,10 +119,10 @@ def test_a_business_without_purchases_has_a_report_of_zeros(segments: Segments) 
     shown = segments.run("report", *WINDOW)
 
     assert shown.lines[0] == "[b]Shop: RFM report, 2024-01-02 to 2024-03-31"
-    assert shown.lines[-3:] == [
+    assert table(shown.lines[11:12]) == [["All", "0", "0.0 %", "0", "0"]]
+    assert shown.lines[-2:] == [
         "Customers: 0   Revenue: JPY 0",
-        "Most revenue: -   Largest: -",
-        "Growing: -   Needs attention: -",
+        "No customer bought in this window, so there is nothing to compare.",
     ]
 
 
@@ -137,7 +147,7 @@ def test_a_business_without_purchases_has_a_report_of_zeros(segments: Segments) 
             "--segment-code must be one of: R5F5M5, R4F4M4, R4F2M3, R3F2M2, R2F2M3, R2F3M3, R5F1M1, R1F1M2, OTHER.",
         ),
         ("--business mars", "There is no business with the key mars. There are: shop."),
-        ("--verbose", "No such option: --verbose. --help shows how it is used."),
+        ("--tint", "No such option: --tint. --help shows how it is used."),
         ("now", "Got unexpected extra argument(s) (now). --help shows how it is used."),
     ],
 )

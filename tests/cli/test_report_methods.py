@@ -20,32 +20,45 @@ def test_value_has_three_groups_and_no_movement(shop: Segments) -> None:
     shown = shop.run("report", *WINDOW, "--method", "value")
 
     assert shown.lines[0] == "shop: VALUE report, 2024-01-02 to 2024-03-31"
-    assert table(shown.lines[2:5]) == [
-        ["High Value", "2", "1,400.00", "11"],
-        ["Medium Value", "5", "1,080.00", "20"],
-        ["Low Value", "3", "120.00", "3"],
+    assert table(shown.lines[2:6]) == [
+        ["High Value", "2", "20.0 %", "1,400.00", "11"],
+        ["Medium Value", "5", "50.0 %", "1,080.00", "20"],
+        ["Low Value", "3", "30.0 %", "120.00", "3"],
+        ["All", "10", "100.0 %", "2,600.00", "34"],
     ]
-    totals = ["Customers: 10   Revenue: EUR 2,600.00", "Most revenue: High Value   Largest: Medium Value"]
-    assert shown.lines[5:] == totals
+    assert shown.lines[6:] == [
+        "Customers: 10   Revenue: EUR 2,600.00",
+        "Most revenue: High Value, 1,400.00 EUR, 53.8 % of the total, from 2 customers.",
+        "Largest group: Medium Value, 5 customers, 50.0 % of all.",
+    ]
 
 
 def test_behaviour_shows_its_dimensions_one_under_the_other(shop: Segments) -> None:
     shown = shop.run("report", *WINDOW, "--method", "BEHAVIOR")
 
-    assert table(shown.lines[2:11]) == [
+    everybody, nobody = ["10", "100.0 %", "2,600.00", "34"], ["0", "0.0 %", "0.00", "0"]
+    assert table(shown.lines[2:14]) == [
         ["Category preference"],
-        ["Tea", "10", "2,600.00", "34"],
-        ["Mixed", "0", "0.00", "0"],
+        ["Tea", *everybody],
+        ["Mixed", *nobody],
+        ["All", *everybody],
         ["Channel"],
-        ["Unknown", "10", "2,600.00", "34"],
-        ["Omnichannel", "0", "0.00", "0"],
+        ["Unknown", *everybody],
+        ["Omnichannel", *nobody],
+        ["All", *everybody],
         ["Season"],
-        ["Year-round", "10", "2,600.00", "34"],
-        ["Festive", "0", "0.00", "0"],
+        ["Year-round", *everybody],
+        ["Festive", *nobody],
+        ["All", *everybody],
     ]
-    assert shown.lines[11:] == ["Customers: 10   Revenue: EUR 2,600.00", "Most revenue: Tea   Largest: Tea"]
+    assert shown.lines[14:] == [
+        "Customers: 10   Revenue: EUR 2,600.00",
+        "Most revenue by category: Tea, 2,600.00 EUR, 100.0 % of the total, from 10 customers.",
+        "Largest group by category: Tea, 10 customers, 100.0 % of all.",
+    ]
     only = shop.run("report", *WINDOW, "--method", "behavior", "--segment-code", "season:festive")
-    assert table(only.lines[2:4]) == [["Season"], ["Festive", "0", "0.00", "0"]]
+    assert table(only.lines[2:4]) == [["Season"], ["Festive", *nobody]]
+    assert only.lines[4] == "Customers: 10   Revenue: EUR 2,600.00"
 
 
 @pytest.mark.parametrize("category", ["[bold]Sale[/]", "=cmd()", "お茶" * 60, "x" * 200, "a\x1b[2Jb"])
@@ -57,13 +70,13 @@ def test_any_category_fits_into_eighty_columns(segments: Segments, tmp_path: Pat
     shown = segments.run("report", *WINDOW, "--method", "behavior")
 
     assert max(map(cell_len, shown.lines)) <= 80
-    assert shown.lines[1].split() == ["segment", "customers", "revenue", "EUR", "orders"]
+    assert shown.lines[1].split() == ["segment", "customers", "share", "revenue", "EUR", "orders"]
     assert shown.lines[3].startswith(f"  {category[:1]}")
-    assert shown.lines[3].split()[-4:] == ["1", "█" * 12, "12,345,678,901.00", "1"]
+    assert shown.lines[3].split()[-6:] == ["1", "100.0", "%", "█" * 12, "12,345,678,901.00", "1"]
     assert "\x1b" not in shown.out
     if len(category) < 15 and category.isprintable():
         assert f"  {category}  " in shown.lines[3]
-        assert shown.lines[-1] == f"Most revenue: {category}   Largest: {category}"
+        assert shown.lines[-1] == f"Largest group by category: {category}, 1 customer, 100.0 % of all."
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 100])
@@ -78,10 +91,11 @@ def test_figures_headings_and_bars_are_whole_at_any_width(
     shown = segments.run("report", *WINDOW, "--method", "behavior")
 
     begins = next(place for place, line in enumerate(shown.lines) if line.startswith("segment"))
-    heading, *rows = shown.lines[begins : begins + 10]
-    assert heading.split() == ["segment", "customers", "revenue", "EUR", "orders"]
+    heading, *rows = shown.lines[begins : begins + 13]
+    assert heading.split() == ["segment", "customers", "share", "revenue", "EUR", "orders"]
     bars = [row for row in rows if "█" in row]
-    assert [row.split()[-4:] for row in bars] == [["4,321", "█" * 12, "15,240,740,602.05", "12,345"]] * 3
+    figures = ["4,321", "100.0", "%", "█" * 12, "15,240,740,602.05", "12,345"]
+    assert [row.split()[-6:] for row in bars] == [figures] * 3
     # Only names are cut.
     third = "Year-round" if width > 60 else "Year-ro…"
     assert [row.split()[0].replace("x", "") for row in bars] == ["…", "Unknown", third]

@@ -59,6 +59,11 @@ async def test_json_is_exactly_the_documented_response(both: Face) -> None:
     further = {name: data.pop(name) for name in list(data)[6:]}
     assert further == {
         "fastest_growing_change": None,
+        "sentences": [
+            "Most revenue: Loyal Customers, 100.50 EUR, 71.5 % of the total, from 1 customer.",
+            "Largest group: Loyal Customers, 1 customer, 50.0 % of all.",
+            "Needs attention: Hibernating, 1 customer who spent 40.00 EUR. First step: Deep discount win-back.",
+        ],
         "order_count": 3,
         "average_order_value": Decimal("46.83"),
         "previous": None,

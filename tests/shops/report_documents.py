@@ -24,6 +24,14 @@ EIGHT_ROWS = (
     (132, 90, 132, 1_485_000, 924),
     (187, 201, 203, 733_915, 13_277),
 )
+SENTENCES = (
+    "Most revenue: Champions, 148,204 EUR, 42.0 % of the total, from 124 customers.",
+    "Largest group: Loyal Customers, 210 customers, 21.0 % of all.",
+    "Fastest growing: New Customers, 132 customers, 42 more than in the window before.",
+    "Needs attention: At Risk, 88 customers who spent 27,455 EUR. First step: Send win-back offers.",
+    "Unclassified: 47 customers, 10,203 EUR of revenue, in none of the named groups; the eleven-segment scheme places"
+    " them all.",
+)
 REST = (47, 38, 55, 1_020_333, 1_880)
 
 
@@ -105,6 +113,7 @@ def document(groups: tuple[DocumentGroup, ...], rest: DocumentGroup | None = Non
         business="Brückner & Söhne",
         business_key="shop",
         currency="EUR",
+        currency_label="EUR",
         decimals=2,
         time_zone="Europe/Berlin",
         storefront=None,
@@ -123,12 +132,14 @@ def document(groups: tuple[DocumentGroup, ...], rest: DocumentGroup | None = Non
         if before
         else None,
         insights=Insights(),
+        sentences=(),
         groups=groups,
         unclassified=rest,
         cells=None,
         filtered=False,
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    labelled = {"currency_label": changes["currency"]} if "currency" in changes else {}
+    return replace(made, **{**labelled, **changes})  # type: ignore[arg-type]
 
 
 def eight_segments(**changes: object) -> ReportDocument:
@@ -145,7 +156,7 @@ def eight_segments(**changes: object) -> ReportDocument:
     named = tuple(sorted(made[:-1], key=lambda each: -each.revenue))
     scored = cells(lambda r, f: (r * 7 + f * f * 5) % 97 * (1 if r != 2 or f != 5 else 0))
     standing = Insights("Champions", "Loyal Customers", "New Customers", 42, "At Risk")
-    return document(named, made[-1], **{"insights": standing, "cells": scored, **changes})
+    return document(named, made[-1], **{"insights": standing, "sentences": SENTENCES, "cells": scored, **changes})
 
 
 def categories(names: tuple[str, ...], **changes: object) -> ReportDocument:

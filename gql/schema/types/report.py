@@ -17,7 +17,8 @@ from domain.classification.rfm import Score
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Mapped, Page, PageRequest
-from domain.reports.insights import find_insights
+from domain.reports.brand import label_currency
+from domain.reports.insights import describe_insights, find_insights
 from domain.reports.report import Group, to_score
 from domain.reports.report import Report as ReportEntity
 from domain.reports.reporting import Reporting
@@ -69,12 +70,16 @@ class SegmentationInsights:
     highest_revenue_segment: str | None = strawberry.field(description="Name of the group with the most revenue.")
     largest_segment: str | None = strawberry.field(description="Name of the group with the most customers.")
     fastest_growing_segment: str | None = strawberry.field(
-        description="Name of the promising group that grew most against the window before."
+        description="Name of the promising group that grew most against the window before; where none grew, of the"
+        " first of them that has customers."
     )
     fastest_growing_change: int | None = strawberry.field(
         description="By how many customers that group grew, or shrank; null without a window before."
     )
     needs_attention: str | None = strawberry.field(description="Name of the first group that is slipping away.")
+    sentences: list[str] = strawberry.field(
+        description="The same in words, with what is unclassified, as the files of the report say it."
+    )
 
 
 @strawberry.type(description="A named group of a report. Not to be mixed up with a stored segment.")
@@ -321,13 +326,15 @@ class SegmentationReport:
 
     @strawberry.field(description="What stands out among the groups.")
     async def insights(self) -> SegmentationInsights:
-        entity = find_insights(self.source.report, await self.source.load_previous())
+        source = self.source
+        entity = find_insights(source.report, await source.load_previous())
         return SegmentationInsights(
             highest_revenue_segment=entity.highest_revenue,
             largest_segment=entity.largest,
             fastest_growing_segment=entity.fastest_growing,
             fastest_growing_change=entity.fastest_growing_change,
             needs_attention=entity.needs_attention,
+            sentences=list(describe_insights(source.report, entity, label_currency(source.business))),
         )
 
 

@@ -10,13 +10,13 @@ import pytest
 from domain.reports.brand import VERDICTS, judge_change
 from domain.reports.document import DocumentGroup, ReportDocument
 from domain.reports.figures import choose_decimals, format_amount, format_change
-from domain.reports.insights import Insights
 from persistence.exports import pdf
 from persistence.exports.pdf import load_font_book, render_report_pdf
 from tests.drivers.pdf_reading import drop_spaces, overlaps, shown, whole_text
 from tests.shops.report_documents import (
     EIGHT_ROWS,
     GENERATED,
+    SENTENCES,
     categories,
     cells,
     document,
@@ -50,14 +50,14 @@ def table_row(row: DocumentGroup, made: ReportDocument) -> str:
 def nobody() -> ReportDocument:
     nothing = (0, None, 0, 0, 0)
     rows = tuple(group(each.name, nothing, (0, 0)) for each in eight_segments().groups)
-    return document(rows, cells=())
+    return document(rows, cells=(), sentences=("No customer bought in this window, so there is nothing to compare.",))
 
 
 def one_customer() -> ReportDocument:
     first, *others = (each.name for each in eight_segments().groups)
     figures = {first: (1, 0, 1, 1_250, 3)} | dict.fromkeys(others, (0, 0, 0, 0, 0))
     rows = tuple(group(name, row, (1, 1_250)) for name, row in figures.items())
-    return document(rows, days=1, insights=Insights(rows[0].name, rows[0].name))
+    return document(rows, days=1)
 
 
 def huge() -> ReportDocument:
@@ -135,22 +135,8 @@ def test_the_head_names_business_window_and_time_zone() -> None:
 def test_insights_are_sentences_with_their_numbers() -> None:
     first = shown(render_report_pdf(eight_segments()))[0].text
 
-    for sentence in (
-        "Most revenue: Champions, 148,204 EUR, 42.0 % of the total, from 124 customers.",
-        "Largest group: Loyal Customers, 210 customers, 21.0 % of all.",
-        "Fastest growing: New Customers, 132 customers, 42 more than in the window before.",
-        "Needs attention: At Risk, 88 customers who spent 27,455 EUR. First step: Send win-back offers.",
-    ):
+    for sentence in SENTENCES:
         assert drop_spaces(sentence) in first
-
-
-def test_a_group_that_did_not_grow_is_not_called_growing() -> None:
-    text = whole_text(
-        render_report_pdf(eight_segments(insights=Insights(fastest_growing="Promising", fastest_growing_change=0)))
-    )
-
-    assert drop_spaces("To be grown: Promising, 75 customers, no more than in the window before.") in text
-    assert drop_spaces("Fastest growing") not in text
 
 
 def test_the_heat_map_shows_every_cell() -> None:
@@ -234,7 +220,7 @@ def test_actions_of_some_groups_are_left_out_only_where_it_saves_rows(count: int
 
 
 def test_a_long_name_stands_in_full_in_the_table() -> None:
-    made = categories(LONG, insights=Insights())
+    made = categories(LONG)
 
     text = whole_text(render_report_pdf(made))
 
@@ -252,7 +238,6 @@ def test_groups_that_were_asked_for_stand_beside_the_figures_of_all() -> None:
     assert drop_spaces("Customers 1,000") in text
     assert table_row(made.groups[1], made) in text
     assert drop_spaces("All customers") not in text
-    assert drop_spaces("Most revenue: Champions.") in text
 
 
 def test_without_a_window_before_nothing_is_compared() -> None:

@@ -52,7 +52,7 @@ def test_names_that_look_like_code_come_out_as_written(bare: None) -> None:
 
     for name in HOSTILE:
         assert text.count(drop_spaces(name)) >= 3, name
-    assert drop_spaces(f"Page 1 of 3 {HOSTILE[0]}") in text
+    assert text.startswith(drop_spaces(HOSTILE[0]), len("Page1of2"))
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "secret.txt", "/secret.txt", "../secret.txt"])

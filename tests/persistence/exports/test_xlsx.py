@@ -66,8 +66,8 @@ def test_the_headline_figures_stand_beside_those_of_the_window_before() -> None:
         "#,##0.00",
         "#,##0.00",
     ]
-    assert sheet.cell(head + 1, 4).font.color.rgb[2:] == COLOURS[Meaning.GOOD][1:].upper()
-    assert sheet.cell(head + 5, 4).font.color.rgb[2:] == COLOURS[Meaning.BAD][1:].upper()
+    assert sheet.cell(head + 1, 4).font.color.rgb[2:] == COLOURS[Meaning.GOOD][1:]
+    assert sheet.cell(head + 5, 4).font.color.rgb[2:] == COLOURS[Meaning.BAD][1:]
 
 
 def test_without_a_window_before_the_figures_say_so() -> None:
@@ -248,7 +248,7 @@ def test_what_is_worse_is_striped_and_what_is_better_is_not() -> None:
 
 
 def test_charts_and_headings_have_the_colour_of_the_business() -> None:
-    made = eight_segments(brand=Brand("#7b1fa2", "€"))
+    made = eight_segments(brand=Brand("#7b1fa2"), currency_label="€")
 
     assert b'val="7b1fa2"' in parts(made, "xl/charts/")[0]
     sheet = book(made)["RFM segments"]
