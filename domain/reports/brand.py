@@ -18,9 +18,10 @@ NARROWEST, WIDEST = 16, 2_000
 """Pixels of a picture, each way."""
 LONGEST_LABEL = 8
 COLOUR = re.compile("#[0-9a-f]{6}")
-ACCENT, WHITE, INK, GREY, RULE, PALE = "#1f5fbf", "#ffffff", "#1f2937", "#5c6470", "#d9dde3", "#f4f6f9"
-"""What a business without a colour of its own has; paper, letters, their quieter sort, lines, and the ground of cards
-and totals."""
+BLACK, WHITE = "#000000", "#ffffff"
+ACCENT, INK, GREY, RULE, PALE = "#1f5fbf", "#1f2937", "#5c6470", "#d9dde3", "#f4f6f9"
+"""What a business without a colour of its own has; letters, their quieter sort, lines, and the ground of cards and
+totals."""
 COLOURS: Mapping[Meaning, str] = {
     Meaning.GOOD: "#0b7a5c",
     Meaning.WATCH: "#966400",
@@ -132,8 +133,22 @@ def mix_colours(first: str, second: str, share: float) -> str:
 
 def darken_until_readable(colour: str) -> str:
     """The colour, or the lightest darker one that letters on white, and white letters on it, can have."""
-    shades = (mix_colours(colour, "#000000", step / 20) for step in range(21))
-    return next(shade for shade in shades if compute_contrast(shade, WHITE) >= READABLE)
+    return _mix_until_readable(colour, BLACK, WHITE)
+
+
+def lighten_until_readable(colour: str) -> str:
+    """The colour, or the darkest lighter one on which black letters can be read."""
+    return _mix_until_readable(colour, WHITE, BLACK)
+
+
+def _mix_until_readable(colour: str, towards: str, beside: str) -> str:
+    shades = (mix_colours(colour, towards, step / 20) for step in range(21))
+    return next(shade for shade in shades if compute_contrast(shade, beside) >= READABLE)
+
+
+def choose_letters(ground: str) -> str:
+    """Black or white, whichever is read better on it."""
+    return max(BLACK, WHITE, key=lambda letters: compute_contrast(letters, ground))
 
 
 def compute_contrast(first: str, second: str) -> float:

@@ -17,6 +17,7 @@ from domain.reports.brand import (
     RULE,
     VERDICTS,
     WHITE,
+    choose_letters,
     judge_change,
     mix_colours,
 )
@@ -48,6 +49,8 @@ CARDS = 3
 """Cards beside each other."""
 MANY = CHARTED + 2 * CARDS
 """Cards of groups that differ by nothing but their names; of more, only the first have one."""
+PALEST = 0.9
+"""How white the cell of few customers is."""
 STEPS = 4
 """Lines of a grid, at most, above its zero."""
 
@@ -88,7 +91,6 @@ def _list_colours(document: ReportDocument) -> dict[str, str]:
     return {
         "accent": accent,
         "second": mix_colours(accent, WHITE, 0.35),
-        "cool": mix_colours(accent, WHITE, 0.9),
         "ink": INK,
         "grey": GREY,
         "rule": RULE,
@@ -183,10 +185,18 @@ def _build_bar(bar: ChartSlice, places: int) -> dict[str, Any]:
     }
 
 
-def _build_matrix(document: ReportDocument) -> list[list[tuple[int, str]]] | None:
+def _build_matrix(document: ReportDocument) -> list[list[dict[str, str]]] | None:
+    """Customers by recency and frequency, each cell the more coloured the more they are."""
     if document.matrix is None or document.totals.customers == 0:
         return None
-    return [[(customers, format_count(customers)) for customers in row] for row in document.matrix]
+    accent, most = document.brand.accent, max(map(max, document.matrix))
+    pale = mix_colours(accent, WHITE, PALEST)
+
+    def build_cell(customers: int) -> dict[str, str]:
+        ground = mix_colours(pale, accent, customers / most) if customers else PALE
+        return {"said": format_count(customers), "ground": ground, "letters": choose_letters(ground)}
+
+    return [[build_cell(customers) for customers in row] for row in document.matrix]
 
 
 def _write_guide(document: ReportDocument) -> list[str]:

@@ -27,7 +27,17 @@ from openpyxl.writer.excel import ExcelWriter
 
 from domain.calendar import load_zone
 from domain.classification.groups import Meaning
-from domain.reports.brand import COLOURS, GREY, PALE, RULE, VERDICTS, WHITE, judge_change, mix_colours
+from domain.reports.brand import (
+    COLOURS,
+    GREY,
+    PALE,
+    RULE,
+    VERDICTS,
+    WHITE,
+    judge_change,
+    lighten_until_readable,
+    mix_colours,
+)
 from domain.reports.document import DIMENSION_TITLES, FIGURES, DocumentGroup, ReportDocument, build_slices
 from domain.reports.figures import choose_decimals
 from domain.reports.trend import TrendSeries, list_bands
@@ -255,10 +265,9 @@ class ReportBook:
             for frequency in range(1, 6):
                 cell = self._put(sheet, row, frequency + 1, matrix[recency - 1][frequency - 1], WHOLE)
                 cell.alignment = Alignment(horizontal="center")
-        # Up to a colour on which black digits can still be read.
-        colours = ColorScaleRule(
-            start_type="min", start_color=WHITE[1:], end_type="max", end_color=mix_colours(self.accent, WHITE, 0.4)[1:]
-        )
+        # As digits are black there.
+        most = lighten_until_readable(self.accent)
+        colours = ColorScaleRule(start_type="min", start_color=WHITE[1:], end_type="max", end_color=most[1:])
         sheet.conditional_formatting.add("B4:F8", colours)
         sheet.freeze_panes = "B4"
         self._on_pages(sheet)

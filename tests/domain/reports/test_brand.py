@@ -18,10 +18,12 @@ from domain.reports.brand import (
     PALE,
     WHITE,
     Brand,
+    choose_letters,
     compute_contrast,
     darken_until_readable,
     decode_picture,
     judge_change,
+    lighten_until_readable,
     list_shades,
     read_picture,
 )
@@ -100,6 +102,14 @@ def test_any_colour_of_a_business_becomes_one_that_can_be_read(number: int) -> N
 
     assert compute_contrast(readable, WHITE) >= 4.5
     assert (readable == colour) == (compute_contrast(colour, WHITE) >= 4.5)
+
+
+@given(st.integers(0, 0xFFFFFF))
+def test_letters_can_be_read_on_any_ground(number: int) -> None:
+    ground = f"#{number:06x}"
+
+    assert compute_contrast(choose_letters(ground), ground) >= 4.5
+    assert compute_contrast(lighten_until_readable(ground), "#000000") >= 4.5
 
 
 def test_shades_of_one_colour_differ_and_begin_with_it() -> None:
