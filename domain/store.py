@@ -41,6 +41,7 @@ from domain.model import (
 )
 from domain.pages import Page, PageRequest
 from domain.rules.context import RuleContext
+from domain.rules.listing import RuleValue
 from domain.rules.tree import Condition
 from domain.segments.model import (
     ArchivedMembership,
@@ -255,9 +256,32 @@ class Segments(Protocol):
     async def change(self, segment: Segment) -> None: ...
 
 
+class MemberSort(StrEnum):
+    """What a list of members is ordered by."""
+
+    ASSIGNED_AT = "ASSIGNED_AT"
+    EXTERNAL_ID = "EXTERNAL_ID"
+    NAME = "NAME"
+    TOTAL_REVENUE = "TOTAL_REVENUE"
+    ORDER_COUNT = "ORDER_COUNT"
+    LAST_PURCHASE_AT = "LAST_PURCHASE_AT"
+
+
+@dataclass(frozen=True, slots=True)
+class MemberList:
+    """The members of a segment at an instant, None is now, by customer or as `sort` says; `search` is a prefix,
+    casefolded by the store."""
+
+    segment_id: int
+    at: datetime | None = None
+    sort: MemberSort | None = None
+    reverse: bool = False
+    search: str | None = None
+
+
 Member = tuple[CustomerRecord, Membership]
-MemberKey = tuple[int, PageRequest, datetime | None]
-"""A segment, which page of its members, and when; None is now."""
+MemberKey = tuple[MemberList, PageRequest]
+"""Members, and which page of them."""
 SnapshotKey = tuple[int, datetime]
 """A segment and an instant."""
 IdsKey = tuple[int, datetime, int, int | None]
@@ -267,15 +291,55 @@ Comparison = tuple[int, datetime, datetime]
 ComparisonKey = tuple[Comparison, PageRequest]
 
 
+class Members(Protocol):
+    """Who is and was in the segments of one business."""
+
+    async def load_page(self, which: MemberList, request: PageRequest) -> Page[Member]: ...
+    async def load_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]: ...
+    async def count(self, lists: Sequence[MemberList]) -> list[int]: ...
+
+
+class Naming(StrEnum):
+    """What a customer is named by."""
+
+    ID = "ID"
+    EXTERNAL_ID = "EXTERNAL_ID"
+    EMAIL = "EMAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCustomer:
+    """A row of a list of customers: its line, and the id or the normalised text that says who is meant. Where nobody
+    can be, `naming` is None and `name` what is shown of the row."""
+
+    line: int
+    naming: Naming | None
+    name: str
+    number: int | None = None
+
+
+class NamedCustomers(Protocol):
+    """One list of customers of one business, kept beside the store for as long as the connection is held."""
+
+    async def prepare(self) -> None:
+        """Begin a list."""
+        ...
+
+    async def add(self, rows: Sequence[NamedCustomer]) -> None: ...
+    async def resolve(self) -> None:
+        """Look up whom the rows mean; an e-mail means everybody who has it."""
+        ...
+
+    async def load_unknown(self, size: int) -> tuple[int, list[tuple[int, str]]]:
+        """How many rows mean nobody, and the first of them with their lines."""
+        ...
+
+
 class Memberships(Protocol):
     """Memberships of one business. What changes them keeps the segment's member count and the log of changes."""
 
     async def find_open_memberships(self, customers: Sequence[int]) -> Mapping[int, list[Membership]]: ...
     async def are_members(self, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]: ...
-    async def load_members(
-        self, segment_id: int, request: PageRequest, as_of: datetime | None = None
-    ) -> Page[Member]: ...
-    async def load_member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]: ...
     async def are_ascii(self, segment_id: int, as_of: datetime, columns: Sequence[str]) -> bool: ...
     async def find_last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]: ...
     async def compute_totals(
@@ -285,6 +349,17 @@ class Memberships(Protocol):
         self, segment_id: int, customers: Sequence[int], at: datetime, source: MembershipSource, by: str | None
     ) -> Difference: ...
     async def remove(self, segment_id: int, customers: Sequence[int], at: datetime, by: str | None) -> Difference: ...
+    async def set_named(self, segment_id: int, at: datetime, source: MembershipSource, by: str | None) -> Difference:
+        """Let exactly those be members whom the unit's list of customers means."""
+        ...
+
+    async def copy(
+        self, segment_id: int, into: int, then: datetime | None, at: datetime, source: MembershipSource, by: str | None
+    ) -> Difference:
+        """Let the members of a segment at an instant, None is now, begin memberships of another one, as whoever they
+        were merged into; who was erased does not."""
+        ...
+
     async def close_segment(self, segment_id: int, at: datetime, by: str | None) -> Difference: ...
     async def close_customer(self, customer_id: int, at: datetime, by: str | None) -> int: ...
     async def sync_rule_members(
@@ -395,6 +470,11 @@ class RuleAnalysis(Protocol):
     async def find_matching(
         self, context: RuleContext, trees: Mapping[int, Condition], customers: Sequence[int]
     ) -> Mapping[int, set[int]]: ...
+    async def load_values(self, context: RuleContext) -> Mapping[str, Sequence[RuleValue]]:
+        """Of each variable of which there are values to choose from those that occur, by its name as it is listed; the
+        most frequent first, equally frequent ones in their order."""
+        ...
+
     async def count_overlap(self, segments: Sequence[int]) -> Mapping[int, int]:
         """How many customers are in exactly which of the segments; bit n of the key stands for the nth."""
         ...
@@ -590,6 +670,10 @@ class Unit(Protocol):
     @property
     def segments(self) -> Segments: ...
     @property
+    def members(self) -> Members: ...
+    @property
+    def named(self) -> NamedCustomers: ...
+    @property
     def memberships(self) -> Memberships: ...
     @property
     def history(self) -> MembershipHistory: ...
@@ -668,6 +752,18 @@ class Evaluation(Protocol):
     def write(self) -> AbstractAsyncContextManager["Unit"]: ...
 
 
+class MemberStaging(Protocol):
+    """A list of customers that is kept aside while it is read: no lock is held for it."""
+
+    @property
+    def business(self) -> Business: ...
+    @property
+    def named(self) -> NamedCustomers: ...
+    def write(self) -> AbstractAsyncContextManager["Unit"]:
+        """A write unit that has the list."""
+        ...
+
+
 class Store(Protocol):
     """Every business's data."""
 
@@ -681,6 +777,10 @@ class Store(Protocol):
 
     def evaluate(self, business: Business) -> AbstractAsyncContextManager[Evaluation]:
         """A run's connection; what it did not commit is gone with it."""
+        ...
+
+    def stage_members(self, business: Business) -> AbstractAsyncContextManager[MemberStaging]:
+        """A connection that has an empty list; what it did not commit is gone with it."""
         ...
 
     def open_heartbeats(self, business: Business) -> AbstractAsyncContextManager[Jobs]:

@@ -26,7 +26,8 @@ from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.health import Health
 from gql.http.idempotency import HEADER, REPLAYED, IdempotentRequests
 from gql.http.imports import Uploads
-from gql.http.middleware import RequestMiddleware
+from gql.http.middleware import RequestMiddleware, build_origin_pattern
+from gql.http.persisted import PersistedDocuments
 from gql.http.processes import obey_signals
 from gql.http.strangers import Strangers
 from gql.http.throttling import Admission, SharedBuckets, Throttle
@@ -45,7 +46,7 @@ from persistence.imports.uploads import UploadHandler
 from persistence.labels.classifiers import load_installed
 from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
 from persistence.sources.inspecting import inspect_purchases
-from persistence.sources.opening import OpenedPurchases, open_purchases
+from persistence.sources.opening import OpenedPurchases, open_file, open_purchases
 from persistence.store import SqlStore
 
 UPLOADS = "imports"
@@ -105,7 +106,7 @@ def create_app(
     folder = settings.data / UPLOADS
     check, opening = partial(open_purchases, database=opened), partial(open_upload, opened)
     inspect = partial(inspect_purchases, clock=clock, names=to_parameter_name, database=opened)
-    uploads = Uploads(services, admission, throttle, folder, settings.upload_bytes, check, inspect)
+    uploads = Uploads(services, admission, throttle, folder, settings.upload_bytes, check, inspect, open_file)
     uploading = UploadHandler(opened, clock, services.imports, services.customers, folder, opening, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
     worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
@@ -115,7 +116,7 @@ def create_app(
     def make_context(viewer: Viewer, request_id: str, cost: Cost) -> Context:
         return Context(viewer, services, request_id, links, Pace(turns), cost)
 
-    executor = Executor(schema, settings, make_context, throttle)
+    executor = Executor(schema, settings, make_context, throttle, PersistedDocuments(settings.persisted_queries))
     requests = IdempotentRequests(services.store, clock)
     over_http = GraphQLEndpoint(executor, admission, make_explorer(settings, demo_token), requests)
     over_socket = WebSocketEndpoint(executor, admission, authenticator.confirm, clock)
@@ -146,16 +147,17 @@ def create_app(
         await cache.close()
         await opened.close()
 
+    origins = build_origin_pattern(settings)
     across = [
         Middleware(
             CORSMiddleware,
-            allow_origins=list(settings.cors_origins),
-            allow_methods=["GET", "POST"],
+            allow_origin_regex=origins,
+            allow_methods=["GET", "POST", "PUT"],
             allow_headers=["Authorization", "Content-Type", HEADER],
             expose_headers=["X-Request-Id", "ETag", "Content-Disposition", "Retry-After", REPLAYED],
         )
     ]
-    middleware = [Middleware(RequestMiddleware), *(across if settings.cors_origins else [])]
+    middleware = [Middleware(RequestMiddleware, settings.public_url), *(across if origins else [])]
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(
         routes=[

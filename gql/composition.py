@@ -41,6 +41,7 @@ from domain.segments.analysis import Analysis
 from domain.segments.handler import RecalculationHandler
 from domain.segments.history import Snapshots
 from domain.segments.member_export import MemberFiles, MemberWriter
+from domain.segments.member_lists import MemberLists
 from domain.segments.memberships import Memberships
 from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
@@ -61,9 +62,15 @@ from persistence.migrations.migrate import require_newest, upgrade
 from persistence.reports.cache import MemoryCache
 from persistence.soundness.backup import back_up, restore
 from persistence.soundness.checks import Findings, Report, find_faults
-from persistence.sources.csv import CsvSource
 from persistence.sources.inspecting import ignore_progress, inspect_purchases
-from persistence.sources.opening import OpenedPurchases, SourceOpener, open_customers, read_section, write_section
+from persistence.sources.opening import (
+    OpenedPurchases,
+    SourceOpener,
+    open_customers,
+    open_file,
+    read_section,
+    write_section,
+)
 from persistence.store import SqlStore
 
 T = TypeVar("T")
@@ -80,6 +87,7 @@ class Services:
     reporting: Reporting
     segments: Segments
     memberships: Memberships
+    member_lists: MemberLists
     recalculations: Recalculations
     analysis: Analysis
     snapshots: Snapshots
@@ -121,7 +129,8 @@ def make_services(
         Purchases(store, clock),
         reporting,
         Segments(store, clock, feed.notify_work),
-        Memberships(store, clock),
+        Memberships(store, clock, feed.notify_members_changed),
+        MemberLists(store),
         Recalculations(store, clock, feed),
         Analysis(store, clock, customers),
         Snapshots(store, clock),
@@ -374,9 +383,9 @@ def check_folder(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
-def open_csv(path: Path) -> PurchaseSource:
+def open_rows(path: Path) -> PurchaseSource:
     """A file of rows under a header, whatever they are; InvalidInput where it cannot be read."""
-    return CsvSource(path)
+    return open_file(path)
 
 
 def read_mongodb_section(settings: Settings, business_key: str) -> dict[str, str]:

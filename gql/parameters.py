@@ -216,6 +216,26 @@ def read_upload_parameters(query: Sequence[tuple[str, str]]) -> UploadParameters
     return UploadParameters(SourceFormat.read_options(stated, names[FORMAT][0]), names["name"][0])
 
 
+@dataclass(frozen=True, slots=True)
+class ListParameters:
+    """How a list of members is to be read: the name is the source's; rows that name nobody are left out, or refuse the
+    list."""
+
+    skip_unknown: bool
+    name: str | None
+
+
+def read_list_parameters(query: Sequence[tuple[str, str]]) -> ListParameters:
+    """What the query says; InvalidInput names the parameter that is wrong."""
+    values = _read_query(query, ("skip_unknown", "name"))
+    skip = values.get("skip_unknown", "false").lower()
+    if skip not in ("true", "false"):
+        raise InvalidInput("skip_unknown must be true or false", ("skip_unknown",))
+    if len(values.get("name", "")) > LONGEST:
+        raise InvalidInput(f"name must have at most {LONGEST} characters")
+    return ListParameters(skip == "true", values.get("name"))
+
+
 def read_form(document: Mapping[str, object]) -> SourceFormat:
     """The format that `UploadParameters.to_document` wrote down."""
     # A file that waited through an upgrade says its columns in the older way.

@@ -14,6 +14,7 @@ ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 LONGEST_LIFETIME_HOURS = 8760
 """Of a token, whatever is set."""
+PUBLIC = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 ORIGIN = re.compile(r"https?://[^\s/?#@*]+")
 
 
@@ -28,6 +29,8 @@ class Settings:
     """Key ids and their secrets; the first signs."""
     jwks_url: str = ""
     business: str = ""
+    public_url: str = ""
+    """Where clients reach the server, with a prefix where the proxy has one, without a slash at the end."""
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = "INFO"
@@ -38,6 +41,7 @@ class Settings:
     port: int = 8000
     demo: bool = False
     introspection: bool = True
+    persisted_queries: bool = True
     token_lifetime_hours: int = 24
     maximum_document: int = 64_000
     deadline_seconds: float = 10.0
@@ -73,6 +77,7 @@ class Settings:
             jwt_secrets=_read_secrets(env, "SEGMENTS_JWT_SECRETS"),
             jwks_url=env.get("SEGMENTS_JWKS_URL", ""),
             business=env.get("SEGMENTS_BUSINESS", ""),
+            public_url=_read_public_url(env, "SEGMENTS_PUBLIC_URL"),
             cors_origins=_read_origins(env, "SEGMENTS_CORS_ORIGINS"),
             trusted_proxies=_read_networks(env, "SEGMENTS_TRUSTED_PROXIES"),
             log_level=level,
@@ -82,6 +87,7 @@ class Settings:
             fonts=Path(env["SEGMENTS_FONTS"]) if "SEGMENTS_FONTS" in env else None,
             port=_read_whole(env, "PORT", 8000, 0, 65535),
             introspection=_read_switch(env, "SEGMENTS_INTROSPECTION", True),
+            persisted_queries=_read_switch(env, "SEGMENTS_PERSISTED_QUERIES", True),
             upload_bytes=_read_whole(env, "SEGMENTS_UPLOAD_BYTES", 1 << 30, 1, 1 << 40),
             cost_bucket=_read_whole(env, "SEGMENTS_COST_BUCKET", 100_000, 0, 10**9),
             cost_restore=_read_whole(env, "SEGMENTS_COST_RESTORE", 2_000, 1, 10**9),
@@ -94,6 +100,13 @@ def _read_origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     if not all(ORIGIN.fullmatch(origin) for origin in origins):
         raise InvalidInput(f"{name} must be origins such as https://shop.example, separated by commas")
     return origins
+
+
+def _read_public_url(env: Mapping[str, str], name: str) -> str:
+    address = env.get(name, "").strip()
+    if address and not PUBLIC.fullmatch(address):
+        raise InvalidInput(f"{name} must be an address such as https://shop.example or https://shop.example/segments")
+    return address.rstrip("/")
 
 
 def _read_networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ connection, which locks nothing; then the same connection takes the write lock f
 heartbeats go over another connection in transactions that change no data."""
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -67,7 +67,10 @@ from persistence.revocations import RevocationStore, find_newest_revocations, lo
 from persistence.rules.compiler import RuleCompiler, select_members
 from persistence.segments.analysis import RuleAnalysisStore, is_member
 from persistence.segments.history import HistoryStore, SnapshotStore
+from persistence.segments.members import MemberStore
 from persistence.segments.memberships import MembershipStore
+from persistence.segments.named import TABLES as OF_LISTS
+from persistence.segments.named import NamedCustomerStore
 from persistence.segments.segments import SegmentStore
 from persistence.tables import (
     PRESENT,
@@ -96,6 +99,8 @@ class Unit:
     groups: GroupReportStore = field(init=False)
     classified: ClassifiedStore = field(init=False)
     segments: SegmentStore = field(init=False)
+    members: MemberStore = field(init=False)
+    named: NamedCustomerStore = field(init=False)
     memberships: MembershipStore = field(init=False)
     history: HistoryStore = field(init=False)
     snapshots: SnapshotStore = field(init=False)
@@ -117,6 +122,8 @@ class Unit:
         self.groups = GroupReportStore(self.connection, self.business.id)
         self.classified = ClassifiedStore(self.connection, self.business.id)
         self.segments = SegmentStore(self.connection, self.session, self.business)
+        self.members = MemberStore(self.connection, self.business.id, self.business.as_of)
+        self.named = NamedCustomerStore(self.connection, self.business.id)
         self.memberships = MembershipStore(self.connection, self.business.id, self.business.as_of)
         self.history = HistoryStore(self.connection, self.business.id)
         self.snapshots = SnapshotStore(self.connection, self.session, self.business.id, self.business.as_of)
@@ -248,21 +255,44 @@ class SqlEvaluation:
         statement = update(BusinessRow).where(business_table.c.id == self.unit.business.id)
         await self.connection.execute(statement.values(followed_at=to_micros(self.seen_at)))
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[Unit]:
-        """End the reading and hold the business's only write transaction, on the same connection: all or nothing."""
-        await self.connection.commit()
-        await self.connection.execution_options(**choose_writing(self.connection.dialect.name))
-        row = await self.connection.run_sync(raise_change, self.unit.business.id, self.clock())
-        yield Unit(self.connection, to_business(row), from_micros(row.last_instant))
-        await self.connection.commit()
+    def write(self) -> AbstractAsyncContextManager[Unit]:
+        """A write unit on the same connection."""
+        return _go_on_writing(self.connection, self.unit.business, self.clock)
 
 
-async def _clear(connection: AsyncConnection) -> None:
-    """Free what the table takes. Where that fails the next evaluation does it, so no error hides the one before."""
+@dataclass(slots=True)
+class SqlMemberStaging:
+    """A list of customers on a connection of its own, looked up in one state of the store."""
+
+    connection: AsyncConnection
+    business: Business
+    clock: Clock
+
+    @property
+    def named(self) -> NamedCustomerStore:
+        """The list."""
+        return NamedCustomerStore(self.connection, self.business.id)
+
+    def write(self) -> AbstractAsyncContextManager[Unit]:
+        """A write unit on the same connection."""
+        return _go_on_writing(self.connection, self.business, self.clock)
+
+
+@asynccontextmanager
+async def _go_on_writing(connection: AsyncConnection, business: Business, clock: Clock) -> AsyncIterator[Unit]:
+    """End the reading and hold the business's only write transaction, on the same connection: all or nothing."""
+    await connection.commit()
+    await connection.execution_options(**choose_writing(connection.dialect.name))
+    row = await connection.run_sync(raise_change, business.id, clock())
+    yield Unit(connection, to_business(row), from_micros(row.last_instant))
+    await connection.commit()
+
+
+async def _clear(connection: AsyncConnection, tables: Collection[str]) -> None:
+    """Free what the tables take. Where that fails the next user does it, so no error hides the one before."""
     with suppress(DBAPIError):
         await connection.rollback()
-        await connection.run_sync(empty, "evaluated")
+        await connection.run_sync(empty, *tables)
         await connection.commit()
 
 
@@ -358,20 +388,34 @@ class SqlStore:
     @asynccontextmanager
     async def evaluate(self, business: Business) -> AsyncIterator[SqlEvaluation]:
         """A run's connection; what it did not commit is gone with it."""
+        async with self._hold_tables({"evaluated": EVALUATED}) as connection:
+            row = await open_session(connection).get_one(BusinessRow, business.id)
+            unit = Unit(connection, to_business(row), self.clock())
+            yield SqlEvaluation(connection, unit, self.clock, from_micros(row.last_instant))
+
+    @asynccontextmanager
+    async def stage_members(self, business: Business) -> AsyncIterator[SqlMemberStaging]:
+        """A connection that has an empty list; what it did not commit is gone with it."""
+        async with self._hold_tables(OF_LISTS) as connection:
+            row = await open_session(connection).get_one(BusinessRow, business.id)
+            yield SqlMemberStaging(connection, to_business(row), self.clock)
+
+    @asynccontextmanager
+    async def _hold_tables(self, tables: Mapping[str, str]) -> AsyncIterator[AsyncConnection]:
+        """A connection that reads one state of the store and has these temporary tables, empty."""
         with translate_errors():
             async with self.database.worker.connect() as connection:
                 await connection.execution_options(**choose_reading(self.database.dialect))
                 try:
-                    await connection.run_sync(create, "evaluated", EVALUATED)
-                    # Or a run that fails would take the table away with it.
+                    for name, columns in tables.items():
+                        await connection.run_sync(create, name, columns)
+                    # Or a transaction that fails would take the tables away with it.
                     await connection.commit()
-                    row = await open_session(connection).get_one(BusinessRow, business.id)
-                    unit = Unit(connection, to_business(row), self.clock())
-                    yield SqlEvaluation(connection, unit, self.clock, from_micros(row.last_instant))
+                    yield connection
                 finally:
-                    # Where a statement was cancelled the driver's connection is gone, and the table with it.
+                    # Where a statement was cancelled the driver's connection is gone, and the tables with it.
                     if not connection.invalidated:
-                        await _clear(connection)
+                        await _clear(connection, tables)
 
     async def load_agenda(self, business: Business, now: datetime) -> Agenda:
         """What there is to do, in one statement."""

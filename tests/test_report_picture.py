@@ -9,7 +9,7 @@ import pypdfium2
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from domain.demo import CURRENCY, KEY, NAME, TIME_ZONE, make_demo_shop
+from domain.demo.shop import CURRENCY, KEY, NAME, TIME_ZONE, make_demo_shop
 from domain.model import Actor
 from domain.reports.document import ReportRequest
 from gql.composition import make_services
@@ -20,7 +20,7 @@ from persistence.migrations.migrate import upgrade
 
 pytestmark = pytest.mark.anyio
 PICTURE = Path(__file__).parents[1] / "docs" / "report.png"
-AS_OF = date(2026, 9, 30)
+AS_OF = date(2026, 11, 21)
 SCALE = 1.4
 ACTOR = Actor("documentation")
 
@@ -29,8 +29,9 @@ async def drawn(folder: Path) -> Image.Image:
     """The first page of the report of the last 90 days."""
     database = open_database(f"sqlite:///{folder / 'segments.sqlite'}")
     upgrade(database.bulk)
-    services = make_services(database, lambda: datetime.combine(AS_OF, time(12, 0, 0, 900_000), UTC))
-    shop = make_demo_shop(AS_OF, scale=700)
+    now = datetime.combine(AS_OF, time(12, 0, 0, 900_000), UTC)
+    services = make_services(database, lambda: now)
+    shop = make_demo_shop(now)
     try:
         business = await services.businesses.create(KEY, NAME, TIME_ZONE, CURRENCY)
         await services.customers.upsert(business, shop.customers, ACTOR, limit=len(shop.customers))

@@ -153,6 +153,14 @@ class Businesses:
             await _check_format(unit, plan)
         return plan
 
+    async def suppose_settings(self, business: Business, stated: Mapping[str, object]) -> Business:
+        """The business as it would be with these settings over its own, which are not saved; InvalidInput as of those
+        that are."""
+        plan = plan_changes(business.settings.stored, stated, find_exponent(business.currency))
+        async with self.store.read(business) as unit:
+            await _check_format(unit, plan)
+        return replace(business, settings=BusinessSettings.of(plan.kept))
+
     async def set_settings(
         self,
         key: str,

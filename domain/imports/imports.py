@@ -4,7 +4,7 @@ changed since, for an order that another write has stated since is not the impor
 changed."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from domain.calendar import Clock
 from domain.errors import Conflict, NotCancellable, TooManyImports, build_unknown_id
@@ -78,7 +78,7 @@ class PurchaseImports:
             await unit.audit(actor, "cancelJob", None, {"import": import_id})
             await unit.mark_done(actor, job=("PurchaseImport", import_id))
             current = (await unit.imports.find_by_ids([import_id]))[import_id]
-        self.feed.publish(business.id, current)
+        self.feed.notify_progress((business.id, JobKind.IMPORT, import_id))
         return current
 
     async def sweep(self, business: Business, is_kept: Callable[[PurchaseImport], bool] = lambda _: False) -> int:
@@ -97,8 +97,7 @@ class PurchaseImports:
                 await unit.audit(
                     Actor(one.requested_by or ""), "importPurchases", None, detail, outcome=AuditOutcome.FAILED
                 )
-            ended = replace(one, status=JobStatus.FAILED, error_code=ABANDONED, error_message=ABANDONED_SENTENCE)
-            self.feed.publish(business.id, ended)
+            self.feed.notify_progress((business.id, JobKind.IMPORT, one.id))
         return len(expired)
 
 

@@ -1,16 +1,16 @@
-"""Who follows which piece of background work in this process. One poll of the row serves all followers of it; what they
-have not taken yet is bounded, so a slow one misses steps in between but never the end."""
+"""Who follows which piece of background work in this process. What they are told is the row of the work and nothing
+else, read once for all of them: notifications only say that it may be read now, so no message says what is not
+committed, and none is older than the one before. A slow follower misses steps in between but never the end."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from domain.jobs.model import JobKind, JobStatus
 
-STEPS = 64
-"""Steps kept for a follower that is slow."""
 POLL_SECONDS = 1.0
 Key = tuple[int, JobKind, int]
 """Business, kind, and the id among those of its kind."""
@@ -25,39 +25,68 @@ class Progress(Protocol):
     def kind(self) -> JobKind: ...
     @property
     def status(self) -> JobStatus: ...
-    @property
-    def phase(self) -> str: ...
-    @property
-    def done(self) -> int: ...
 
 
 P = TypeVar("P", bound=Progress)
 
 
-class _Follower:
-    def __init__(self) -> None:
-        self.steps: deque[Any] = deque(maxlen=STEPS)
-        self.news = asyncio.Event()
+@dataclass(slots=True)
+class _Watch(Generic[P]):
+    """One piece of work that somebody follows: its newest state, and who waits for another one."""
 
-    def push(self, state: Progress) -> None:
-        self.steps.append(state)
-        self.news.set()
+    poll: Callable[[], Awaitable[P | None]]
+    state: P | None = None
+    followers: int = 0
+    notified: asyncio.Event = field(default_factory=asyncio.Event)
+    polling: "asyncio.Task[None] | None" = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def read(self) -> P | None:
+        """The row as it is now. One reads at a time, so that an older state never comes after a newer one."""
+        async with self._reading:
+            state = await self.poll()
+            if state is not None and state != self.state:
+                self.state = state
+                self._changed.set()
+                self._changed = asyncio.Event()
+            return state
+
+    async def wait_other_than(self, last: P) -> P:
+        """The newest state, as soon as it is another one."""
+        while self.state is None or self.state == last:
+            await self._changed.wait()
+        return self.state
+
+    async def keep_reading(self, seconds: float) -> None:
+        """Read the row whenever it may have changed, and every so many seconds: another process may do the work."""
+        while True:
+            await _wait(self.notified, seconds)
+            # Before the row is read, so that what is committed meanwhile is read after it.
+            self.notified.clear()
+            try:
+                await self.read()
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                # A store that is out of reach now is asked again.
+                continue
 
 
 class ProgressFeed:
-    """Hands the states of work to those who follow it, and wakes whoever waits for work or for changes of members."""
+    """Wakes those who follow a piece of work, who wait for work or for changes of members."""
 
     def __init__(self, poll_seconds: float = POLL_SECONDS) -> None:
         self.poll_seconds = poll_seconds
-        self._followers: dict[Key, set[_Follower]] = {}
-        self._polling: dict[Key, asyncio.Task[None]] = {}
+        self._watches: dict[Key, _Watch[Any]] = {}
         self._work = asyncio.Event()
         self._members_changed: dict[int, asyncio.Event] = {}
 
-    def publish(self, business_id: int, state: Progress) -> None:
-        """Hand a state to everybody who follows; the row may already say more."""
-        for follower in self._followers.get((business_id, state.kind, state.id), ()):
-            follower.push(state)
+    def notify_progress(self, key: Key) -> None:
+        """The row of the work may say more than before; to be told after the commit."""
+        watch = self._watches.get(key)
+        if watch is not None:
+            watch.notified.set()
 
     def notify_work(self) -> None:
         """There may be something to work on."""
@@ -65,68 +94,45 @@ class ProgressFeed:
 
     async def wait_work(self, seconds: float) -> None:
         """Wait until there may be something to work on, at most so long."""
-        # Not wait_for: where both come at once, Python 3.11 loses that the worker was cancelled.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._work.wait()
+        await _wait(self._work, seconds)
         self._work.clear()
 
     def notify_members_changed(self, business_id: int) -> None:
-        """Memberships of the business may have changed."""
+        """Memberships of the business may have changed; to be told after the commit."""
         event = self._members_changed.pop(business_id, None)
         if event is not None:
             event.set()
 
-    async def wait_members_changed(self, business_id: int) -> None:
-        """Wait until memberships may have changed, at most as long as between two polls."""
+    def expect_members_change(self, business_id: int) -> Callable[[], Awaitable[None]]:
+        """What waits until memberships may have changed from this call on, at most as long as between two polls."""
         event = self._members_changed.setdefault(business_id, asyncio.Event())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.poll_seconds):
-                await event.wait()
+        return partial(_wait, event, self.poll_seconds)
 
     async def follow(self, key: Key, poll: Callable[[], Awaitable[P | None]]) -> AsyncIterator[P]:
         """The work as its row is, then every change, until it has ended; nothing where there is no such row."""
-        follower = _Follower()
-        # Registered before the first poll, so that no change falls between the two.
-        self._followers.setdefault(key, set()).add(follower)
+        watch: _Watch[P] = self._watches.setdefault(key, _Watch(poll))
+        watch.followers += 1
         try:
-            last = await poll()
+            last = await watch.read()
             if last is None:
                 return
             yield last
-            if key not in self._polling:
-                self._polling[key] = asyncio.create_task(self._poll(key, poll))
+            if watch.polling is None:
+                watch.polling = asyncio.create_task(watch.keep_reading(self.poll_seconds))
             while not last.status.final:
-                await follower.news.wait()
-                follower.news.clear()
-                while follower.steps and not last.status.final:
-                    state = follower.steps.popleft()
-                    # Of two ways a state may come, the slower one brings old news.
-                    if state != last and not (
-                        state.status is last.status and state.phase == last.phase and state.done < last.done
-                    ):
-                        last = state
-                        yield state
+                last = await watch.wait_other_than(last)
+                yield last
         finally:
-            self._followers[key].discard(follower)
-            if not self._followers[key]:
-                del self._followers[key]
-                polling = self._polling.pop(key, None)
-                if polling is not None:
-                    polling.cancel()
+            watch.followers -= 1
+            if not watch.followers:
+                del self._watches[key]
+                if watch.polling is not None:
+                    watch.polling.cancel()
 
-    async def _poll(self, key: Key, poll: Callable[[], Awaitable[P | None]]) -> None:
-        """Poll the row for all followers: another process may do the work."""
-        while True:
-            await asyncio.sleep(self.poll_seconds)
-            try:
-                state = await poll()
-            except asyncio.CancelledError:
-                raise
-            except Exception:
-                # A store that is out of reach now is polled again.
-                continue
-            if state is None:
-                continue
-            for follower in self._followers.get(key, ()):
-                follower.push(state)
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, at most so long."""
+    # Not wait_for: where both come at once, Python 3.11 loses that the waiter was cancelled.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -6,7 +6,27 @@ from enum import StrEnum
 
 from domain.model import NO_ATTRIBUTES, AttributeKinds
 from domain.rules.operators import OF_LISTS, OF_MEMBERSHIPS, list_operators
-from domain.rules.variables import CATALOGUE, LISTS, MONEY, VariableInfo, build_catalogue
+from domain.rules.variables import ATTRIBUTE, CATALOGUE, LISTS, MONEY, RANKED, Kind, VariableInfo, build_catalogue
+
+RuleValue = str | float | bool
+"""What a variable can be."""
+MAXIMUM_VALUES = 200
+"""Values of a variable that are told."""
+CHOSEN = RANKED | {
+    "country",
+    "city",
+    "loyalty_level",
+    "purchase_frequency_label",
+    "spending_label",
+    "category_label",
+    "storefront",
+    "channel",
+    "status",
+    "category",
+    "product",
+    "sku",
+}
+"""Variables whose values are chosen from those that occur; of the others any may be."""
 
 
 class RuleVariableType(StrEnum):
@@ -22,7 +42,7 @@ class RuleVariableType(StrEnum):
 @dataclass(frozen=True, slots=True)
 class RuleVariable:
     """A variable or a list; names of elements stand after their list, as in `purchases[].amount`. `operators` are those
-    that take it."""
+    that take it; where it is `chosen` there are values to choose from."""
 
     name: str
     type: RuleVariableType
@@ -30,6 +50,7 @@ class RuleVariable:
     unit: str | None
     example: object
     operators: tuple[str, ...]
+    chosen: bool = False
 
 
 MEMBERSHIPS = RuleVariable(
@@ -39,6 +60,7 @@ MEMBERSHIPS = RuleVariable(
     None,
     {"in": ["vip", {"var": "segments"}]},
     OF_MEMBERSHIPS,
+    True,
 )
 
 
@@ -65,4 +87,5 @@ def _describe_variable(collection: str | None, info: VariableInfo, currency: str
         currency if info.unit == MONEY else info.unit,
         info.example,
         list_operators(info.kind, element=collection is not None),
+        info.name in CHOSEN or (info.name.startswith(ATTRIBUTE) and info.kind is not Kind.INSTANT),
     )

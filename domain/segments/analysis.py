@@ -23,16 +23,18 @@ from domain.errors import (
     build_unknown_id,
 )
 from domain.model import Business
+from domain.pages import PageRequest
 from domain.rules.context import RuleContext, collect_references, uses_rank
 from domain.rules.evaluator import holds
 from domain.rules.explanation import Clause, explain
+from domain.rules.listing import MAXIMUM_VALUES, MEMBERSHIPS, RuleValue
 from domain.rules.sentence import write_sentence
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context, read_customer_facts
 from domain.segments.dependencies import find_reference_problems
 from domain.segments.model import Definition, Membership, Segment, SegmentKind
 from domain.segments.validation import Draft, validate_draft
-from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Store, Unit
+from domain.store import CustomerFilter, CustomerRecord, RuleSizes, SegmentFilter, SegmentSort, Side, Store, Unit
 
 FEWEST, MOST = 2, 10
 
@@ -233,6 +235,23 @@ class Analysis:
         other = None if preview.against is None else preview.against.id
         async with self.store.read(business) as unit:
             return await unit.rules.load_sample(preview.context, preview.tree, side, other, size)
+
+    async def load_variable_values(self, business: Business) -> dict[str, Sequence[RuleValue]]:
+        """The values that occur, by variable, as they were counted since the data last changed; of `segments` the keys,
+        those of most members first. Whoever asks may go: what was begun is counted to its end."""
+        now = self.clock()
+
+        async def count() -> Mapping[str, Sequence[RuleValue]]:
+            async with self.store.read(business) as unit:
+                bounds = await unit.reports.find_day_bounds()
+                return await unit.rules.load_values(RuleContext(business, now, None, bounds and bounds[0]))
+
+        key = f"rule_values:{business.id}:{RuleContext(business, now).today}:{business.data_version}"
+        counted: Mapping[str, Sequence[RuleValue]] = (await self.customers.cache.get_or_make(key, count)).value
+        async with self.store.read(business) as unit:
+            largest = PageRequest(MAXIMUM_VALUES)
+            page = await unit.segments.load_page(largest, SegmentFilter(), SegmentSort.MEMBER_COUNT, True)
+        return {**counted, MEMBERSHIPS.name: [segment.key for segment in page.items]}
 
     async def explain(self, business: Business, segment_id: int, customer_id: int) -> Explanation | None:
         """Why the customer is a member or not; None where there is no such segment or customer."""

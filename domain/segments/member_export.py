@@ -16,7 +16,7 @@ from domain.money import find_exponent, to_decimal
 from domain.pages import PageRequest
 from domain.rules.variables import ATTRIBUTE
 from domain.segments.model import Membership, Segment
-from domain.store import CustomerRecord, Member, Store
+from domain.store import CustomerRecord, Member, MemberList, Store
 
 MEMBER_COLUMNS = (
     "customer_id",
@@ -68,8 +68,7 @@ class MemberFiles:
     async def open(self, business: Business, segment_id: int | None, columns: Sequence[str] = ()) -> MemberExport:
         """The members as they are now; NotFound where there is no such segment. The instant is that of the segment's
         last change: whatever is written later has a later one, so every page sees the same members."""
-        checked = check_columns(columns)
-        _check_attributes(checked, business)
+        checked = choose_columns(columns, business)
         async with self.store.read(business) as unit:
             segment = None if segment_id is None else await unit.segments.get(segment_id)
             if segment is None:
@@ -84,7 +83,7 @@ class MemberFiles:
         request = PageRequest(PAGE)
         while True:
             async with self.store.read(export.business) as unit:
-                page = await unit.memberships.load_members(export.segment.id, request, export.as_of)
+                page = await unit.members.load_page(MemberList(export.segment.id, export.as_of), request)
             # Whoever was erased since is left out.
             yield await self._build_rows(export, [item for item in page.items if not item[0].customer.erased])
             if not page.has_next:
@@ -146,10 +145,13 @@ def check_columns(columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(columns)) or MEMBER_COLUMNS
 
 
-def _check_attributes(columns: Sequence[str], business: Business) -> None:
+def choose_columns(columns: Sequence[str], business: Business) -> tuple[str, ...]:
+    """The same where the business is known, and with it its attributes."""
+    columns = check_columns(columns)
     known = [f"{ATTRIBUTE}{name}" for name in sorted(business.attributes.customer)]
     unknown = next((name for name in columns if name.startswith(ATTRIBUTE) and name not in known), None)
     if unknown is not None:
         named = ", ".join(known) or "none yet"
         message = Sentence("{columns} must name attributes that there are: {}; not {!r}", named, unknown[:70])
         raise InvalidInput(message, ("columns",))
+    return columns

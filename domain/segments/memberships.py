@@ -1,7 +1,7 @@
 """Memberships: who is in which segment, since when and by whom; putting in and taking out by hand. A bulk write changes
 everything or nothing, and doing it twice changes nothing more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -45,6 +45,7 @@ class Memberships:
 
     store: Store
     clock: Clock
+    notify_members_changed: Callable[[int], None]
 
     def read_instant_argument(self, business: Business, instant: datetime | None, field: str) -> datetime | None:
         """The instant that an argument means; InvalidInput where no calendar holds it."""
@@ -105,7 +106,7 @@ class Memberships:
             message = Sentence("{customer_ids} must hold at most {} items", MAXIMUM_ITEMS)
             raise InvalidInput(message, ("customer_ids",), "LIMIT_REACHED")
         async with self.store.write(business) as unit:
-            segment = await _get_manual_segment(unit, segment_id, "{segment_id}")
+            segment = await get_manual_segment(unit, segment_id, "{segment_id}")
             known = await unit.customers.find_by_ids([key for key in customers if key is not None])
             problems = []
             for index, key in enumerate(customers):
@@ -124,7 +125,9 @@ class Memberships:
             count = {"assigned_count" if entering else "removed_count": changed}
             await unit.mark_done(actor, segment=("Segment", segment_id), **count)
             written = (await unit.segments.find_by_ids([segment_id]))[segment_id]
-            return replace(written, seen_at=unit.instant), changed
+            written = replace(written, seen_at=unit.instant)
+        self.notify_members_changed(business.id)
+        return written, changed
 
     async def assign_named(
         self, business: Business, key: str, external_ids: Sequence[str], actor: Actor, *, entering: bool = True
@@ -135,7 +138,7 @@ class Memberships:
             stored = (await unit.segments.find_by_keys([key])).get(key)
             if stored is None:
                 raise NotFound(f"There is no segment with the key {key}.")
-            segment = await _get_manual_segment(unit, stored.id, "The key")
+            segment = await get_manual_segment(unit, stored.id, "The key")
             names = {text: find_id(text) for text in external_ids}
             known = await unit.customers.find_known(list(names.values()))
             live = {name: number for name, (number, erased) in known.items() if not erased}
@@ -157,7 +160,9 @@ def _bound_changes(business: Business, which: ChangeList) -> ChangeList:
     return replace(which, until=_bound_end(business, which.until))
 
 
-async def _get_manual_segment(unit: Unit, segment_id: int, word: str) -> Segment:
+async def get_manual_segment(unit: Unit, segment_id: int, word: str) -> Segment:
+    """The segment; InvalidInput where there is none or its members follow from its definition. `word` is what its id
+    came as."""
     segment = await unit.segments.get(segment_id)
     if segment is None:
         raise build_unknown_id("segment", "segment_id")
@@ -165,6 +170,12 @@ async def _get_manual_segment(unit: Unit, segment_id: int, word: str) -> Segment
         template = f"{word} must be that of a MANUAL segment; the members of {{}} follow from its definition"
         raise InvalidInput(Sentence(template, segment.name), ("segment_id",), "SEGMENT_IS_AUTOMATIC")
     return segment
+
+
+async def follow_members(unit: Unit, segment: Segment) -> None:
+    """The members changed: what uses the segment follows."""
+    users = find_dependents(segment.key, await unit.segments.load_all(automatic=True))
+    await queue_following(unit, users, f"segment {segment.key}")
 
 
 async def _change(
@@ -191,8 +202,7 @@ async def _change(
         "memberCount": {"old": before, "new": done.member_count},
     }
     if done.entered or done.left:
-        users = find_dependents(segment.key, await unit.segments.load_all(automatic=True))
-        await queue_following(unit, users, f"segment {segment.key}")
+        await follow_members(unit, segment)
     action = "assignSegment" if entering else "removeSegment"
     await unit.audit(actor, action, ("Segment", segment.id), detail)
     return done.entered + done.left

@@ -83,7 +83,8 @@ class Recalculations:
             await unit.audit(actor, "cancelJob", ("Recalculation", job_id), {"job": job_id})
             await unit.mark_done(actor, job=("Recalculation", job_id))
             job = (await unit.jobs.find_by_ids([job_id]))[job_id]
-        self.feed.publish(business.id, job)
+        for item in (job, *parts):
+            self.feed.notify_progress((business.id, JobKind.RECALCULATION, item.id))
         self.feed.notify_work()
         return job
 
@@ -147,19 +148,24 @@ class Recalculations:
 
     async def follow_changes(
         self, business: Business, segment_id: int | None, after: Place | None
-    ) -> AsyncIterator[list[MembershipChange]]:
-        """Committed changes of one segment, or of all, in commit order and each once: from now on, or after a place.
+    ) -> AsyncIterator[tuple[list[MembershipChange], Place]]:
+        """Committed changes of one segment, or of all, in commit order and each once, each portion with the place to go
+        on after: from now on, or after a place. The first comes at once, though it be empty.
 
         Nothing is kept for the reader: each portion is read when the one before was taken.
         """
-        if after is None:
-            async with self.store.read(business) as unit:
-                after = await unit.history.find_newest_place()
+        place, is_first = after, True
         while True:
+            # Before they are read, so that what is committed meanwhile ends the wait.
+            wait_change = self.feed.expect_members_change(business.id)
+            changes: list[MembershipChange] = []
             async with self.store.read(business) as unit:
-                changes = await unit.history.load_changes_after(after, segment_id, CHANGES)
-            if changes:
-                after = Place.of(changes[-1])
-                yield changes
+                if place is None:
+                    place = await unit.history.find_newest_place()
+                else:
+                    changes = await unit.history.load_changes_after(place, segment_id, CHANGES)
+            if changes or is_first:
+                is_first, place = False, Place.of(changes[-1]) if changes else place
+                yield changes, place
             else:
-                await self.feed.wait_members_changed(business.id)
+                await wait_change()

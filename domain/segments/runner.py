@@ -6,7 +6,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from domain.calendar import Clock
 from domain.errors import DomainError, StoreUpgraded, Unavailable
@@ -81,7 +80,7 @@ class Runner:
             raise
 
     async def _run_parts(self, business: Business, job: Job) -> None:
-        self.feed.publish(business.id, job)
+        self._notify(business, job)
         async with self.store.read(business) as unit:
             ordered = read_definitions(await unit.segments.load_all(automatic=True)).segments
         places = {segment.id: place for place, segment in enumerate(ordered)}
@@ -110,7 +109,7 @@ class Runner:
     async def _run_one(
         self, business: Business, job: Job, parent: Job | None = None, done: int = 0, parts: int = 0
     ) -> None:
-        self.feed.publish(business.id, job)
+        self._notify(business, job)
         if job.attempts > ATTEMPTS:
             sentence = f"The run was begun {ATTEMPTS} times and never came to an end."
             await self._finish(business, job, Outcome(JobStatus.FAILED, GAVE_UP, sentence))
@@ -171,8 +170,7 @@ class Runner:
         if outcome is None:
             return False
         self.feed.notify_members_changed(business.id)
-        # As the row says it, so that who follows is not told another instant than who asks.
-        self.feed.publish(business.id, end_job(job, outcome, outcome.snapshot_at or self.clock()))
+        self._notify(business, job)
         return True
 
     async def _commit(
@@ -217,13 +215,17 @@ class Runner:
                 if not await self._heartbeat(business, job, "waiting", 0, None):
                     raise RunStopped
 
+    def _notify(self, business: Business, job: Job) -> None:
+        """Let those who follow the run look at its row."""
+        self.feed.notify_progress((business.id, job.kind, job.id))
+
     def _make_lease(self, job: Job) -> Lease:
         return Lease.of(job, self.owner)
 
     async def _heartbeat(self, business: Business, job: Job, phase: str, done: int, total: int | None) -> bool:
         async with self.store.open_heartbeats(business) as jobs:
             held = await jobs.heartbeat(self._make_lease(job), self.clock(), phase, done, total)
-        self.feed.publish(business.id, replace(job, status=JobStatus.RUNNING, phase=phase, done=done, total=total))
+        self._notify(business, job)
         return held
 
     async def _release(self, business: Business, job: Job) -> None:
@@ -246,10 +248,11 @@ class Runner:
         now = self.clock()
         async with self.store.open_heartbeats(business) as jobs:
             mine = await jobs.finish(self._make_lease(job), outcome, now)
-            finished = (await jobs.find_by_ids([job.id])).get(job.id, end_job(job, outcome, now))
-        self.feed.publish(business.id, finished)
+            finished = (await jobs.find_by_ids([job.id])).get(job.id)
+        self._notify(business, job)
         if (
             mine
+            and finished is not None
             and finished.status is JobStatus.FAILED
             and finished.reason is JobReason.SCHEDULE
             and finished.segment_id is not None
@@ -259,25 +262,6 @@ class Runner:
                     finished.segment_id
                 )
             await self.alarm(business, "" if segment is None else segment.key, finished)
-
-
-def end_job(job: Job, outcome: Outcome, at: datetime) -> Job:
-    """The run as it is when it has ended so."""
-    total = job.total if outcome.status is not JobStatus.SUCCEEDED else outcome.evaluated
-    return replace(
-        job,
-        status=outcome.status,
-        phase="finished",
-        done=outcome.evaluated,
-        total=total,
-        finished_at=at,
-        error_code=outcome.error_code,
-        error_message=outcome.error_message,
-        evaluated=outcome.evaluated,
-        entered=outcome.difference.entered,
-        left=outcome.difference.left,
-        snapshot_at=outcome.snapshot_at,
-    )
 
 
 def sum_outcomes(parts: list[Job]) -> Outcome:

@@ -18,7 +18,8 @@ from domain.jobs.queue import requeue
 from domain.model import Actor, Business
 from domain.rules.sentence import write_sentence
 from domain.segments.dependencies import find_dependents, find_reference_problems
-from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
+from domain.segments.history import check_reachable
+from domain.segments.model import Definition, MembershipSource, NewSegment, Segment, SegmentKind
 from domain.segments.validation import Draft, ValidDraft, find_free_key, make_slug, validate_draft
 from domain.store import Store, Unit
 
@@ -208,6 +209,55 @@ class Segments:
             await unit.audit(actor, "deleteSegment", ("Segment", old.id), {**detail, **_compute_digests(old, None)})
             await unit.mark_done(actor, deleted_segment_id=("Segment", old.id))
 
+    async def duplicate(self, business: Business, segment_id: int, name: str, actor: Actor) -> Written:
+        """Keep another segment like this one, whose members are copied where it is MANUAL, and else found at once."""
+        async with self.store.write(business) as unit:
+            old = await _get(unit, segment_id, ("id",))
+            draft = Draft(
+                name,
+                old.kind,
+                description=old.description,
+                is_dynamic=old.is_dynamic,
+                definition=old.definition,
+                schedule=old.schedule,
+            )
+            segment, job = await self._add_like(unit, draft, actor)
+            if old.kind is SegmentKind.MANUAL:
+                segment = await _copy_members(unit, old, segment, None, actor)
+            detail = {**_describe_copy(old, segment), **_compute_digests(None, segment)}
+            await unit.audit(actor, "duplicateSegment", ("Segment", segment.id), detail)
+            await _mark_done(unit, actor, segment, job)
+        self.wake()
+        return segment, job
+
+    async def freeze(
+        self, business: Business, segment_id: int, name: str, then: datetime | None, actor: Actor
+    ) -> Segment:
+        """Keep the members of now, or of an instant, as a MANUAL segment."""
+        async with self.store.write(business) as unit:
+            old = await _get(unit, segment_id, ("id",))
+            if then is not None and then > unit.instant:
+                raise InvalidInput(Sentence("{as_of} must not lie in the future"), ("as_of",))
+            check_reachable(unit.business, then)
+            draft = Draft(name, SegmentKind.MANUAL, description=old.description)
+            segment, _ = await self._add_like(unit, draft, actor)
+            segment = await _copy_members(unit, old, segment, then, actor)
+            detail, at = _describe_copy(old, segment), (then or unit.instant).isoformat()
+            await unit.audit(actor, "freezeSegment", ("Segment", segment.id), {**detail, "asOf": at})
+            await _mark_done(unit, actor, segment, None)
+        return segment
+
+    async def _add_like(self, unit: Unit, draft: Draft, actor: Actor) -> Written:
+        """Add a segment of which only the name is an input; InvalidInput says so."""
+        try:
+            ready = validate_draft(draft, unit.business.currency, unit.business.attributes)
+            return await self._add(unit, ready, await unit.segments.load_all(), actor)
+        except InvalidInput as error:
+            fields: dict[tuple[str, ...], tuple[str, ...]] = {("input", "name"): ("name",)}
+            raise InvalidInput.of(
+                [replace(one, field=fields.get(one.field, ("id",)), path=None) for one in error.problems]
+            ) from error
+
     async def _add(self, unit: Unit, ready: ValidDraft, stored: Sequence[Segment], actor: Actor) -> Written:
         draft, keys = ready.draft, {each.key for each in stored}
         key = draft.key or find_free_key(make_slug(draft.name), keys)
@@ -237,6 +287,17 @@ class Segments:
 async def _mark_done(unit: Unit, actor: Actor, segment: Segment, job: Job | None) -> None:
     run = None if job is None else ("Recalculation", job.id)
     await unit.mark_done(actor, segment=("Segment", segment.id), recalculation=run)
+
+
+async def _copy_members(unit: Unit, old: Segment, new: Segment, then: datetime | None, actor: Actor) -> Segment:
+    """The new segment with the members that the old one has, or had then."""
+    source = MembershipSource.MANUAL
+    done = await unit.memberships.copy(old.id, new.id, then, unit.instant, source, actor.name)
+    return replace(new, member_count=done.member_count)
+
+
+def _describe_copy(old: Segment, new: Segment) -> dict[str, object]:
+    return {"segment": new.key, "from": old.key, "members": new.member_count, "changes": list_fields(new)}
 
 
 async def _get(unit: Unit, segment_id: int, field: tuple[str, ...]) -> Segment:

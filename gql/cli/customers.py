@@ -9,7 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.calendar import load_zone, to_local_date
-from domain.errors import name_fields
+from domain.classification.rfm import RfmScheme, find_group
+from domain.errors import NotFound, name_fields
+from domain.identifiers import find_id
 from domain.imports.columns import count_noun
 from domain.imports.formats import SourceFormat
 from domain.imports.rows import RejectedRow
@@ -80,7 +82,7 @@ def customers(
     reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
     first: Annotated[int, typer.Option(help="How many, 1 to 250.", min=1, max=250)] = 20,
 ) -> None:
-    """List customers, or merge two. Example: segments customers --sort TOTAL_REVENUE --reverse --first 10"""
+    """List customers, show one, or merge two. Example: segments customers --sort TOTAL_REVENUE --reverse --first 10"""
     if context.invoked_subcommand is None:
         with Session(context.obj) as session:
             session.run(list_customers(session, business, search, sort, reverse, first))
@@ -104,6 +106,34 @@ async def list_customers(
         texts = (make_cell(customer.external_id), make_cell(customer.name), make_cell(customer.loyalty_level))
         table.add_row(*texts, str(totals.order_count), revenue, last)
     Console(highlight=False).print(table)
+
+
+@listed_app.command(name="show")
+@command
+async def show_customer(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="CUSTOMER", help="Customer id of the shop.")],
+    business: BusinessOption = None,
+) -> None:
+    """Show the scores of a customer, and what they take in this shop. Example: segments customers show C-4"""
+    chosen, service = await session.choose(business), session.services.customers
+    key = find_id(name)
+    async with session.services.store.read(chosen) as unit:
+        record = await unit.customers.find_by_external_id(key)
+    if record is None:
+        raise NotFound(f"There is no customer with the id {clean_line(key)} in the business {chosen.key}.")
+    totals, customer = record.totals, record.customer
+    typer.echo(" ".join(filter(None, (clean_line(customer.external_id), clean_line(customer.name)))))
+    revenue = f"{chosen.currency} {service.to_revenue(chosen, totals):,}"
+    typer.echo(f"{count_noun(totals.order_count, 'order')}, {revenue} in all")
+    score = (await service.compute_scores(chosen, {customer.id: totals}))[customer.id]
+    if score is None:
+        typer.echo("No scores: no purchase counts.")
+        return
+    eight, eleven = (find_group(score, scheme).name for scheme in RfmScheme)
+    typer.echo(f"Score {score.digits} over {chosen.settings.rfm_days:,} days: {eight}, of eleven segments {eleven}")
+    for threshold in (await service.load_thresholds(chosen, [score]))[score]:
+        typer.echo(f"  {threshold.sentence}")
 
 
 @listed_app.command(name="merge")

@@ -18,27 +18,19 @@ from graphql.utilities import coerce_input_value, validate_input_value
 from rich.table import Table
 from strawberry.types.arguments import convert_argument
 
-from domain.errors import FieldProblem, InvalidInput
-from domain.formulas import unprotect_text
+from domain.errors import FieldProblem, InvalidInput, Sentence
 from domain.imports.columns import (
-    ALIASES,
-    RowFault,
-    check_encoding,
-    check_text,
     count_noun,
-    describe_columns,
-    format_row,
-    normalise_header,
 )
-from domain.imports.rows import PurchaseSource
 from domain.jobs.model import Job
 from domain.json_text import read_fraction, read_json
 from domain.model import Business
 from domain.pages import PageRequest
+from domain.segments.member_lists import MembersFile
 from domain.segments.memberships import Memberships
 from domain.segments.model import Segment, SegmentKind
 from domain.segments.segments import Change, describe_definition, to_definition_json
-from domain.store import SegmentFilter, SegmentSort
+from domain.store import Naming, SegmentFilter, SegmentSort
 from gql.cli.output import (
     FormatOption,
     check_format,
@@ -51,7 +43,7 @@ from gql.cli.output import (
     print_table,
 )
 from gql.cli.session import ACTOR, BusinessOption, Session, Worker, command
-from gql.composition import open_csv
+from gql.composition import open_rows
 from gql.parameters import SCHEMES
 from gql.schema.errors import list_enum_values, name_text
 from gql.schema.inputs import CreateSegmentInput, UpdateSegmentInput
@@ -312,7 +304,9 @@ def _list_lines(segment: Segment, currency: str) -> list[tuple[str, str]]:
 
 BATCH = 5_000
 MembersKey = Annotated[str, typer.Argument(help="Key of the MANUAL segment.")]
-MembersArgument = Annotated[Path, typer.Argument(help="CSV file with a column customer_id, plain or gzip.")]
+MembersArgument = Annotated[
+    Path, typer.Argument(help="File with a column customer_id: CSV, plain or gzip, or a workbook.")
+]
 
 
 @dataclass(slots=True)
@@ -332,67 +326,39 @@ class AssignmentCounts:
             self.first = line, text
 
 
-@dataclass(frozen=True, slots=True)
-class MembersFile:
-    """A file whose header names the customers."""
+async def assign_members(
+    file: MembersFile, memberships: Memberships, business: Business, key: str, entering: bool
+) -> AssignmentCounts:
+    """Change the members and count the rows; those without a readable id are counted as unknown."""
+    counts = AssignmentCounts()
+    batch: dict[str, int] = {}
 
-    source: PurchaseSource
-    place: int
+    async def flush() -> None:
+        done = await memberships.assign_named(business, key, list(batch), ACTOR, entering=entering)
+        counts.changed += done.changed
+        counts.already += done.already
+        for name in done.unknown:
+            counts.count_unknown(batch[name], name)
+        batch.clear()
 
-    @classmethod
-    def read(cls, file: Path) -> "MembersFile":
-        """Look at the header before anything is written."""
-        source = open_csv(file)
-        for place, name in enumerate(source.header):
-            if normalise_header(name) in ALIASES["customer_id"]:
-                return cls(source, place)
-        raise InvalidInput(f"Missing required columns: customer_id. Columns seen: {describe_columns(source.header)}.")
-
-    def read_names(self, counts: AssignmentCounts) -> Iterator[tuple[int, str]]:
-        """Line and customer id of each row; those without a readable one are counted as unknown."""
-        for line, cells in self.source.read_rows():
+    with make_progress_bar() as bar:
+        task = bar.add_task("reading", total=None)
+        for line, name, readable in file.read_names():
             counts.read += 1
-            try:
-                if len(cells) <= self.place:
-                    raise RowFault("the row is too short")
-                check_encoding(cells)
-                name = check_text(unprotect_text(cells[self.place].strip()), "customer_id")
-                if not name:
-                    raise RowFault("no customer")
-            except RowFault:
-                counts.count_unknown(line, format_row(cells))
+            if not readable:
+                counts.count_unknown(line, name)
                 continue
-            yield line, name
-
-    async def assign_members(
-        self, memberships: Memberships, business: Business, key: str, entering: bool
-    ) -> AssignmentCounts:
-        """Change the members and count the rows."""
-        counts = AssignmentCounts()
-        batch: dict[str, int] = {}
-
-        async def flush() -> None:
-            done = await memberships.assign_named(business, key, list(batch), ACTOR, entering=entering)
-            counts.changed += done.changed
-            counts.already += done.already
-            for name in done.unknown:
-                counts.count_unknown(batch[name], name)
-            batch.clear()
-
-        with make_progress_bar() as bar:
-            task = bar.add_task("reading", total=None)
-            for line, name in self.read_names(counts):
-                if name in batch:
-                    counts.already += 1
-                batch.setdefault(name, line)
-                if len(batch) >= BATCH:
-                    await flush()
-                    bar.update(task, completed=counts.read)
-            if batch:
+            if name in batch:
+                counts.already += 1
+            batch.setdefault(name, line)
+            if len(batch) >= BATCH:
                 await flush()
-        if counts.read == 0:
-            raise InvalidInput(f"No data found in {self.source.name}.")
-        return counts
+                bar.update(task, completed=counts.read)
+        if batch:
+            await flush()
+    if counts.read == 0:
+        raise InvalidInput(f"No data found in {file.source.name}.")
+    return counts
 
 
 @segment_app.command()
@@ -409,12 +375,88 @@ async def remove(session: Session, key: MembersKey, file: MembersArgument, busin
     await change_members(session, key, file, business, entering=False)
 
 
+@segment_app.command(name="set")
+@command
+async def set_members(
+    session: Session,
+    key: MembersKey,
+    file: Annotated[
+        Path, typer.Argument(help="File with a column customer_id or email: CSV, plain or gzip, or a workbook.")
+    ],
+    skip_unknown: Annotated[
+        bool, typer.Option("--skip-unknown", help="Leave out rows that name nobody, who else change nothing.")
+    ] = False,
+    business: BusinessOption = None,
+) -> None:
+    """Let a segment have exactly these customers. Example: segments segment set vip customers.csv --skip-unknown"""
+    worker = Worker.of(session, await session.choose(business))
+    newest = await worker.find_newest()
+    await session.find_segment(worker.business, key)
+    rows = MembersFile.of(open_rows(file))
+    done = await session.services.member_lists.set_from_file(
+        worker.business, key, rows, ACTOR, skip_unknown=skip_unknown
+    )
+    typer.echo(
+        f"{clean_line(file.name)}: {count_noun(done.read, 'row')} read: {done.assigned:,} put in, "
+        f"{done.removed:,} taken out, {done.unchanged:,} unchanged, {done.unknown:,} unknown."
+    )
+    for line, text in done.unknown_rows:
+        typer.echo(f"Unknown: line {line}: {clean_line(text)}", err=True)
+    if done.assigned or done.removed:
+        await worker.report_dependents(newest)
+
+
+@segment_app.command()
+@command
+async def duplicate(
+    session: Session,
+    key: KeyArgument,
+    name: Annotated[str, typer.Argument(help="Name of the new segment; its key is made of it.")],
+    business: BusinessOption = None,
+) -> None:
+    """Create a segment like another one. Example: segments segment duplicate high-value "Higher value" """
+    chosen = await session.choose(business)
+    old = await session.find_segment(chosen, key)
+    segment, job = await session.services.segments.duplicate(chosen, old.id, name, ACTOR)
+    queued = _describe_queued(segment.key, job) if job else f" {count_noun(segment.member_count, 'member')}."
+    typer.echo(f"Created {segment.key} ({segment.kind}).{queued}")
+
+
+@segment_app.command()
+@command
+async def freeze(
+    session: Session,
+    key: KeyArgument,
+    name: Annotated[str, typer.Argument(help="Name of the new segment; its key is made of it.")],
+    as_of: Annotated[
+        str | None, typer.Option(help="ISO 8601 timestamp, local time without an offset; now where absent.")
+    ] = None,
+    business: BusinessOption = None,
+) -> None:
+    """Keep the members of a segment as a MANUAL one. Example: segments segment freeze high-value "Spring mailing" """
+    chosen = await session.choose(business)
+    old = await session.find_segment(chosen, key)
+    stated = None if as_of is None else _read_instant(as_of)
+    then = session.services.memberships.read_instant_argument(chosen, stated, "as_of")
+    segment = await session.services.segments.freeze(chosen, old.id, name, then, ACTOR)
+    typer.echo(f"Created {segment.key} ({segment.kind}). {count_noun(segment.member_count, 'member')}.")
+
+
+def _read_instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        message = Sentence("{as_of} must be an ISO 8601 timestamp, such as 2024-03-01T12:00")
+        raise InvalidInput(message, ("as_of",)) from error
+
+
 async def change_members(session: Session, key: str, file: Path, business: str | None, *, entering: bool) -> None:
     """Put the customers of a file in or take them out, and say what became of the rows."""
     worker = Worker.of(session, await session.choose(business))
     newest = await worker.find_newest()
     await session.find_segment(worker.business, key)
-    counts = await MembersFile.read(file).assign_members(session.services.memberships, worker.business, key, entering)
+    rows = MembersFile.of(open_rows(file), (Naming.EXTERNAL_ID,))
+    counts = await assign_members(rows, session.services.memberships, worker.business, key, entering)
     done, so = ("put in", "already in") if entering else ("taken out", "not in")
     matched = counts.changed + counts.already
     typer.echo(

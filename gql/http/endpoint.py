@@ -1,5 +1,5 @@
-"""Plain HTTP requests, under /exports and /imports: a method, a token, a permission, then the answer and one line in
-the log, whatever happens. The status of every failure stands in one table, by the code of the failure."""
+"""Plain HTTP requests, under /exports, /imports and /segments: a method, a token, a permission, then the answer and one
+line in the log, whatever happens. The status of every failure stands in one table, by the code of the failure."""
 
 import re
 import time
@@ -164,4 +164,5 @@ def make_fallback_routes() -> list[Route]:
     async def respond(request: Request) -> Response:
         return make_error_response(404, "There is nothing here.")
 
-    return [Route(path, Endpoint("none", respond)) for path in ("/exports{rest:path}", "/imports{rest:path}")]
+    folders = ("/exports", "/imports", "/segments")
+    return [Route(f"{folder}{{rest:path}}", Endpoint("none", respond)) for folder in folders]

@@ -30,10 +30,12 @@ from gql.http.idempotency import (
     IdempotentRequests,
     compute_digest,
     is_mutation,
+    move_links,
     read_key,
 )
 from gql.http.json_body import MAXIMUM_BODY, decode_json, write_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
+from gql.http.persisted import PersistedDocuments
 from gql.http.throttling import MINIMUM_COST, Admission, Throttle, Throttled
 from gql.schema.context import Context, Cost
 from gql.schema.errors import MAXIMUM_ERRORS, build_refusal, format_error, is_surprise
@@ -55,17 +57,16 @@ CHARSETS = ("", "charset=utf-8", 'charset="utf-8"')
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """One operation as a client sends it."""
+    """One operation as a client sends it; `digest` is what its document is to be kept by once it was executed."""
 
     query: str
     variables: dict[str, Any] | None
     operation_name: str | None
+    digest: str | None = None
 
     @classmethod
-    def of(cls, values: object, maximum: int) -> "Parameters":
+    def of(cls, values: Mapping[str, Any], maximum: int, digest: str | None = None) -> "Parameters":
         """From a decoded body; HttpError where a part has the wrong shape or the document is too long."""
-        if not isinstance(values, dict):
-            raise HttpError(400, "The body must be one JSON object.")
         query, variables, name = values.get("query"), values.get("variables"), values.get("operationName")
         if not isinstance(query, str) or not query.strip():
             raise HttpError(400, "query must be a GraphQL document.")
@@ -77,7 +78,7 @@ class Parameters:
             raise HttpError(400, "operationName must be a string.")
         if values.get("extensions") is not None and not isinstance(values["extensions"], dict):
             raise HttpError(400, "extensions must be a JSON object.")
-        return cls(query, variables, name or None)
+        return cls(query, variables, name or None, digest)
 
     @property
     def name_for_log(self) -> str:
@@ -110,10 +111,21 @@ class Executor:
     settings: Settings
     make_context: MakeContext
     throttle: Throttle
+    documents: PersistedDocuments
 
-    def begin(self, viewer: Viewer, request_id: str) -> Context:
+    def read_parameters(self, viewer: Viewer, values: object) -> Parameters:
+        """An operation from a decoded body, its document from those that are kept where it is only named; HttpError
+        where it cannot be one."""
+        if not isinstance(values, dict):
+            raise HttpError(400, "The body must be one JSON object.")
+        query, digest = self.documents.find(viewer, values)
+        return Parameters.of({**values, "query": query}, self.settings.maximum_document, digest)
+
+    def begin(self, viewer: Viewer, request_id: str, origin: str) -> Context:
         """The context of an operation; Throttled where the caller has nothing left."""
-        return self.make_context(viewer, request_id, self.throttle.open(viewer))
+        context = self.make_context(viewer, request_id, self.throttle.open(viewer))
+        context.origin = origin
+        return context
 
     async def run(
         self,
@@ -122,10 +134,11 @@ class Executor:
         request_id: str,
         allowed: Collection[OperationType],
         claim: Claim | None = None,
+        origin: str = "",
     ) -> Answer:
         """The answer of a query or mutation within the deadline; InvalidOperationTypeError for what is not allowed. A
         mutation that holds a claim is done, or has been done, once."""
-        deadline, context = self.settings.deadline_seconds, self.begin(viewer, request_id)
+        deadline, context = self.settings.deadline_seconds, self.begin(viewer, request_id, origin)
 
         def allow_more() -> float:
             """Seconds beyond the usual ones; what the operation asks for is known by then."""
@@ -143,7 +156,8 @@ class Executor:
                 operation_name=parameters.operation_name,
                 allowed_operation_types=allowed,
             )
-            return self.answer(await run_with_deadline(deadline, execution, allow_more), request_id, context)
+            result = await run_with_deadline(deadline, execution, allow_more)
+            return self.answer(parameters, result, request_id, context)
         except TimeoutError:
             error = build_refusal(f"The operation took longer than {deadline:g} seconds.", "TIMEOUT")
             cost = context.cost.keep()
@@ -153,17 +167,19 @@ class Executor:
         finally:
             context.close()
 
-    async def stream(self, viewer: Viewer, parameters: Parameters, request_id: str) -> AsyncGenerator[Answer, None]:
+    async def stream(
+        self, viewer: Viewer, parameters: Parameters, request_id: str, origin: str = ""
+    ) -> AsyncGenerator[Answer, None]:
         """The one answer of a query or mutation, or each of a subscription. Nothing is fetched from a subscription
         before the answer before it was taken, so a slow reader holds one answer and no queue."""
         try:
-            answer = await self.run(viewer, parameters, request_id, QUERIES_AND_MUTATIONS)
+            answer = await self.run(viewer, parameters, request_id, QUERIES_AND_MUTATIONS, origin=origin)
         except InvalidOperationTypeError:
             pass
         else:
             yield answer
             return
-        context = self.begin(viewer, request_id)
+        context = self.begin(viewer, request_id, origin)
         try:
             results = await self.schema.subscribe(
                 parameters.query,
@@ -173,14 +189,14 @@ class Executor:
             )
             async with aclosing(results):
                 async for result in results:
-                    yield self.answer(result, request_id, context)
+                    yield self.answer(parameters, result, request_id, context)
                     context.renew()
         except GraphQLError as error:
             yield Answer({"errors": [format_error(error, request_id, self.schema)]}, 400)
         finally:
             context.close()
 
-    def answer(self, result: Any, request_id: str, context: Context) -> Answer:
+    def answer(self, parameters: Parameters, result: Any, request_id: str, context: Context) -> Answer:
         """The body of a result; `extensions.cache` says of its reports how many were kept, and since when."""
         errors = list(result.errors or [])
         for error in errors:
@@ -201,6 +217,8 @@ class Executor:
             status = 500 if any(is_surprise(error) for error in errors) else 400
         else:
             body["data"] = result.data
+            if parameters.digest is not None:
+                self.documents.keep(context.viewer, parameters.digest, parameters.query)
         if extensions:
             body["extensions"] = extensions
         return Answer(body, status)
@@ -235,7 +253,7 @@ class GraphQLEndpoint:
                 response = self.explorer(request)
             else:
                 viewer = await self._authenticate(request)
-                parameters = await self._read_parameters(request)
+                parameters = await self._read_parameters(request, viewer)
                 operation = parameters.name_for_log
                 answer = await self._execute(request, viewer, parameters, request_id)
                 codes = answer.codes
@@ -266,7 +284,7 @@ class GraphQLEndpoint:
         self.executor.throttle.check(viewer)
         return viewer
 
-    async def _read_parameters(self, request: Request) -> Parameters:
+    async def _read_parameters(self, request: Request, viewer: Viewer) -> Parameters:
         if request.method == "GET":
             values: Any = dict(request.query_params)
             for part in ("variables", "extensions"):
@@ -276,25 +294,25 @@ class GraphQLEndpoint:
             values = _decode(await _read_body(request))
         else:
             raise HttpError(405, "Use POST, or GET for a query.", headers={"Allow": "GET, POST"})
-        return Parameters.of(values, self.executor.settings.maximum_document)
+        return self.executor.read_parameters(viewer, values)
 
     async def _execute(self, request: Request, viewer: Viewer, parameters: Parameters, request_id: str) -> Answer:
         allowed = QUERIES if request.method == "GET" else QUERIES_AND_MUTATIONS
         try:
             key = _read_key(request, parameters)
             if key is None:
-                work = self.executor.run(viewer, parameters, request_id, allowed)
+                work = self.executor.run(viewer, parameters, request_id, allowed, origin=request.state.origin)
             else:
-                work = self._run_once(viewer, parameters, request_id, key)
+                work = self._run_once(viewer, parameters, request_id, key, request.state.origin)
             return await while_connected(request, work)
         except InvalidOperationTypeError as error:
             if request.method == "GET":
                 raise HttpError(405, "Use POST for this operation.", headers={"Allow": "POST"}) from error
             raise HttpError(400, "Use a WebSocket for subscriptions.") from error
 
-    async def _run_once(self, viewer: Viewer, parameters: Parameters, request_id: str, key: str) -> Answer:
-        """The answer of a mutation that is done once for the key."""
-        run = partial(self.executor.run, viewer, parameters, request_id, QUERIES_AND_MUTATIONS)
+    async def _run_once(self, viewer: Viewer, parameters: Parameters, request_id: str, key: str, origin: str) -> Answer:
+        """The answer of a mutation that is done once for the key; a link in it says where this request reached us."""
+        run = partial(self.executor.run, viewer, parameters, request_id, QUERIES_AND_MUTATIONS, origin=origin)
         actor = Actor(viewer.subject, request_id, key)
         digest = compute_digest(parameters.query, parameters.variables or {}, parameters.operation_name)
         try:
@@ -304,10 +322,10 @@ class GraphQLEndpoint:
             async with self.requests.hold(found[0], actor, digest) as held:
                 if held.claim.answer is not None:
                     self.executor.throttle.charge(viewer, MINIMUM_COST)
-                    return Answer(json.loads(held.claim.answer), replayed=True)
-                answer = await run(held.claim)
+                    return Answer(move_links(json.loads(held.claim.answer), "", origin), replayed=True)
+                answer = await run(claim=held.claim)
                 if answer.status == 200 and PASSING.isdisjoint(answer.codes):
-                    held.answer = await write_json(answer.body)
+                    held.answer = await write_json(move_links(answer.body, origin, ""))
                 return replace(answer, replayed=held.claim.effect is not None)
         except (KeyReused, KeyInUse, Unavailable) as error:
             headers = {} if isinstance(error, KeyReused) else RETRY

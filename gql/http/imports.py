@@ -1,6 +1,6 @@
-"""Files of purchases sent over plain HTTP. The body goes to a file under the data folder as it comes, never whole into
-memory; its header is looked at, then it waits as an import, and the answer is its id. What breaks off leaves no
-file."""
+"""Files sent over plain HTTP: of purchases, which wait as imports, and lists of members of segments. The body goes to a
+file under the data folder as it comes, never whole into memory. The header of a file of purchases is looked at, and the
+answer is the id of its import; a list is answered when it is done. What breaks off leaves no file."""
 
 import asyncio
 import hashlib
@@ -19,19 +19,22 @@ from domain.errors import InvalidInput, TooManyImports, Unavailable, build_unkno
 from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection
 from domain.imports.model import NewImport, PurchaseImport
-from domain.imports.sources import FILE_TYPES, ReceivedPath, build_kept_name
-from domain.model import Business, Permission, Viewer
+from domain.imports.rows import PurchaseSource
+from domain.imports.sources import FILE_TYPES, FileForm, ReceivedPath, build_kept_name
+from domain.model import Actor, Business, Permission, Viewer
+from domain.segments.member_lists import ListSummary, MembersFile
 from gql.auth import read_bearer_token
 from gql.composition import Services
 from gql.http.endpoint import Endpoints, HttpError, make_error_response, make_json_response
 from gql.http.exports import clean_name
 from gql.http.idempotency import read_key
 from gql.http.throttling import MINIMUM_COST, Admission, Throttle
-from gql.parameters import UploadParameters, read_upload_parameters, to_parameter_name
+from gql.parameters import UploadParameters, read_list_parameters, read_upload_parameters, to_parameter_name
 from gql.schema.types.ids import encode, match
 
 PATH = "/imports/purchases"
 INSPECTION_PATH = "/imports/inspect"
+MEMBERS_PATH = "/segments/{id}/members"
 ENDINGS = {media: one.endings[0] for one in FILE_TYPES for media in one.media_types}
 """How the name of a file ends by its Content-Type."""
 ENCODINGS = ("", "identity", "gzip")
@@ -47,6 +50,8 @@ CheckFile = Callable[[Path, Business, SourceFormat], object]
 """Looks at the header of a file; InvalidInput says what is wrong with it."""
 
 
+OpenRows = Callable[[Path, FileForm], PurchaseSource]
+"""Opens a file of rows under a header, whatever they are; InvalidInput where it cannot be read."""
 InspectFile = Callable[[Path, Business, SourceFormat], Inspection]
 """Looks at a whole file; InvalidInput where it cannot be read at all."""
 
@@ -66,8 +71,9 @@ class ReceivedFile:
 @dataclass(frozen=True, slots=True)
 class Uploads:
     """Answers /imports/purchases: a file of at most `maximum` bytes is received into `folder`, and its header passes
-    `check` before it waits; and /imports/inspect: one is received, looked at by `inspect`, and removed. `coming` counts
-    the files of a business that are on their way, or being looked at."""
+    `check` before it waits; /imports/inspect: one is received, looked at by `inspect`, and removed; and the members of
+    segments: a list is received, read as `open_rows` opens it, and removed. `coming` counts the files of a business
+    that are on their way, or being looked at."""
 
     services: Services
     admission: Admission
@@ -76,6 +82,7 @@ class Uploads:
     maximum: int
     check: CheckFile
     inspect: InspectFile
+    open_rows: OpenRows
     coming: dict[int, int] = field(default_factory=dict)
 
     def make_routes(self) -> list[Route]:
@@ -83,7 +90,9 @@ class Uploads:
             "import", self._authenticate, self.services, _answer_wrong_input, RETRY_SECONDS, self.throttle
         )
         make, inspect = endpoints.make_endpoint, self.answer_inspection
+        set_members = make("setSegmentMembers", ("PUT",), Permission.EDIT, self.set_members, UPLOAD_COST)
         return [
+            Route(MEMBERS_PATH, set_members),
             Route(PATH, make("uploadPurchases", ("POST",), Permission.EDIT, self.upload, UPLOAD_COST)),
             Route(INSPECTION_PATH, make("inspectPurchases", ("POST",), Permission.EDIT, inspect, UPLOAD_COST)),
             Route(f"{PATH}/{{id}}", make("readImport", ("GET",), Permission.VIEW, self.answer_state, MINIMUM_COST)),
@@ -97,7 +106,7 @@ class Uploads:
         parameters = read_parameters(request)
         key = read_key(request.headers)
         with self._count_coming(business):
-            received = await self._receive(request, parameters)
+            received = await self._receive(request, parameters.name)
         try:
             queued = await self._queue(request, viewer, business, parameters, received, key)
         except BaseException:
@@ -112,12 +121,29 @@ class Uploads:
         """Receive a file, look at it, and keep nothing."""
         parameters = read_parameters(request)
         with self._count_coming(business):
-            received = await self._receive(request, parameters)
+            received = await self._receive(request, parameters.name)
             try:
                 found = await asyncio.to_thread(self.inspect, received.path, business, parameters.form)
             finally:
                 await asyncio.to_thread(received.drop)
         return make_json_response(found.to_document(to_parameter_name))
+
+    async def set_members(self, request: Request, viewer: Viewer, business: Business) -> Response:
+        """Receive a list of customers, let exactly these be the members of a segment, and say what that came to."""
+        parameters, lists = read_list_parameters(request.query_params.multi_items()), self.services.member_lists
+        find_file_ending(request)
+        number = match(request.path_params["id"], "Segment", business)
+        which = request.path_params["id"] if number is None else number
+        await lists.check(business, which)
+        form, actor = FileForm(encoding=find_charset(request)), Actor(viewer.subject, request.state.request_id)
+        with self._count_coming(business):
+            received = await self._receive(request, parameters.name)
+            try:
+                file = MembersFile.of(await asyncio.to_thread(self.open_rows, received.path, form))
+                done = await lists.set_from_file(business, which, file, actor, skip_unknown=parameters.skip_unknown)
+            finally:
+                await asyncio.to_thread(received.drop)
+        return make_json_response(build_list_document(encode("Segment", business.id, done.segment.id), done))
 
     @contextmanager
     def _count_coming(self, business: Business) -> Iterator[None]:
@@ -130,10 +156,10 @@ class Uploads:
         finally:
             self.coming[business.id] -= 1
 
-    async def _receive(self, request: Request, parameters: UploadParameters) -> ReceivedFile:
+    async def _receive(self, request: Request, called: str | None) -> ReceivedFile:
         """The body as a file."""
         ending = find_file_ending(request)
-        name = clean_name(parameters.name or f"upload{ending}")
+        name = clean_name(called or f"upload{ending}")
         length = request.headers.get("content-length", "")
         self._check_size(int(length[:LONGEST_LENGTH]) if length.isascii() and length.isdigit() else 0)
         try:
@@ -235,6 +261,19 @@ def find_charset(request: Request) -> str | None:
         if name.strip().lower() == "charset" and charset and charset.lower() not in ("utf-8", "utf8"):
             return charset
     return None
+
+
+def build_list_document(number: str, done: ListSummary) -> Mapping[str, object]:
+    """What setting the members came to, as the body of an answer."""
+    return {
+        "segment": {"id": number, "key": done.segment.key},
+        "rowsRead": done.read,
+        "assigned": done.assigned,
+        "removed": done.removed,
+        "unchanged": done.unchanged,
+        "unknown": done.unknown,
+        "unknownRows": [{"line": line, "text": text} for line, text in done.unknown_rows],
+    }
 
 
 def build_state_document(one: PurchaseImport) -> Mapping[str, object]:

@@ -3,6 +3,7 @@ has its own context and task; nothing is queued for a slow reader; the socket en
 revoked."""
 
 import asyncio
+import re
 import time
 import uuid
 from collections import Counter
@@ -19,9 +20,9 @@ from domain.json_text import BadJson
 from domain.model import Viewer
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.http.endpoint import HttpError
-from gql.http.graphql import Confirm, Executor, Parameters, refuse
+from gql.http.graphql import Confirm, Executor, refuse
 from gql.http.json_body import decode_json, write_json
-from gql.http.middleware import log_request
+from gql.http.middleware import build_origin_pattern, log_request
 from gql.http.strangers import find_host, find_stranger
 from gql.http.throttling import Admission, Throttled
 from gql.schema.errors import build_internal_error, build_refusal, log_surprise
@@ -163,7 +164,10 @@ class Socket:
             raise Close(4401, "Unauthorized")
         await self.confirm(self.viewer)
         key, payload = _read_operation_id(frame), frame.get("payload")
-        if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
+        # A document that is kept may be named instead.
+        if not isinstance(payload, dict) or not isinstance(
+            payload.get("query", "" if "extensions" in payload else None), str
+        ):
             raise Close(4400, "payload.query must be a string")
         variables, name, extensions = (payload.get(part) for part in ("variables", "operationName", "extensions"))
         if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
@@ -187,9 +191,10 @@ class Socket:
         end: dict[str, Any] = {"id": key, "type": "complete"}
         operation, codes = "-", Counter[str]()
         try:
-            parameters = Parameters.of(payload, executor.settings.maximum_document)
+            parameters = executor.read_parameters(viewer, payload)
             operation = parameters.name_for_log
-            async with aclosing(executor.stream(viewer, parameters, request_id)) as answers:
+            origin = self.websocket.state.origin
+            async with aclosing(executor.stream(viewer, parameters, request_id, origin)) as answers:
                 async for answer in answers:
                     codes.update(answer.codes)
                     if answer.status != 200:
@@ -237,8 +242,9 @@ class WebSocketEndpoint:
         stranger = find_stranger(websocket)
         if stranger is not None:
             stranger.enter(find_host(websocket))
-        origin, allowed = websocket.headers.get("origin"), self.executor.settings.cors_origins
-        if origin is not None and origin not in allowed and not _is_own(origin, websocket.headers.get("host", "")):
+        origin, allowed = websocket.headers.get("origin"), build_origin_pattern(self.executor.settings)
+        known = origin is None or (allowed is not None and re.fullmatch(allowed, origin) is not None)
+        if not known and not _is_own(origin or "", websocket.headers.get("host", "")):
             await websocket.close(4403)
             return
         if PROTOCOL not in websocket.scope.get("subprotocols", []):

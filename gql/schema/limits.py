@@ -103,8 +103,8 @@ MAXIMUM_TOKENS = 1_000
 CACHED_DOCUMENTS = 128
 UNPAGED = 10
 """What a list without a page size counts."""
-LIST_SIZES = {("SegmentationReport", "cells"): len(SCORES)}
-"""What those count that may be much longer, by type and field."""
+LIST_SIZES = {("SegmentationReport", "cells"): len(SCORES), ("RfmScore", "thresholds"): 3}
+"""What those count whose length is known, by type and field: that of cells is the most there can be."""
 FIELD_COSTS = {
     "metrics": 1,
     "rfm": 1,
@@ -119,6 +119,10 @@ FIELD_COSTS = {
     "enteringSample": 50,
     "leavingSample": 50,
     "segmentOverlap": 50,
+    "values": 20,
+    "duplicateSegment": 100,
+    "freezeSegment": 100,
+    "setSegmentMembers": 100,
 }
 """What a field costs beside what is below it. That of a report covers the window before, which is measured once."""
 SLOW = {
@@ -129,6 +133,7 @@ SLOW = {
     "segmentOverlap",
     "segmentTransitions",
     "classificationStatistics",
+    "values",
 }
 """Fields that have the deadline of a report."""
 REPORT_COST = FIELD_COSTS["segmentationReport"]

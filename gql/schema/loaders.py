@@ -7,10 +7,23 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
+from domain.classification.rfm import Score
+from domain.customers.metrics import ScoreThreshold
 from domain.model import Business, CustomerTotals
 from domain.pages import Page, PageRequest
+from domain.rules.listing import RuleValue
 from domain.segments.model import ChangeKey, ChangeList, MembershipChange, Snapshot
-from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, Member, MemberKey, SnapshotKey, Unit
+from domain.store import (
+    Comparison,
+    ComparisonKey,
+    CustomerRecord,
+    IdsKey,
+    Member,
+    MemberKey,
+    MemberList,
+    SnapshotKey,
+    Unit,
+)
 from gql.composition import Services
 from gql.schema.limits import build_limit_error
 from gql.schema.pacing import Pace
@@ -19,6 +32,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 Answers = Mapping[K, V] | Sequence[V]
 """By key, or in the order of the keys."""
+RuleValues = Sequence[RuleValue]
 Owner = tuple[int, CustomerTotals]
 """A customer's id with the kept totals that came with it."""
 PageKey = tuple[K, PageRequest]
@@ -160,6 +174,11 @@ async def _load_groups(keys: list[GroupPage]) -> list[Page[CustomerRecord]]:
     return [pages[source, request][group] for source, group, request in keys]
 
 
+async def _load_variable_values(services: Services, business: Business, names: list[str]) -> list[RuleValues]:
+    values = await services.analysis.load_variable_values(business)
+    return [values.get(name, ()) for name in names]
+
+
 class Loaders:
     """The loaders of one operation, each made when it is first asked."""
 
@@ -168,12 +187,16 @@ class Loaders:
     past_customers = _make_optional_loader(lambda unit, keys: unit.customers.find_by_ids(keys, merged=True))
     attributes = _make_unit_loader(lambda unit, keys: unit.customers.load_attributes(keys))
     scores = _make_owner_loader(lambda services, business, totals: services.customers.compute_scores(business, totals))
+    thresholds: Loader[Score, tuple[ScoreThreshold, ...]] = _make_service_loader(
+        lambda services, business, keys: services.customers.load_thresholds(business, keys)
+    )
     classifications = _make_owner_loader(
         lambda services, business, totals: services.customers.load_classifications(business, totals)
     )
     matching_segments = _make_service_loader(
         lambda services, business, keys: services.analysis.find_matching(business, keys)
     )
+    variable_values = _make_service_loader(_load_variable_values)
     purchases = _make_optional_loader(lambda unit, keys: unit.purchases.find_by_keys(keys))
     purchase_pages = _make_page_loader(lambda unit, keys, request: unit.purchases.load_pages(keys, request))
     purchase_counts = _make_unit_loader(lambda unit, keys: unit.purchases.count_by_customer(keys))
@@ -189,9 +212,8 @@ class Loaders:
     # Deleted ones too, because history names them.
     segments = _make_optional_loader(lambda unit, keys: unit.segments.find_by_ids(keys, deleted=True))
     memberships = _make_unit_loader(lambda unit, keys: unit.memberships.find_open_memberships(keys))
-    members: Loader[MemberKey, Page[Member]] = _make_unit_loader(
-        lambda unit, keys: unit.memberships.load_member_pages(keys)
-    )
+    members: Loader[MemberKey, Page[Member]] = _make_unit_loader(lambda unit, keys: unit.members.load_pages(keys))
+    member_counts: Loader[MemberList, int] = _make_unit_loader(lambda unit, keys: unit.members.count(keys))
     are_members = _make_optional_loader(_are_members)
     past_counts: Loader[SnapshotKey, int] = _make_unit_loader(lambda unit, keys: unit.history.count_past_members(keys))
     past_ids: Loader[IdsKey, list[int]] = _make_unit_loader(lambda unit, keys: unit.history.load_id_lists(keys))

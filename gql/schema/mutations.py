@@ -23,10 +23,11 @@ from domain.model import Business as BusinessEntity
 from domain.model import PurchaseLine as NewLine
 from domain.money import find_exponent, to_millionths, to_minor
 from domain.reports.document import ReportRequest
+from domain.segments.member_export import choose_columns
 from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, ReportParameters, check_layout
 from gql.schema.context import CanView, Info
 from gql.schema.segment_mutations import SegmentMutations
-from gql.schema.types.business import Business, SourceFormat, find_storefront
+from gql.schema.types.business import Business, SourceFormat, find_storefront, read_settings
 from gql.schema.types.customer import Customer
 from gql.schema.types.enums import Layout, Method, PurchaseStatus, RfmScheme, describe_enum
 from gql.schema.types.ids import encode, expect, match
@@ -91,7 +92,7 @@ ENUMS = (
 @payload("A link to a file, which whoever has it may open until it expires.")
 class ExportPayload(Payload):
     url: str | None = strawberry.field(
-        default=None, description="Address of the file on this server, from the root on, with its signature."
+        default=None, description="Whole address of the file, as the server is reached, with its signature."
     )
     expires_at: datetime | None = strawberry.field(
         default=None, description="Timestamp after which the link opens nothing: 15 minutes, or when the token expires."
@@ -292,7 +293,7 @@ class Mutation(SegmentMutations):
         # The day is said, so that the link shows tomorrow what it shows today.
         last, place = report.window.as_of, None if storefront is None else storefront.key
         query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme, layout=layout).query
-        url, expires = context.links.sign(f"/exports/segmentation.{format.value}", query, context.viewer)
+        url, expires = context.sign_link(f"/exports/segmentation.{format.value}", query)
         detail = {"format": format.value, **dict(query), "expiresAt": expires.isoformat()}
         await context.services.store.audit(business.id, context.actor, "exportSegmentationReport", None, detail)
         return ExportPayload(url=url, expires_at=expires)
@@ -303,14 +304,22 @@ class Mutation(SegmentMutations):
         info: Info,
         segment_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")],
         format: Annotated[MembersFormat, strawberry.argument(description="What kind of file.")],
+        columns: Annotated[
+            list[str] | None,
+            strawberry.argument(
+                description="Columns of the file in their order, by the names that docs/reports.md has; the usual ones "
+                "where absent or empty."
+            ),
+        ] = None,
     ) -> ExportPayload:
         context, business = info.context, await info.context.load_business()
         segment = await context.loaders.segments.load(expect(segment_id, "Segment", business, "segmentId"))
         if segment is None or segment.deleted_at is not None:
             raise build_unknown_id("segment", "segmentId")
         path = f"/exports/segments/{encode('Segment', business.id, segment.id)}/members.{format.value}"
-        url, expires = context.links.sign(path, [], context.viewer)
-        detail = {"segment": segment.key, "format": format.value, "expiresAt": expires.isoformat()}
+        query = [("columns", ",".join(choose_columns(columns, business)))] if columns else []
+        url, expires = context.sign_link(path, query)
+        detail = {"segment": segment.key, "format": format.value, **dict(query), "expiresAt": expires.isoformat()}
         target = ("Segment", segment.id)
         await context.services.store.audit(business.id, context.actor, "exportSegmentMembers", target, detail)
         return ExportPayload(url=url, expires_at=expires)
@@ -330,10 +339,9 @@ class Mutation(SegmentMutations):
             strawberry.argument(description="`settingsVersion` that the change is meant for; CONFLICT where it grew."),
         ] = None,
     ) -> UpdateBusinessSettingsPayload:
-        if not isinstance(settings, Mapping):
-            raise InvalidInput('settings must be an object such as {"lapsed_days": 120}', ("settings",))
         key, businesses = info.context.viewer.business, info.context.services.businesses
-        changed, _ = await businesses.set_settings(key, settings, info.context.actor, expected_version=expected_version)
+        stated, actor = read_settings(settings), info.context.actor
+        changed, _ = await businesses.set_settings(key, stated, actor, expected_version=expected_version)
         return UpdateBusinessSettingsPayload(business=Business.of(changed))
 
     @mutation("Save how a source is written under a name, in place of what was saved under it.")

@@ -29,6 +29,7 @@ from gql.schema.types.business import (
     StorefrontId,
     Viewer,
     find_storefront,
+    read_settings,
 )
 from gql.schema.types.customer import Customer
 from gql.schema.types.enums import CustomerSort, Method, RfmScheme, SegmentKind, SegmentSort, SeriesInterval
@@ -44,6 +45,7 @@ from gql.schema.types.report import (
     TransitionsSource,
     TrendPoint,
 )
+from gql.schema.types.scalars import JSON
 from gql.schema.types.segment import Segment
 
 MAXIMUM_NODES = 250
@@ -132,16 +134,34 @@ class Query:
         as_of: Annotated[
             date | None, strawberry.argument(description="Last day that counts; today where absent.")
         ] = None,
+        settings: Annotated[
+            JSON | None,
+            strawberry.argument(
+                description="Object of settings by name, which count here over those of the business and are not "
+                "saved; null goes back to the default. docs/settings.md has the names."
+            ),
+        ] = None,
     ) -> list[LabelCount] | None:
-        counts = await info.context.services.transitions.count_labels(await info.context.load_business(), as_of)
+        business, services = await info.context.load_business(), info.context.services
+        if settings is not None:
+            business = await services.businesses.suppose_settings(business, read_settings(settings))
+        counts = await services.transitions.count_labels(business, as_of)
         return [LabelCount.of(entity) for entity in counts]
 
-    @strawberry.field(permission_classes=[CanView], description="A segment; null where there is none of that id.")
+    @strawberry.field(permission_classes=[CanView], description="A segment, by exactly one of id and key.")
     async def segment(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")]
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="Global id of the segment.")] = None,
+        key: Annotated[str | None, strawberry.argument(description="Key of the segment, exactly.")] = None,
     ) -> Segment | None:
-        node = await find_node(info.context, id)
-        return node if isinstance(node, Segment) else None
+        if (id is None) == (key is None):
+            raise InvalidInput("segment needs exactly one of id and key", ("id",))
+        if key is None:
+            node = await find_node(info.context, str(id))
+            return node if isinstance(node, Segment) else None
+        found = await info.context.read(lambda unit: unit.segments.find_by_keys([key]))
+        return Segment.of(await info.context.load_business(), found[key]) if key in found else None
 
     @strawberry.field(permission_classes=[CanView], description="The segments of the business, page by page.")
     async def segments(

@@ -1,6 +1,7 @@
 """Changes of segments, of members by hand, and of the customer behind them. Whatever the caller can mend comes back as
 user errors; then nothing was changed."""
 
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
@@ -16,6 +17,10 @@ from gql.schema.types.payloads import Payload, mutation, payload
 from gql.schema.types.segment import Segment
 
 SegmentId = Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment.")]
+OldId = Annotated[strawberry.ID, strawberry.argument(description="Global id of the segment to copy.")]
+NewName = Annotated[
+    str, strawberry.argument(description="Name of the new segment, of which its key is made; unique in the business.")
+]
 CustomerIds = Annotated[list[strawberry.ID], strawberry.argument(description="Global ids of up to 1,000 customers.")]
 
 
@@ -58,6 +63,13 @@ class AssignSegmentPayload(Payload):
 @payload("What removing did; the count is 0 where there is a user error.")
 class RemoveSegmentPayload(Payload):
     segment: Segment | None = strawberry.field(default=None, description="The segment as it is now.")
+    removed_count: int = strawberry.field(default=0, description="Customers who were members and are no more.")
+
+
+@payload("What setting the members did; the counts are 0 where there is a user error.")
+class SetSegmentMembersPayload(Payload):
+    segment: Segment | None = strawberry.field(default=None, description="The segment as it is now.")
+    assigned_count: int = strawberry.field(default=0, description="Customers who were no members and are now.")
     removed_count: int = strawberry.field(default=0, description="Customers who were members and are no more.")
 
 
@@ -140,6 +152,72 @@ class SegmentMutations:
         entity, count = await context.services.memberships.remove(business, segment, customers, context.actor)
         context.renew(entity.seen_at)
         return RemoveSegmentPayload(segment=Segment.of(business, entity), removed_count=count)
+
+    @mutation(
+        "Let exactly the named customers be the members of a MANUAL segment: up to 1,000 ids, external ids and e-mails "
+        "together, all or none. Larger lists go as a file to PUT /segments/{id}/members."
+    )
+    async def set_segment_members(
+        self,
+        info: Info,
+        segment_id: SegmentId,
+        customer_ids: Annotated[
+            list[strawberry.ID] | None, strawberry.argument(description="Global ids of customers.")
+        ] = None,
+        external_ids: Annotated[
+            list[str] | None, strawberry.argument(description="Customer ids of the shop, read as imports read them.")
+        ] = None,
+        emails: Annotated[
+            list[str] | None,
+            strawberry.argument(
+                description="E-mails of customers, letter case ignored. Everybody who has such an e-mail is put in, "
+                "also where several customers share it."
+            ),
+        ] = None,
+    ) -> SetSegmentMembersPayload:
+        context, business = info.context, await info.context.load_business()
+        segment = expect(segment_id, "Segment", business, "segmentId")
+        ids = None if customer_ids is None else [match(id, "Customer", business) for id in customer_ids]
+        entity, done = await context.services.member_lists.set_members(
+            business, segment, context.actor, ids=ids, external_ids=external_ids, emails=emails
+        )
+        context.renew(entity.seen_at)
+        return SetSegmentMembersPayload(
+            segment=Segment.of(business, entity), assigned_count=done.entered, removed_count=done.left
+        )
+
+    @mutation(
+        "Create a segment like another one, with the same definition, description and schedule. Its members are copied "
+        "where it is MANUAL; else they are recalculated at once."
+    )
+    async def duplicate_segment(self, info: Info, id: OldId, name: NewName) -> CreateSegmentPayload:
+        context, business = info.context, await info.context.load_business()
+        number = expect(id, "Segment", business, "id")
+        segment, job = await context.services.segments.duplicate(business, number, name, context.actor)
+        context.renew(segment.seen_at)
+        run = None if job is None else Recalculation.of(business, job)
+        return CreateSegmentPayload(segment=Segment.of(business, segment), recalculation=run)
+
+    @mutation(
+        "Create a MANUAL segment of the members that a segment has, or had at an instant. Who was erased since is left "
+        "out, who was merged into another customer is put in as that one."
+    )
+    async def freeze_segment(
+        self,
+        info: Info,
+        id: OldId,
+        name: NewName,
+        as_of: Annotated[
+            datetime | None,
+            strawberry.argument(description="Members at this timestamp, not in the future; now where absent."),
+        ] = None,
+    ) -> CreateSegmentPayload:
+        context, business = info.context, await info.context.load_business()
+        number = expect(id, "Segment", business, "id")
+        then = context.services.memberships.read_instant_argument(business, as_of, "as_of")
+        segment = await context.services.segments.freeze(business, number, name, then, context.actor)
+        context.renew(segment.seen_at)
+        return CreateSegmentPayload(segment=Segment.of(business, segment))
 
     @mutation("Keep this instant of a segment.")
     async def create_snapshot(self, info: Info, segment_id: SegmentId) -> CreateSnapshotPayload:

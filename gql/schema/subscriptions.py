@@ -14,7 +14,7 @@ from gql.schema.types.ids import expect, match
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
 from gql.schema.types.membership import CHANGE_ORDER, MembershipChange
 from gql.schema.types.nodes import find_node
-from gql.schema.types.pagination import decode_cursor
+from gql.schema.types.pagination import decode_cursor, encode_cursor
 from gql.schema.types.segment import Segment
 
 RunId = Annotated[strawberry.ID, strawberry.argument(description="Global id of the run.")]
@@ -23,7 +23,9 @@ RunId = Annotated[strawberry.ID, strawberry.argument(description="Global id of t
 @strawberry.type(description="Changes of memberships that follow each other.")
 class MembershipChangeBatch:
     changes: list[MembershipChange] = strawberry.field(description="The changes, in commit order.")
-    cursor: str = strawberry.field(description="Cursor of the last of them; `after` it goes on.")
+    cursor: str = strawberry.field(
+        description="Where to go on: given as `after`, it begins with the change after the last of these."
+    )
 
 
 @strawberry.type(description="What can be followed.")
@@ -53,7 +55,8 @@ class Subscription:
     @strawberry.subscription(
         permission_classes=[CanView],
         description="Committed entries and exits in commit order, at most 500 a message, each exactly once; from now "
-        "on, or from a cursor on.",
+        "on, or from a cursor on. The first message comes at once: where no change waits it has none, and the cursor "
+        "to go on from.",
     )
     async def membership_changes(
         self,
@@ -75,10 +78,10 @@ class Subscription:
         position = decode_cursor("after", after, CHANGE_ORDER, str)
         place = None if position is None else Place.read(position)
         check_reachable(business, None if place is None else place.instant)
-        async for entities in info.context.services.recalculations.follow_changes(business, key, place):
+        async for entities, reached in info.context.services.recalculations.follow_changes(business, key, place):
             present = await renew_business(info)
             changes = [MembershipChange.of(present, entity) for entity in entities]
-            yield MembershipChangeBatch(changes=changes, cursor=changes[-1].cursor)
+            yield MembershipChangeBatch(changes=changes, cursor=encode_cursor(CHANGE_ORDER, reached.position))
 
 
 async def renew_business(info: Info) -> BusinessEntity:

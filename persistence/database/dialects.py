@@ -35,6 +35,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
 from domain.calendar import DayRanges
@@ -356,11 +357,11 @@ def _compile_gathered_rows(element: GatheredRows, compiler: SQLCompiler, **kw: A
     return f"CAST(json_agg(json_build_array({compiler.process(element.clauses, **kw)})) AS text)"
 
 
-class PartOf(FunctionElement[int]):
-    """(a JSON list as text, n): its nth number, counted from 0."""
+class PartOf(FunctionElement[str]):
+    """(a JSON list as text, n): its nth text, counted from 0; of a number, on PostgreSQL, the text that it is."""
 
     inherit_cache = True
-    type = BigInteger()
+    type = Text()
 
 
 @compiles(PartOf, "sqlite")
@@ -372,52 +373,63 @@ def _compile_part_of_sqlite(element: PartOf, compiler: SQLCompiler, **kw: Any) -
 @compiles(PartOf)
 def _compile_part_of(element: PartOf, compiler: SQLCompiler, **kw: Any) -> str:
     listed, place = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"CAST(CAST({listed} AS json) ->> {place} AS bigint)"
+    return f"(CAST({listed} AS json) ->> {place})"
+
+
+def select_part(listed: Expression, place: int, kind: type) -> Expression:
+    """The nth of a JSON list, counted from 0: a text, or a whole number."""
+    part = PartOf(listed, literal_column(str(place)))
+    return part if kind is str else cast(part, BigInteger)
 
 
 PIECE_SECONDS = 0.002
 """How long rows are read from text before the event loop looks after others."""
 Form = TypeVar("Form", bound=Hashable)
-Numbers = tuple[int | None, ...]
+Values = tuple[int | str | None, ...]
 Columns = Sequence[Any]
-"""A ColumnElement[int] for each number, None where it is missing."""
+"""A ColumnElement[int] or ColumnElement[str] for each value, None where it is missing."""
+COLUMN_TYPES: dict[type, type[TypeEngine[Any]]] = {int: BigInteger, str: Text}
 
 
 async def gather_lists(
     connection: AsyncConnection,
-    keys: Sequence[tuple[Form, Numbers]],
+    keys: Sequence[tuple[Form, Values]],
     select_list: Callable[[Form, Columns], Sequence[Select[Any]]],
 ) -> list[list[Any]]:
-    """The rows of a short list for each of the keys, in any order. A key is a form and numbers, of which some may be
-    missing; of them `select_list` makes the list, in one part or several of the same columns. Keys alike in form and in
-    what is missing, in practice all, are read by one statement, which is the same however many they are."""
-    alike: dict[tuple[Form, tuple[bool, ...]], dict[Numbers, None]] = {}
-    for form, numbers in keys:
-        alike.setdefault((form, tuple(number is not None for number in numbers)), {})[numbers] = None
-    found: dict[tuple[Form, Numbers], list[Any]] = {}
-    for (form, given), listed in alike.items():
+    """The rows of a short list for each of the keys, in any order. A key is a form and whole numbers or texts, of which
+    some may be missing; of them `select_list` makes the list, in one part or several of the same columns. Keys alike in
+    form, in types and in what is missing, in practice all, are read by one statement, which is the same however many
+    they are."""
+    alike: dict[tuple[Form, tuple[type | None, ...]], dict[Values, None]] = {}
+    for form, values in keys:
+        kinds = tuple(None if value is None else type(value) for value in values)
+        alike.setdefault((form, kinds), {})[values] = None
+    found: dict[tuple[Form, Values], list[Any]] = {}
+    for (form, kinds), listed in alike.items():
         # As text: a column of the table would bring the table into the inner statement.
         columns = [
-            literal_column(f"keys.part_{place}", BigInteger) if is_given else None
-            for place, is_given in enumerate(given)
+            None if kind is None else literal_column(f"keys.part_{place}", COLUMN_TYPES[kind])
+            for place, kind in enumerate(kinds)
         ]
         parts = [part.subquery(f"list_{place}").c for place, part in enumerate(select_list(form, columns))]
         make_row = _make_row_type(tuple(parts[0].keys()))
         began = perf_counter()
-        for row in await connection.execute(_select_gathered(list(listed), parts)):
+        for row in await connection.execute(_select_gathered(list(listed), kinds, parts)):
             if perf_counter() - began > PIECE_SECONDS:
                 await asyncio.sleep(0)
                 began = perf_counter()
-            texts = row[len(given) :]
-            found[form, tuple(row[: len(given)])] = [make_row(*values) for text in texts for values in _read_rows(text)]
+            texts = row[len(kinds) :]
+            found[form, tuple(row[: len(kinds)])] = [make_row(*values) for text in texts for values in _read_rows(text)]
     return [found[key] for key in keys]
 
 
-def _select_gathered(keys: Sequence[Numbers], parts: Sequence[ReadOnlyColumnCollection[str, Any]]) -> Select[Any]:
-    """The numbers of each key, and what each part has for it as a text."""
+def _select_gathered(
+    keys: Sequence[Values], kinds: Sequence[type | None], parts: Sequence[ReadOnlyColumnCollection[str, Any]]
+) -> Select[Any]:
+    """The values of each key, and what each part has for it as a text."""
     listed = MembersOf(literal(json.dumps(keys), Text)).table_valued("value")
-    numbers = [PartOf(listed.c.value, literal_column(str(place))) for place in range(len(keys[0]))]
-    named = select(*(number.label(f"part_{place}") for place, number in enumerate(numbers))).subquery("keys")
+    values = [select_part(listed.c.value, place, kind or int) for place, kind in enumerate(kinds)]
+    named = select(*(value.label(f"part_{place}") for place, value in enumerate(values))).subquery("keys")
     return select(*named.c, *(select(GatheredRows(*part)).scalar_subquery() for part in parts))
 
 

@@ -111,8 +111,10 @@ class UploadHandler:
         if acquired is None:
             return False
         upload, record = acquired
+        feed, followed = self.imports.feed, (business.id, JobKind.IMPORT, record.id)
+        feed.notify_progress(followed)
         # There may be a place for another one.
-        self.imports.feed.notify_work()
+        feed.notify_work()
         key = (business.id, record.id)
         self._running.add(key)
         working = asyncio.ensure_future(asyncio.to_thread(self._import, upload, record, asyncio.get_running_loop()))
@@ -127,6 +129,7 @@ class UploadHandler:
             if not working.done():
                 await asyncio.to_thread(record.release)
             raise
+        feed.notify_progress(followed)
         return True
 
     async def _acquire(self, business: Business) -> tuple[PurchaseImport, ImportRecord] | None:

@@ -25,12 +25,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.model import Business
 from domain.rules.context import RuleContext
+from domain.rules.listing import RuleValue
 from domain.rules.tree import Condition, walk
 from domain.segments.customer_facts import build_rule_context
 from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Unit
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import Expression, Negation
 from persistence.rules.compiler import Lookup, RuleCompiler, select_matching, select_members
+from persistence.rules.values import VariableValues
 from persistence.segments.memberships import build_present_conditions, covers
 from persistence.tables import PRESENT, customer, membership, segment
 
@@ -130,6 +132,10 @@ class RuleAnalysisStore:
             for row in await self.connection.execute(statement):
                 matching[row.id].update(key for key, holds in zip(part, row[1:], strict=True) if holds)
         return matching
+
+    async def load_values(self, context: RuleContext) -> dict[str, list[RuleValue]]:
+        """The values that variables have, the most frequent first."""
+        return await VariableValues(self.connection, context).load()
 
     async def count_overlap(self, segments: Sequence[int]) -> dict[int, int]:
         """How many customers are in exactly which of the segments; bit n of the key stands for the nth."""

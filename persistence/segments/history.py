@@ -44,6 +44,7 @@ from persistence.database.dialects import Columns, Selective, gather_lists
 from persistence.segments.memberships import MEMBERSHIP, covers_micros, is_of_segment, load_records, to_membership
 from persistence.tables import (
     SnapshotRow,
+    business,
     customer,
     membership,
     membership_change,
@@ -112,10 +113,10 @@ class HistoryStore:
         return [change for page in await self.load_change_pages(keys) for change in page.items][:size]
 
     async def find_newest_place(self) -> Place:
-        """Behind every change there is."""
-        statement = select(func.max(log.at)).where(log.business_id == self.business_id)
-        newest = (await self.connection.execute(statement)).scalar_one()
-        return Place(0 if newest is None else newest + 1)
+        """Behind every change there is, and not before the horizon of compacted history."""
+        # Whatever is committed later has a later instant than the newest write.
+        statement = select(business.c.last_instant).where(business.c.id == self.business_id)
+        return Place((await self.connection.execute(statement)).scalar_one() + 1)
 
     async def count_changes(self, lists: Sequence[ChangeList]) -> list[int]:
         """How many changes each list has; a segment's from the log."""

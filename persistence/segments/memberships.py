@@ -27,10 +27,9 @@ from sqlalchemy.sql.elements import TextClause
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import Difference
 from domain.model import PROFILE_TEXTS
-from domain.pages import Page, PageRequest, build_page
 from domain.rules.variables import ATTRIBUTE
 from domain.segments.model import SOURCE_ORDER, Membership, MembershipSource, MemberTotals
-from domain.store import CustomerRecord, Member, MemberKey
+from domain.store import CustomerRecord
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import (
     Columns,
@@ -50,7 +49,6 @@ from persistence.tables import (
     membership_change,
     segment,
     to_optional_instant,
-    to_optional_micros,
 )
 
 MEMBERSHIP = tuple(
@@ -121,6 +119,15 @@ LOG = """INSERT INTO membership_change (business_id, at, segment_id, entered, le
     entered = membership_change.entered + excluded.entered,
     left_count = membership_change.left_count + excluded.left_count, member_count = excluded.member_count"""
 LOG_ONE = LOG.format(rows="VALUES (:business, :at, :segment, :entered, :left, :count)")
+OPEN_WANTED = ENTER.format(key="w.customer_id", found="wanted w WHERE w.customer_id > 0", open=OPEN)
+CLOSE_OTHERS = f"{CLOSE} AND NOT EXISTS (SELECT 1 FROM wanted w WHERE w.customer_id = m.customer_id)"
+COPY = """INSERT INTO membership (business_id, segment_id, customer_id, entered_at, source, entered_by)
+    SELECT :business, :into, c.id, :at, :source, :by FROM membership m
+    JOIN customer f ON f.business_id = :business AND f.id = m.customer_id
+    JOIN customer c ON c.business_id = :business AND c.id = COALESCE(f.merged_into, f.id) AND NOT c.erased
+    WHERE m.business_id = :business AND m.segment_id = :segment AND {covered} GROUP BY c.id"""
+COPY_NOW = COPY.format(covered="m.left_at IS NULL")
+COPY_THEN = COPY.format(covered="m.entered_at <= :then AND (m.left_at IS NULL OR m.left_at > :then)")
 OF_CUSTOMER = """id IN (SELECT segment_id FROM membership
     WHERE business_id = :business AND {mine} AND left_at IS NULL)"""
 COUNT_ALL = f"UPDATE segment SET member_count = member_count - 1 WHERE business_id = :business AND {OF_CUSTOMER}"
@@ -196,60 +203,6 @@ class MembershipStore:
 
         found = await gather_lists(self.connection, [(None, pair) for pair in pairs], select_member)
         return {pair for pair, rows in zip(pairs, found, strict=True) if rows}
-
-    async def load_members(self, segment_id: int, request: PageRequest, as_of: datetime | None = None) -> Page[Member]:
-        """Members with their memberships, by customer."""
-        return (await self.load_member_pages([(segment_id, request, as_of)]))[0]
-
-    async def load_member_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]:
-        """Many pages at once, in the order of the keys, by two statements where they are of one size and direction."""
-        cells = await self._load_cells(keys)
-        wanted = sorted({row.customer_id for rows in cells for row in rows})
-        records = await load_records(self.connection, self.business_id, wanted)
-        return [
-            build_page(
-                sorted(
-                    (row for row in rows if row.customer_id in records),
-                    key=lambda row: int(row.customer_id),
-                    reverse=request.backward,
-                )[: request.size + 1],
-                request,
-                lambda row: (row.customer_id, row.customer_id),
-            ).map(lambda row: (records[row.customer_id], to_membership(row)))
-            for (_, request, _), rows in zip(keys, cells, strict=True)
-        ]
-
-    async def _load_cells(self, keys: Sequence[MemberKey]) -> list[list[Any]]:
-        """The columns of MEMBERSHIP of the members of each page, at least."""
-
-        def select_members(form: tuple[int, bool], columns: Columns) -> list[Select[Any]]:
-            (size, backward), (segment_id, at, after, before) = form, columns
-            wanted = build_present_conditions(self.as_of) if at is None else [covers_micros(at)]
-            ids = membership.c.customer_id
-            # Who left since the moment is found by when, and not among all who ever were members.
-            parts = [(condition, ids + 0 if number else ids) for number, condition in enumerate(wanted)]
-            return [
-                select(*MEMBERSHIP)
-                .where(membership.c.business_id == self.business_id, membership.c.segment_id == segment_id, condition)
-                .where(*([] if after is None else [key > after]), *([] if before is None else [key < before]))
-                .order_by(key.desc() if backward else key)
-                .limit(size + 1)
-                for condition, key in parts
-            ]
-
-        wanted = [
-            (
-                (request.size, request.backward),
-                (
-                    segment_id,
-                    to_optional_micros(as_of),
-                    None if request.after is None else int(request.after[0]),
-                    None if request.before is None else int(request.before[0]),
-                ),
-            )
-            for segment_id, request, as_of in keys
-        ]
-        return await gather_lists(self.connection, wanted, select_members)
 
     async def are_ascii(self, segment_id: int, as_of: datetime, columns: Sequence[str]) -> bool:
         """Whether what these columns say of the members, by their names in exports, holds nothing but ASCII."""
@@ -335,6 +288,24 @@ class MembershipStore:
         more = {"by": by, "customers": sorted(set(customers))}
         return await self._update_count(segment_id, at, 0, await self._run(statement, segment_id, at, **more))
 
+    async def set_named(self, segment_id: int, at: datetime, source: MembershipSource, by: str | None) -> Difference:
+        """Let exactly those be members whom the connection's list of customers means."""
+        left = await self._run(text(CLOSE_OTHERS), segment_id, at, by=by)
+        more = {"source": SOURCE_ORDER.index(source), "by": by}
+        entered = await self._run(text(OPEN_WANTED), segment_id, at, **more)
+        return await self._finish_many(segment_id, at, entered, left)
+
+    async def copy(
+        self, segment_id: int, into: int, then: datetime | None, at: datetime, source: MembershipSource, by: str | None
+    ) -> Difference:
+        """Let the members of a segment at an instant, None is now, begin memberships of another one that has none."""
+        more = {"into": into, "source": SOURCE_ORDER.index(source), "by": by}
+        if then is None:
+            entered = await self._run(text(COPY_NOW), segment_id, at, **more)
+        else:
+            entered = await self._run(text(COPY_THEN), segment_id, at, then=to_micros(then), **more)
+        return await self._finish_many(into, at, entered, 0)
+
     async def close_segment(self, segment_id: int, at: datetime, by: str | None) -> Difference:
         """End every membership of the segment."""
         return await self._update_count(segment_id, at, 0, await self._run(text(CLOSE), segment_id, at, by=by))
@@ -349,11 +320,7 @@ class MembershipStore:
         closing = text(CLOSE_FAILING if only else CLOSE_NOT_HOLDING)
         left = await self._run(closing, segment_id, at, by=by)
         entered = await self._run(text(OPEN_HOLDING), segment_id, at, by=by, source=RULE)
-        if entered + left >= MANY:
-            # Segments that use this one are evaluated in a moment, before PostgreSQL would look by itself. It would
-            # take the members for a few and compare each with every customer: minutes for 170,000.
-            await self.connection.run_sync(analyze, "membership")
-        return await self._update_count(segment_id, at, entered, left)
+        return await self._finish_many(segment_id, at, entered, left)
 
     async def close_customer(self, customer_id: int, at: datetime, by: str | None) -> int:
         """End every membership of one customer; how many there were."""
@@ -367,6 +334,14 @@ class MembershipStore:
     async def _run(self, statement: TextClause, segment_id: int, at: datetime, **more: object) -> int:
         values = {"business": self.business_id, "segment": segment_id, "at": to_micros(at), **more}
         return int((await self.connection.execute(statement, values)).rowcount)
+
+    async def _finish_many(self, segment_id: int, at: datetime, entered: int, left: int) -> Difference:
+        """The count and the log after a change of perhaps very many."""
+        if entered + left >= MANY:
+            # Segments that use this one are evaluated in a moment, before PostgreSQL would look by itself. It would
+            # take the members for a few and compare each with every customer: minutes for 170,000.
+            await self.connection.run_sync(analyze, "membership")
+        return await self._update_count(segment_id, at, entered, left)
 
     async def _update_count(self, segment_id: int, at: datetime, entered: int, left: int) -> Difference:
         values = {"business": self.business_id, "segment": segment_id, "entered": entered, "left": left}

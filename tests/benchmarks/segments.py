@@ -21,6 +21,7 @@ from domain.model import Actor, Business
 from domain.pages import PageRequest
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.runner import Runner
+from domain.store import MemberList
 from gql.composition import make_services
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
@@ -124,7 +125,7 @@ async def measure(database: Database) -> dict[str, object]:
 async def members(store: SqlStore, business: Business, held: Segment) -> None:
     """A page of 100 members with their memberships."""
     async with store.read(business) as unit:
-        page = await unit.memberships.load_members(held.id, PageRequest(100))
+        page = await unit.members.load_page(MemberList(held.id), PageRequest(100))
         await unit.memberships.find_open_memberships([record.customer.id for record, _ in page.items])
 
 

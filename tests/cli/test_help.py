@@ -34,6 +34,7 @@ OPTIONS = {
     "report": "--business --method --days --as-of --storefront --segment-name --segment-code --scheme --format "
     "--output",
     "customers": "--business --search --sort --reverse --first",
+    "customers show": "--business",
     "customers merge": "--business",
     "recalculate": "--business",
     "status": "--business --format",

@@ -15,6 +15,7 @@ from domain.errors import HistoryCompacted
 from domain.pages import PageRequest
 from domain.segments.history import check_reachable
 from domain.segments.model import ChangeList, MembershipSource
+from domain.store import MemberList
 from persistence.database.engines import Database, open_database
 from persistence.store import SqlStore
 from tests.cli.conftest import MAKE, Segments, write_lines
@@ -90,7 +91,7 @@ async def after(database: Database) -> None:
     assert working.business.history_from == horizon
     async with working.store.read(working.business) as unit:
         (vip,) = await unit.segments.load_all()
-        page = await unit.memberships.load_members(vip.id, PageRequest(10), horizon)
+        page = await unit.members.load_page(MemberList(vip.id, horizon), PageRequest(10))
         (changes,) = await unit.history.load_change_pages([(ChangeList(vip.id, since=horizon), PageRequest(10))])
         (size,) = await unit.history.count_past_members([(vip.id, MARCH + timedelta(hours=1))])
     assert [record.customer.external_id for record, _ in page.items] == ["B"]

@@ -42,7 +42,7 @@ def test_the_demo_shop_is_made_once(segments: Segments) -> None:
     again = segments.run("demo")
 
     made = re.fullmatch(
-        r"([\d,]+) customers and ([\d,]+) purchases in business demo, and 8 segments with 60 days of history\.\n",
+        r"([\d,]+) customers and ([\d,]+) purchases in business demo, and 11 segments with 84 days of history\.\n",
         first.out,
     )
     assert made is not None
@@ -50,8 +50,9 @@ def test_the_demo_shop_is_made_once(segments: Segments) -> None:
     assert int(made[2].replace(",", "")) >= 12_000
     assert again.out == "The demo shop is there already, in business demo.\n"
     assert segments.run("db", "check").out == SOUND
-    groups = segments.json("report")["data"]["segments"]
-    assert min(group["customer_count"] for group in groups) > 0
+    for options in ("", "--scheme eleven", "--method value", "--method behavior --days 365"):
+        groups = segments.json("report", *options.split())["data"]["segments"]
+        assert min(group["customer_count"] for group in groups) > 0
 
 
 def test_verify_needs_no_store_and_says_one_line_a_check(segments: Segments) -> None:

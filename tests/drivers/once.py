@@ -73,6 +73,9 @@ CALLS = {
     "deletePurchases": call("deletePurchases", "externalIds: [String!]!", "deletedCount", externalIds=["O1", "O9"]),
     "deleteSegment": call("deleteSegment", "id: ID!", "deletedSegmentId", id="$vip"),
     "deleteSourceFormat": call("deleteSourceFormat", "name: String!", "deletedName", name="till"),
+    "duplicateSegment": call(
+        "duplicateSegment", "id: ID!, name: String!", f"{SEGMENT} {RUN}", id="$rich", name="Rich again"
+    ),
     "eraseCustomer": call("eraseCustomer", "customerId: ID!", "erasedCustomerId", customerId="$ann"),
     "exportSegmentMembers": call(
         "exportSegmentMembers", "segmentId: ID!, format: MembersFormat!", "url", segmentId="$vip", format="CSV"
@@ -80,6 +83,7 @@ CALLS = {
     "exportSegmentationReport": call(
         "exportSegmentationReport", "format: ExportFormat!", "url expiresAt", format="CSV"
     ),
+    "freezeSegment": call("freezeSegment", "id: ID!, name: String!", f"{SEGMENT} {RUN}", id="$vip", name="VIP then"),
     "mergeCustomers": call("mergeCustomers", "fromId: ID!, intoId: ID!", CUSTOMER, fromId="$ben", intoId="$ann"),
     "recalculateCustomer": call(
         "recalculateCustomer",
@@ -109,6 +113,13 @@ CALLS = {
         "sourceFormat { name settings preset updatedAt }",
         name="shop",
         settings={"date_format": "%d/%m/%Y"},
+    ),
+    "setSegmentMembers": call(
+        "setSegmentMembers",
+        "segmentId: ID!, externalIds: [String!]",
+        f"{SEGMENT} assignedCount removedCount",
+        segmentId="$vip",
+        externalIds=["A", "B"],
     ),
     "updateBusinessSettings": call(
         "updateBusinessSettings",

@@ -19,6 +19,7 @@ from gql.composition import Services
 from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.idempotency import IdempotentRequests
 from gql.http.middleware import RequestMiddleware
+from gql.http.persisted import PersistedDocuments
 from gql.http.strangers import Strangers
 from gql.http.throttling import Admission, Throttle
 from gql.http.websocket import INIT_SECONDS, WebSocketEndpoint
@@ -141,7 +142,7 @@ def probe_app(
     def make_context(viewer: Viewer, request_id: str, cost: Cost) -> Context:
         return Context(viewer, services, request_id, links, cost=cost)
 
-    executor = Executor(schema, settings, make_context, throttle)
+    executor = Executor(schema, settings, make_context, throttle, PersistedDocuments())
     requests = IdempotentRequests(services.store, clock)
     authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
     admission = Admission(authenticator.authenticate)

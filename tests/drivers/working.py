@@ -12,6 +12,7 @@ from domain.segments.handler import RecalculationHandler
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
+from domain.store import MemberList
 from persistence.database.engines import Database
 from persistence.store import SqlStore
 from tests.conftest import SetClock
@@ -85,6 +86,6 @@ class Working:
         """External ids of the members, and the count kept of them agrees."""
         async with self.store.read(self.business) as unit:
             held = (await unit.segments.find_by_ids([segment.id], deleted=True))[segment.id]
-            page = await unit.memberships.load_members(segment.id, PageRequest(250))
+            page = await unit.members.load_page(MemberList(segment.id), PageRequest(250))
         assert held.member_count == len(page.items)
         return sorted(record.customer.external_id for record, _ in page.items)

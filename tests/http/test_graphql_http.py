@@ -4,9 +4,12 @@ import json
 
 import httpx
 import pytest
+from websockets import InvalidStatus
 
+from gql.app import create_app
 from gql.settings import Settings
 from tests.drivers.face import SECRET, Face, Opening
+from tests.drivers.sockets import fetch_answer, live
 
 pytestmark = [pytest.mark.anyio, pytest.mark.read_only]
 UPSERT = 'mutation { upsertCustomers(input: [{externalId: "A"}]) { created } }'
@@ -87,6 +90,57 @@ async def test_c2_without_a_setting_no_foreign_page_may_read(face: Face) -> None
 
     assert asked.status_code == 405
     assert not [name for name in (*asked.headers, *answer.headers) if name.startswith("access-control")]
+
+
+LOOPBACK = ["http://localhost:5173", "http://127.0.0.1", "https://[::1]:3000"]
+FOREIGN = [
+    "http://localhost.evil:80",
+    "http://evil.example",
+    "http://127.0.0.2:80",
+    "http://localhost:80/x",
+    "null",
+    "",
+]
+
+
+@pytest.mark.parametrize(
+    ("demo", "host", "origin", "may"),
+    [
+        *((True, "127.0.0.1", origin, True) for origin in LOOPBACK),
+        *((True, "127.0.0.1", origin, False) for origin in FOREIGN),
+        *((demo, host, LOOPBACK[0], False) for demo, host in ((False, "127.0.0.1"), (True, "0.0.0.0"))),
+    ],
+)
+async def test_c2_in_demo_mode_pages_of_this_machine_may_read(
+    opening: Opening, demo: bool, host: str, origin: str, may: bool
+) -> None:
+    ours, control = {"Origin": origin}, "Access-Control-Request"
+    asking = {f"{control}-Method": "POST", f"{control}-Headers": "authorization,content-type,idempotency-key"}
+    async with opening(Settings(jwt_secret=SECRET, demo=demo, host=host)) as face:
+        asked = await face.client.options("/graphql", headers={**ours, **asking})
+        read = await face.client.post("/graphql", json={"query": COUNT}, headers={**ours, **face.bearer()})
+        async with live(face.app) as server:
+            try:
+                async with server.initiate(face.token(), additional_headers=ours) as client:
+                    answer = await fetch_answer(client, "1", "{ viewer { subject } }")
+            except InvalidStatus as refused:
+                answer = refused.response.status_code
+
+    allowed = origin if may else None
+    assert [one.headers.get("access-control-allow-origin") for one in (asked, read)] == [allowed, allowed]
+    assert (asked.status_code == 200) is may
+    assert answer == ({"data": {"viewer": {"subject": "tester"}}} if may else 403)
+
+
+async def test_c2_a_page_of_another_port_is_given_no_token_of_the_demo(face: Face) -> None:
+    app = create_app(
+        Settings(jwt_secret=SECRET, demo=True), face.clock, demo_token=lambda: "readytoken", database=face.database
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        own = await client.get("/graphql", headers={"Accept": "text/html"})
+        other = await client.get("/graphql", headers={"Accept": "text/html", "Origin": "http://localhost:3000"})
+
+    assert ("readytoken" in own.text, "readytoken" in other.text) == (True, False)
 
 
 async def test_c2_pages_of_the_setting_may_read_and_others_may_not(opening: Opening) -> None:

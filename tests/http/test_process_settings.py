@@ -8,6 +8,7 @@ import pytest
 from domain.errors import InvalidInput
 from gql.settings import Settings
 
+PUBLIC = "an address such as https://shop.example or https://shop.example/segments"
 PROXIES = "addresses or networks such as 10.0.0.5, 10.1.0.0/16, separated by commas"
 ORIGINS = "origins such as https://shop.example, separated by commas"
 
@@ -38,12 +39,14 @@ def test_every_variable_is_read() -> None:
             "SEGMENTS_JWKS_URL": "https://id.example/keys",
             "SEGMENTS_BUSINESS": "shop",
             "SEGMENTS_CORS_ORIGINS": "https://shop.example, http://localhost:3000",
+            "SEGMENTS_PUBLIC_URL": "https://shop.example/segments/",
             "SEGMENTS_TRUSTED_PROXIES": "10.0.0.5, 2001:db8::/32",
             "SEGMENTS_COST_BUCKET": "0",
             "SEGMENTS_COST_RESTORE": "50",
             "SEGMENTS_FONTS": "/srv/fonts",
             "SEGMENTS_LOG_LEVEL": "debug",
             "SEGMENTS_INTROSPECTION": "off",
+            "SEGMENTS_PERSISTED_QUERIES": "off",
             "SEGMENTS_TOKEN_LIFETIME_HOURS": "8",
         }
     )
@@ -56,6 +59,7 @@ def test_every_variable_is_read() -> None:
         jwks_url="https://id.example/keys",
         business="shop",
         cors_origins=("https://shop.example", "http://localhost:3000"),
+        public_url="https://shop.example/segments",
         trusted_proxies=("10.0.0.5", "2001:db8::/32"),
         cost_bucket=0,
         cost_restore=50,
@@ -63,6 +67,7 @@ def test_every_variable_is_read() -> None:
         log_level="DEBUG",
         port=9000,
         introspection=False,
+        persisted_queries=False,
         token_lifetime_hours=8,
     )
     assert settings.url == "postgresql://shop:pass@db/shop"
@@ -88,6 +93,10 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("SEGMENTS_TRUSTED_PROXIES", "*", PROXIES),
         ("SEGMENTS_TRUSTED_PROXIES", "10.0.0.5, proxy.example", PROXIES),
         ("SEGMENTS_TRUSTED_PROXIES", "10.0.0.5/8", PROXIES),
+        *(
+            ("SEGMENTS_PUBLIC_URL", value, PUBLIC)
+            for value in ("shop.example", "ftp://a", "https://a?b", "https://a@b")
+        ),
         *(("SEGMENTS_JWT_SECRETS", value, KEYS) for value in ("secret", "a=1,a=2", "a b=1", "=1", "a=1,b", "é=1")),
         ("SEGMENTS_CORS_ORIGINS", "*", ORIGINS),
         ("SEGMENTS_CORS_ORIGINS", "https://shop.example/path", ORIGINS),

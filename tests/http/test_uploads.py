@@ -35,7 +35,7 @@ from tests.drivers.uploading import IMPORT, ROWS, Place, placing
 
 pytestmark = pytest.mark.anyio
 
-
+FOLLOW_ENDS = "subscription($id: ID!) { jobProgress(id: $id) { status finishedAt error { code } } }"
 NOTHING = Agenda(False, False, False, None, frozenset())
 
 
@@ -360,13 +360,22 @@ async def test_an_import_whose_process_and_file_are_gone_is_marked_as_failed(pla
     clock.now += timedelta(seconds=29)
     await place.import_waiting()
     waiting = await place.told(number)
-    clock.now += timedelta(seconds=2)
-    await place.import_waiting()
+    async with live(place.face.app) as server, server.initiate(place.face.token()) as client:
+        await subscribe(client, "1", FOLLOW_ENDS, {"id": number})
+        followed = [await receive(client)]
+        clock.now += timedelta(seconds=2)
+        await place.import_waiting()
+        followed.append(await receive(client))
     failed = await place.told(number)
+    ended = await place.face.data(
+        "query($id: ID!) { job(id: $id) { status finishedAt error { code } } }", {"id": number}
+    )
 
     assert waiting["status"] == "QUEUED"
     sentence = "The process that worked on it ended. Import the file again: nothing is written twice."
     assert (failed["status"], failed["error"]) == ("FAILED", {"code": "ABANDONED", "message": sentence})
+    assert [one["payload"]["data"]["jobProgress"]["status"] for one in followed] == ["QUEUED", "FAILED"]
+    assert followed[1]["payload"]["data"]["jobProgress"] == ended["job"]
 
 
 async def test_a_server_that_ends_lets_the_import_wait_for_the_next(place: Place) -> None:

@@ -108,7 +108,8 @@ async def test_t5_every_field_with_an_id_was_tried() -> None:
             segmentPreview againstSegmentId, segmentExplain segmentId, segmentExplain customerId,
             segmentOverlap segmentIds""",
         "mutation": """deleteSegment id, assignSegment segmentId, assignSegment customerIds, removeSegment segmentId,
-            removeSegment customerIds, createSnapshot segmentId, recalculateSegment segmentId, cancelJob id,
+            removeSegment customerIds, duplicateSegment id, freezeSegment id, setSegmentMembers segmentId,
+            setSegmentMembers customerIds, createSnapshot segmentId, recalculateSegment segmentId, cancelJob id,
             recalculateCustomer customerId, eraseCustomer customerId, mergeCustomers fromId, mergeCustomers intoId,
             exportSegmentationReport storefrontId, exportSegmentMembers segmentId""",
     }

@@ -1,13 +1,16 @@
-"""What the last message of a run says agrees with any query made after it: quick runs, each of which changes the
-members, followed over a real socket while the server's own worker calculates them."""
+"""What a message says agrees with any query made after it: the last one of a run, of a run of all segments and of an
+import, and every one of changes of members; each followed over a real socket while the server's own worker is at work,
+500 times in the slow lane."""
 
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 
 from domain.jobs.model import Job
 from domain.model import Actor, Business, NewCustomer, Permission, Viewer
@@ -16,6 +19,7 @@ from domain.segments.recalculation import Recalculations
 from domain.segments.runner import Runner
 from domain.segments.validation import Draft
 from gql.http.graphql import Executor, Parameters
+from gql.http.persisted import PersistedDocuments
 from gql.http.throttling import Throttle
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
@@ -53,9 +57,15 @@ class TickingClock(SetClock):
 
 
 @pytest.fixture
-async def face(database: Database) -> AsyncIterator[Face]:
-    async with facing(database, TickingClock(), Settings(jwt_secret=SECRET)) as made:
+async def face(database: Database, tmp_path: Path) -> AsyncIterator[Face]:
+    async with facing(database, TickingClock(), Settings(jwt_secret=SECRET, data=tmp_path, cost_bucket=0)) as made:
         yield made
+
+
+def often(few: int, many: int, runs: int = 1) -> pytest.MarkDecorator:
+    """So many rounds of so many runs; the many in the slow lane."""
+    slow = pytest.param(many, marks=pytest.mark.slow)
+    return pytest.mark.parametrize("rounds", [few, slow], ids=[f"{few * runs} runs", f"{many * runs} runs"])
 
 
 async def start_runs(face: Face, keys: list[str]) -> list[str]:
@@ -98,6 +108,7 @@ async def test_a_run_that_ends_while_somebody_begins_to_follow_it_is_told_with_i
         settings,
         lambda viewer, key, cost: Context(viewer, services, key, ExportLinks(settings, face.clock), cost=cost),
         Throttle(settings.cost_bucket, settings.cost_restore),
+        PersistedDocuments(),
     )
     viewer = Viewer("tester", "shop", frozenset(Permission), face.clock(), datetime.max.replace(tzinfo=UTC))
 
@@ -115,7 +126,7 @@ async def test_a_run_that_ends_while_somebody_begins_to_follow_it_is_told_with_i
     )
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(50, marks=pytest.mark.slow)], ids=["20 runs", "500 runs"])
+@often(2, 50, SEGMENTS)
 async def test_the_last_message_of_a_run_agrees_with_a_query_made_after_it(face: Face, rounds: int) -> None:
     business = await face.services.businesses.open("shop")
     definition = Definition(rules=GOLD)
@@ -153,3 +164,130 @@ async def test_the_last_message_of_a_run_agrees_with_a_query_made_after_it(face:
 
     assert differing == []
     assert agreeing == SEGMENTS * rounds
+
+
+async def follow_to_the_end(client: ClientConnection, query: str, variables: object) -> Any:
+    """What the last message of the one subscription says."""
+    await subscribe(client, "f", query, variables)
+    last = None
+    while (message := await receive(client))["type"] == "next":
+        (last,) = message["payload"]["data"].values()
+    assert message == {"type": "complete", "id": "f"}
+    return last
+
+
+ALL_STATE = f"""{STATE}
+    ... on Recalculation {{ parts {{ nodes {{
+        status entered segment {{ key memberCount members {{ totalCount }} }} }} }} }}"""
+FOLLOW_ALL = f"subscription F($id: ID!) {{ jobProgress(id: $id) {{ {ALL_STATE} }} }}"
+QUERY_ALL = f"query Q($id: ID!) {{ job(id: $id) {{ {ALL_STATE} }} segments {{ nodes {{ memberCount }} }} }}"
+
+
+@often(5, 500)
+async def test_the_last_message_of_a_run_of_all_agrees_with_a_query_made_after_it(face: Face, rounds: int) -> None:
+    business = await face.services.businesses.open("shop")
+    for number in range(3):
+        draft = Draft(f"Gold {number}", SegmentKind.AUTOMATIC, is_dynamic=False, definition=Definition(rules=GOLD))
+        await face.services.segments.create(business, draft, ACTOR)
+
+    async with (
+        live(face.app) as server,
+        server.initiate(face.token()) as client,
+        server.initiate(face.token()) as ask,
+    ):
+        for number in range(rounds):
+            await face.services.customers.upsert(business, [NewCustomer(f"C{number}", loyalty_level="GOLD")], ACTOR)
+            answer = await face.data("mutation { recalculateSegments { recalculation { id } } }")
+            run = answer["recalculateSegments"]["recalculation"]["id"]
+            said = await follow_to_the_end(client, FOLLOW_ALL, {"id": run})
+            after = (await fetch_answer(ask, "q", QUERY_ALL, {"id": run}))["data"]
+
+            assert said == after["job"]
+            assert said["status"] == "SUCCEEDED"
+            assert [part["segment"]["memberCount"] for part in said["parts"]["nodes"]] == [number + 1] * 3
+            assert [one["memberCount"] for one in after["segments"]["nodes"]] == [number + 1] * 3
+
+
+IMPORT_STATE = """id status startedAt finishedAt progress { done total fraction phase } error { code message }
+    ... on PurchaseImport { source rowsRead created updated unchanged rejected undoneAt
+        quality { missingDates negativeAmounts unknownCategories } rejectReasons { reason count firstLine }
+        rejects { totalCount nodes { line text reason } } }"""
+FOLLOW_IMPORT = f"subscription F($id: ID!) {{ jobProgress(id: $id) {{ {IMPORT_STATE} }} }}"
+QUERY_IMPORT = f"""query Q($id: ID!) {{ job(id: $id) {{ {IMPORT_STATE} }} customers {{ totalCount }}
+    segmentationReport(days: 90, asOf: "2024-03-31") {{ customerCount totalRevenue }} }}"""
+
+
+@often(8, 500)
+async def test_the_last_message_of_an_import_agrees_with_a_query_made_after_it(face: Face, rounds: int) -> None:
+    header = "customer_id,order_id,date,amount,category"
+    async with (
+        live(face.app) as server,
+        server.initiate(face.token()) as client,
+        server.initiate(face.token()) as ask,
+    ):
+        for number in range(rounds):
+            rows = f"{header}\nC{number},O{number},2024-03-01,1.00,Tea\n,x,2024-03-01,1,Tea\n".encode()
+            kind = {"Content-Type": "text/csv", **face.bearer()}
+            sent = await face.client.post("/imports/purchases", content=rows, headers=kind)
+            run = sent.json()["id"]
+            said = await follow_to_the_end(client, FOLLOW_IMPORT, {"id": run})
+            after = (await fetch_answer(ask, "q", QUERY_IMPORT, {"id": run}))["data"]
+
+            assert said == after.pop("job")
+            assert (said["status"], said["created"], said["rejects"]["totalCount"]) == ("SUCCEEDED", 1, 1)
+            report = {"customerCount": number + 1, "totalRevenue": f"{number + 1}.00"}
+            assert after == {"customers": {"totalCount": number + 1}, "segmentationReport": report}
+
+
+CHANGES = """subscription F { membershipChanges { cursor changes { cursor kind at
+    segment { id key memberCount members { totalCount } }
+    customer { externalId segments { segment { key } assignedAt } } } } }"""
+QUERY_CHANGES = """query Q($id: ID!, $who: String!, $after: String) {
+    segment(id: $id) { id key memberCount members { totalCount nodes { externalId } }
+        changes(after: $after) { nodes { cursor kind at customer { externalId } } } }
+    customer(externalId: $who) { segments { segment { key } assignedAt } } }"""
+MOVE = """mutation M($id: ID!, $who: [ID!]!, $in: Boolean!) {
+    assignSegment(segmentId: $id, customerIds: $who) @include(if: $in) { assignedCount }
+    removeSegment(segmentId: $id, customerIds: $who) @skip(if: $in) { removedCount } }"""
+
+
+@often(25, 500)
+async def test_a_message_of_changes_of_members_agrees_with_a_query_made_after_it(face: Face, rounds: int) -> None:
+    business = await face.services.businesses.open("shop")
+    people = 5
+    await face.services.customers.upsert(business, [NewCustomer(f"C{n}") for n in range(people)], ACTOR)
+    draft = Draft("VIP", SegmentKind.MANUAL, is_dynamic=False, definition=Definition())
+    segment, _ = await face.services.segments.create(business, draft, ACTOR)
+    key, inside = encode("Segment", business.id, segment.id), set[str]()
+
+    async with (
+        live(face.app) as server,
+        server.initiate(face.token()) as client,
+        server.initiate(face.token()) as ask,
+    ):
+        await subscribe(client, "f", CHANGES)
+        cursor = (await receive(client))["payload"]["data"]["membershipChanges"]["cursor"]
+        for number in range(rounds):
+            who = f"C{number * 3 % people}"
+            entering = who not in inside
+            inside ^= {who}
+            customer = encode("Customer", business.id, number * 3 % people + 1)
+            await face.data(MOVE, {"id": key, "who": [customer], "in": entering})
+            said = (await receive(client))["payload"]["data"]["membershipChanges"]
+            asked = {"id": key, "who": who, "after": cursor}
+            after = (await fetch_answer(ask, "q", QUERY_CHANGES, asked))["data"]
+
+            (change,) = said["changes"]
+            cursor = said["cursor"]
+            assert cursor == change["cursor"]
+            assert (change["kind"], change["customer"].pop("externalId")) == ("ENTERED" if entering else "LEFT", who)
+            assert change["customer"] == after["customer"]
+            assert bool(after["customer"]["segments"]) == entering
+            found = after["segment"].pop("changes")["nodes"]
+            members = after["segment"]["members"].pop("nodes")
+            assert change["segment"] == after["segment"]
+            assert {one["externalId"] for one in members} == inside
+            assert (len(inside), found) == (
+                change["segment"]["memberCount"],
+                [{**{name: change[name] for name in ("cursor", "kind", "at")}, "customer": {"externalId": who}}],
+            )

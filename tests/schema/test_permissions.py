@@ -22,6 +22,7 @@ RULES = {
     **{f"mutation {name}": EDIT for name in ("recordPurchases", "deletePurchases", "upsertCustomers")},
     **{f"mutation {name}": EDIT for name in ("createSegment", "updateSegment", "deleteSegment")},
     **{f"mutation {name}": EDIT for name in ("assignSegment", "removeSegment", "createSnapshot", "eraseCustomer")},
+    **{f"mutation {name}": EDIT for name in ("duplicateSegment", "freezeSegment", "setSegmentMembers")},
     **{f"mutation {name}": EDIT for name in ("recalculateSegment", "recalculateSegments", "recalculateCustomer")},
     **{f"mutation {name}": EDIT for name in ("createStandardSegments", "cancelJob", "mergeCustomers")},
     **{f"mutation {name}": EDIT for name in ("updateBusinessSettings", "revokeTokens")},

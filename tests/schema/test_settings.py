@@ -248,3 +248,41 @@ async def test_the_order_of_labels_shows_at_once(both: Face) -> None:
     assert (before, (await labels(both, "A"))[0]) == ("New", "Lapsed")
     assert await matching(both, "purchase_frequency_label", "Lapsed") == 1
     assert await counted(both, "Lapsed") == 1
+
+
+SUPPOSED = """query S($settings: JSON, $asOf: Date) {
+  classificationStatistics(settings: $settings, asOf: $asOf) { dimension label customerCount share } }"""
+
+
+async def supposed(face: Face, settings: object, as_of: str | None = None) -> Any:
+    return (await face.data(SUPPOSED, {"settings": settings, "asOf": as_of}))["classificationStatistics"]
+
+
+async def test_statistics_under_supposed_settings_are_those_of_the_same_settings_saved(both: Face) -> None:
+    await bought(both, "often", *(f"2024-0{month}-10" for month in range(1, 6)))
+    await bought(both, "once", "2024-05-01", amount=20_000)
+    await bought(both, "lapsed", "2023-01-01", "2023-02-01")
+    await done(both, {"loyal_orders": 9, "lapsed_days": 60})
+    for stated in (
+        {"loyal_orders": 3},
+        {"lapsed_days": 9999, "frequency_order": ["LAPSED", "NEW", "LOYAL", "SEASONAL"]},
+        {"high_aov_threshold": "30000", "loyal_orders": None},
+        {"festive_periods": [{"from": "01-01", "to": "12-31"}], "festive_percent": 100},
+    ):
+        for as_of in (None, "2024-03-31"):
+            before = await shown(both), await supposed(both, None, as_of)
+            told = await supposed(both, stated, as_of)
+            assert (await shown(both), await supposed(both, {}, as_of)) == before
+            await done(both, stated)
+            assert told == await supposed(both, None, as_of), (stated, as_of)
+            assert as_of or told != before[1]
+            await done(both, {**dict.fromkeys(stated), "loyal_orders": 9, "lapsed_days": 60})
+
+
+@pytest.mark.read_only
+async def test_supposed_settings_are_refused_as_those_that_are_saved(both: Face) -> None:
+    for stated in ({"lapsed_days": 0}, {"lapsed_day": 3}, {"family_percent": 90}, {"output_dir": "x"}, 5):
+        error = (await both.post(SUPPOSED, {"settings": stated})).json()["errors"][0]
+        ((field, _, message),) = await wrong(both, stated)
+        assert error["message"] == message
+        assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": field}

@@ -242,6 +242,14 @@ class RuleVariable:
         "list."
     )
 
+    chosen: strawberry.Private[bool]
+
+    @strawberry.field(description="Values that occur, at most 200, the most frequent first; null where any may be.")
+    async def values(self, info: Info) -> list[JSON] | None:
+        if not self.chosen:
+            return None
+        return [JSON(value) for value in await info.context.loaders.variable_values.load(self.name)]
+
     @classmethod
     def of(cls, entity: RuleVariableEntity) -> "RuleVariable":
         return cls(
@@ -251,4 +259,5 @@ class RuleVariable:
             unit=entity.unit,
             example=None if entity.example is None else JSON(entity.example),
             operators=list(entity.operators),
+            chosen=entity.chosen,
         )

@@ -1,12 +1,13 @@
 """Who asks, the business they ask about, its storefronts, and its audit log: who did what."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
 import strawberry
 
 from domain.businesses.settings import read_effective
-from domain.errors import build_unknown_id
+from domain.errors import InvalidInput, build_unknown_id
 from domain.imports.model import SavedFormat
 from domain.model import AuditRecord
 from domain.model import Business as BusinessEntity
@@ -77,6 +78,13 @@ class Viewer:
     subject: str = strawberry.field(description="Subject of the token: a person or a program.")
     business: Business = strawberry.field(description="Business that the token is for.")
     permissions: list[str] = strawberry.field(description="Permissions of the token.")
+
+
+def read_settings(settings: object) -> Mapping[str, object]:
+    """Settings as they are stated, by name; InvalidInput where they are no object."""
+    if not isinstance(settings, Mapping):
+        raise InvalidInput('settings must be an object such as {"lapsed_days": 120}', ("settings",))
+    return settings
 
 
 StorefrontId = Annotated[

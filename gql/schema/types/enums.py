@@ -7,6 +7,7 @@ import strawberry
 
 from domain.calendar import SeriesInterval as SeriesInterval
 from domain.classification.groups import Method as Method
+from domain.classification.rfm import Metric as Metric
 from domain.classification.rfm import RfmScheme as RfmScheme
 from domain.jobs.model import JobStatus as JobStatus
 from domain.model import PurchaseStatus as PurchaseStatus
@@ -15,6 +16,7 @@ from domain.segments.model import ChangeKind as ChangeKind
 from domain.segments.model import MembershipSource as MembershipSource
 from domain.segments.model import SegmentKind as SegmentKind
 from domain.store import CustomerSort as CustomerSort
+from domain.store import MemberSort as MemberSort
 from domain.store import SegmentSort as SegmentSort
 
 E = TypeVar("E", bound=type[Enum])
@@ -45,6 +47,25 @@ ENUMS = (
         CustomerSort,
         "CustomerSort",
         "What a list of customers is ordered by; ties stand by id, missing values last.",
+        EXTERNAL_ID="The shop's own id, by code point.",
+        NAME="The name, letter case ignored.",
+        TOTAL_REVENUE="Sum of the qualifying purchases.",
+        ORDER_COUNT="Number of qualifying purchases.",
+        LAST_PURCHASE_AT="Timestamp of the last qualifying purchase.",
+    ),
+    describe_enum(
+        Metric,
+        "RfmMetric",
+        "What one of the three RFM scores is of.",
+        RECENCY="Days since the last qualifying purchase.",
+        FREQUENCY="Number of qualifying purchases.",
+        MONETARY="Sum of the qualifying purchases.",
+    ),
+    describe_enum(
+        MemberSort,
+        "MemberSort",
+        "What a list of members is ordered by; ties stand by id, missing values last.",
+        ASSIGNED_AT="Timestamp since which the customer is a member.",
         EXTERNAL_ID="The shop's own id, by code point.",
         NAME="The name, letter case ignored.",
         TOTAL_REVENUE="Sum of the qualifying purchases.",

@@ -19,7 +19,7 @@ from domain.segments.model import ChangeList, Place
 from domain.segments.model import Membership as MembershipEntity
 from domain.segments.model import MembershipChange as ChangeEntity
 from domain.segments.model import Snapshot as SnapshotEntity
-from domain.store import Comparison, Member, SnapshotKey
+from domain.store import Comparison, Member, MemberList, SnapshotKey
 from gql.schema.context import Info
 from gql.schema.types import customer as customers
 from gql.schema.types import segment as segments
@@ -94,13 +94,13 @@ class SegmentMemberConnection:
     count: strawberry.Private[Count]
 
     @classmethod
-    def of(cls, business: BusinessEntity, page: Page[Member], count: Count) -> "SegmentMemberConnection":
+    def of(cls, business: BusinessEntity, page: Page[Member], order: str, count: Count) -> "SegmentMemberConnection":
         nodes = Mapped(page.items, lambda member: customers.Customer.of(business, member[0]))
 
         def build_edge(place: int) -> SegmentMemberEdge:
             _, membership = page.items[place]
             return SegmentMemberEdge(
-                cursor=encode_cursor(MEMBER_ORDER, page.positions[place]),
+                cursor=encode_cursor(order, page.positions[place]),
                 node=nodes[place],
                 source=membership.source,
                 assigned_at=membership.entered_at,
@@ -108,7 +108,7 @@ class SegmentMemberConnection:
             )
 
         edges = Mapped(range(len(nodes)), build_edge)
-        return cls(edges=edges, nodes=nodes, page_info=build_page_info(page, MEMBER_ORDER), count=count)
+        return cls(edges=edges, nodes=nodes, page_info=build_page_info(page, order), count=count)
 
     @strawberry.field(description="How many members there are in all.")
     async def total_count(self) -> int:
@@ -240,7 +240,7 @@ class Snapshot(Node):
     async def members(self, info: Info, first: First = None, after: After = None) -> Customers:
         request = build_page_request(MEMBER_ORDER, int, first, after)
         check_reachable(self.business, self.entity.at)
-        page = await info.context.loaders.members.load((self.entity.segment_id, request, self.entity.at))
+        page = await info.context.loaders.members.load((MemberList(self.entity.segment_id, self.entity.at), request))
         return build_connection(
             page,
             MEMBER_ORDER,

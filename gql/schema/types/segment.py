@@ -2,7 +2,7 @@
 its newest run. Whatever is asked of each segment of a page comes through a loader. Nouns that speak of each other
 import modules, and name each other's types lazily."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from domain.calendar import build_series
-from domain.errors import InvalidInput, build_unknown_id
+from domain.errors import MAXIMUM_TEXT, InvalidInput, build_unknown_id
 from domain.model import Business as BusinessEntity
 from domain.money import compute_mean, find_exponent, to_decimal
 from domain.rules.criteria import RfmConfig as RfmConfigEntity
@@ -20,10 +20,12 @@ from domain.segments.history import check_reachable
 from domain.segments.model import ChangeList
 from domain.segments.model import Segment as SegmentEntity
 from domain.segments.segments import describe_definition
+from domain.store import MemberList
+from domain.texts import compose_optional
 from gql.schema.context import Info
 from gql.schema.types import job as jobs
 from gql.schema.types import membership as memberships
-from gql.schema.types.enums import SegmentKind, SeriesInterval
+from gql.schema.types.enums import MemberSort, SegmentKind, SeriesInterval
 from gql.schema.types.ids import Node, encode, match
 from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, build_page_request
 from gql.schema.types.scalars import JSON
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from gql.schema.types.membership import MembershipChange, SegmentMemberConnection, Snapshot
 
 SNAPSHOT_ORDER = "snapshots"
+TEXT_SORTS = (MemberSort.EXTERNAL_ID, MemberSort.NAME)
 JOB, MEMBERSHIP = strawberry.lazy("gql.schema.types.job"), strawberry.lazy("gql.schema.types.membership")
 
 
@@ -207,7 +210,7 @@ class Segment(Node):
             business=self.business,
         )
 
-    @strawberry.field(description="The members, by customer, now or at any instant.")
+    @strawberry.field(description="The members, now or at any instant, by id of the customer or in another order.")
     async def members(
         self,
         info: Info,
@@ -218,8 +221,23 @@ class Segment(Node):
         as_of: Annotated[
             datetime | None, strawberry.argument(description="Members at this timestamp; now where absent.")
         ] = None,
+        sort: Annotated[
+            MemberSort | None, strawberry.argument(description="What to order by; ids of customers where absent.")
+        ] = None,
+        reverse: Annotated[bool | None, strawberry.argument(description="Whether to turn the order round.")] = False,
+        search: Annotated[
+            str | None,
+            strawberry.argument(
+                description="Beginning of the external id, name, email or a word of the name; case ignored."
+            ),
+        ] = None,
     ) -> Annotated["SegmentMemberConnection", MEMBERSHIP]:
-        request = build_page_request(memberships.MEMBER_ORDER, int, first, after, last, before)
+        order = " ".join(
+            (memberships.MEMBER_ORDER, *([] if sort is None else [sort.value]), *["reverse"] * bool(reverse))
+        )
+        request = build_page_request(order, str if sort in TEXT_SORTS else int, first, after, last, before)
+        if search is not None and (len(search) > MAXIMUM_TEXT or "\0" in search):
+            raise InvalidInput(f"search must be at most {MAXIMUM_TEXT} characters, without NUL", ("search",))
         loaders, key = info.context.loaders, self.entity.id
         at = info.context.services.memberships.read_instant_argument(self.business, as_of, "as_of")
         check_reachable(self.business, at)
@@ -227,12 +245,15 @@ class Segment(Node):
         if at is not None and moment is not None and at >= moment:
             # What is written after the moment has no part in this operation.
             at = None
-        page = await loaders.members.load((key, request, at))
+        which = MemberList(key, at, sort, bool(reverse), compose_optional(search))
+        page = await loaders.members.load((which, request))
 
         async def count() -> int:
+            if which.search:
+                return await loaders.member_counts.load(replace(which, sort=None, reverse=False))
             return self.entity.member_count if at is None else await loaders.past_counts.load((key, at))
 
-        return memberships.SegmentMemberConnection.of(self.business, page, count)
+        return memberships.SegmentMemberConnection.of(self.business, page, order, count)
 
     @strawberry.field(description="Whether a customer is a member now.")
     async def is_member(

@@ -14,7 +14,7 @@ from domain.imports.rows import RejectedRow
 from domain.model import Actor, Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import Definition, MembershipSource, NewSegment, SegmentKind
-from domain.store import CustomerFilter, CustomerSort
+from domain.store import CustomerFilter, CustomerSort, MemberList
 from gql.composition import Services
 from persistence import erasure as erased_names
 from persistence.database.engines import Database
@@ -95,8 +95,8 @@ async def test_memberships_end_and_the_past_stays(store: SqlStore, services: Ser
 
     async with store.read(shop) as unit:
         assert (await unit.segments.find_by_ids([1]))[1].member_count == 1
-        now = await unit.memberships.load_members(1, PageRequest())
-        then = await unit.memberships.load_members(1, PageRequest(), before)
+        now = await unit.members.load_page(MemberList(1), PageRequest())
+        then = await unit.members.load_page(MemberList(1, before), PageRequest())
     assert [record.customer.external_id for record, _ in now.items] == ["ada-1"]
     assert {record.customer.id: record.customer.external_id for record, _ in then.items}[key] == "[erased]"
     assert len(then.items) == 2

@@ -13,7 +13,7 @@ from domain.model import Actor, Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import ChangeKind, ChangeList, MembershipSource
 from domain.segments.runner import Runner
-from domain.store import CustomerFilter
+from domain.store import CustomerFilter, MemberList
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
@@ -248,7 +248,7 @@ async def test_manual_memberships_go_on_and_the_past_stays_with_the_one_who_went
         page = (await unit.history.load_change_pages([(ChangeList(customer_id=two[1]), PageRequest(50))]))[0]
         few = (await unit.history.load_change_pages([(ChangeList(customer_id=two[1]), PageRequest(2))]))[0]
         count = await unit.history.count_changes([ChangeList(customer_id=two[1]), ChangeList(customer_id=two[0])])
-        then = await unit.memberships.load_members(both.id, PageRequest(), past - timedelta(microseconds=1))
+        then = await unit.members.load_page(MemberList(both.id, past - timedelta(microseconds=1)), PageRequest())
         sizes = await unit.history.count_past_members([(both.id, past - timedelta(microseconds=1)), (both.id, past)])
         begun = (await unit.memberships.find_open_memberships([two[1]]))[two[1]]
     told = [(change.segment_id, change.customer_id, change.kind) for change in page.items]

@@ -15,6 +15,7 @@ from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
 from domain.rules.tree import Condition
 from domain.segments.model import Definition, Segment
+from domain.store import MemberList
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlEvaluation
@@ -121,7 +122,7 @@ async def seen(working: Working, segment: Segment) -> tuple[int, frozenset[int]]
     """The count and the members in one state of the store."""
     async with working.store.read(working.business) as unit:
         held = (await unit.segments.find_by_ids([segment.id]))[segment.id]
-        page = await unit.memberships.load_members(segment.id, PageRequest(MANY))
+        page = await unit.members.load_page(MemberList(segment.id), PageRequest(MANY))
     return held.member_count, frozenset(record.customer.id for record, _ in page.items)
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 from contextlib import aclosing
+from datetime import timedelta
 
 import pytest
 
 from domain.model import Business, NewCustomer
+from domain.segments.history import Compaction
 from domain.segments.model import ChangeKind, MembershipChange, MembershipSource, Place, Segment
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -41,8 +43,9 @@ async def gather(working: Working, segment: Segment | None, after: Place | None,
         asyncio.timeout(20),
         aclosing(working.recalculations.follow_changes(working.business, key, after)) as stream,
     ):
-        async for portion in stream:
-            assert 1 <= len(portion) <= 500
+        async for portion, place in stream:
+            assert len(portion) <= 500
+            assert not portion or place == Place.of(portion[-1])
             found += portion
             if len(found) >= count:
                 break
@@ -53,17 +56,32 @@ def told(changes: list[MembershipChange]) -> list[tuple[int, int, ChangeKind]]:
     return [(change.segment_id, change.customer_id, change.kind) for change in changes]
 
 
+async def read_place(working: Working, after: Place | None = None) -> Place:
+    """Where to go on from now, told where no change waits."""
+    stream = working.recalculations.follow_changes(working.business, None, after)
+    async with asyncio.timeout(20), aclosing(stream):
+        portion, place = await anext(stream)
+    assert portion == []
+    return place
+
+
 async def test_changes_are_told_from_now_on_in_commit_order(working: Working) -> None:
     vip, press = await working.by_hand("vip"), await working.by_hand("press")
     await put_in(working, vip, 1, 2)
-    following = asyncio.create_task(gather(working, None, None, 4))
-    await asyncio.sleep(0.2)
+    stream = working.recalculations.follow_changes(working.business, None, None)
+    async with asyncio.timeout(20), aclosing(stream):
+        first = await anext(stream)
 
-    await put_in(working, press, 3)
-    await take_out(working, vip, 2)
-    await put_in(working, vip, 4, 5)
+        await put_in(working, press, 3)
+        await take_out(working, vip, 2)
+        await put_in(working, vip, 4, 5)
+        found: list[MembershipChange] = []
+        while len(found) < 4:
+            found += (await anext(stream))[0]
 
-    assert told(await following) == [
+    assert first[0] == []
+    assert await gather(working, None, first[1], 4) == found
+    assert told(found) == [
         (press.id, 3, ChangeKind.ENTERED),
         (vip.id, 2, ChangeKind.LEFT),
         (vip.id, 4, ChangeKind.ENTERED),
@@ -83,6 +101,32 @@ async def test_a_follower_goes_on_from_any_change(working: Working) -> None:
     assert told(of_vip) == [change for change in told(whole) if change[0] == vip.id]
     for number in range(13):
         assert await gather(working, None, Place.of(whole[number]), 13 - number) == whole[number + 1 :]
+
+
+async def test_a_follower_goes_on_from_before_the_first_change(working: Working) -> None:
+    vip = await working.by_hand("vip")
+    start = await read_place(working)
+    again = await read_place(working, start)
+    await put_in(working, vip, 1)
+    await put_in(working, vip, 2)
+
+    assert again == start
+    assert told(await gather(working, None, start, 2)) == [
+        (vip.id, 1, ChangeKind.ENTERED),
+        (vip.id, 2, ChangeKind.ENTERED),
+    ]
+
+
+async def test_where_to_go_on_lies_behind_the_horizon_of_history(working: Working, clock: SetClock) -> None:
+    vip = await working.by_hand("vip")
+    await put_in(working, vip, 1)
+    await take_out(working, vip, 1)
+    clock.now += timedelta(days=40)
+    compaction = Compaction(working.store, clock)
+    horizon = compaction.read_horizon(working.business, (clock.now - timedelta(days=1)).date())
+    await compaction.remove(working.business, horizon, ACTOR)
+
+    assert (await read_place(working)).instant >= horizon
 
 
 async def test_many_changes_of_one_instant_come_in_portions(working: Working, services: Services) -> None:

@@ -21,6 +21,7 @@ from domain.segments.model import (
     Place,
     SegmentKind,
 )
+from domain.store import MemberList
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore, Unit
@@ -49,7 +50,8 @@ async def store(database: Database, clock: SetClock, services: Services, shop: B
 
 async def members(unit: Unit, segment: int, at: datetime | None = None) -> list[int]:
     return [
-        record.customer.id for record, _ in (await unit.memberships.load_members(segment, PageRequest(250), at)).items
+        record.customer.id
+        for record, _ in (await unit.members.load_page(MemberList(segment, at), PageRequest(250))).items
     ]
 
 
@@ -88,7 +90,7 @@ async def test_putting_in_and_taking_out_again_changes_only_what_differs(store: 
     async with store.read(shop) as unit:
         assert await members(unit, 1) == [2, 3, 4]
         assert (await unit.segments.find_by_ids([1]))[1].member_count == 3
-        page = await unit.memberships.load_members(1, PageRequest())
+        page = await unit.members.load_page(MemberList(1), PageRequest())
         assert [kept.entered_by for _, kept in page.items] == ["ann", "ann", "ben"]
 
 
@@ -118,7 +120,7 @@ async def test_recalculation_moves_only_rule_memberships(store: SqlStore, shop: 
     assert (first, second, third) == (Difference(3, 0, 3), Difference(1, 2, 3), Difference(0, 0, 3))
     async with store.read(shop) as unit:
         assert await members(unit, 2) == [2, 4, 9]
-        page = await unit.memberships.load_members(2, PageRequest())
+        page = await unit.members.load_page(MemberList(2), PageRequest())
         assert [kept.source.value for _, kept in page.items] == ["RULE", "RULE", "IMPORT"]
         rows = (await unit.connection.execute(select(func.count()).select_from(membership))).scalar_one()
     assert rows == 5
@@ -282,10 +284,12 @@ async def test_pages_of_members_are_statements_that_do_not_grow_with_the_segment
     found = []
 
     for segments in (1, 300):
-        keys = [(number, request, at) for number in range(segments) for request in requests for at in moments]
+        keys = [
+            (MemberList(number, at), request) for number in range(segments) for request in requests for at in moments
+        ]
         async with SqlStore(database, clock).read(shop) as unit:
             with statements(database) as seen:
-                await unit.memberships.load_member_pages(keys)
+                await unit.members.load_pages(keys)
         found.append([statement for statement in seen if "membership" in statement])
 
     assert found[0] == found[1]

@@ -16,6 +16,7 @@ from domain.pages import PageRequest
 from domain.segments.model import ChangeList, Definition, Segment, SegmentKind
 from domain.segments.segments import Change
 from domain.segments.validation import Draft
+from domain.store import MemberList
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
@@ -181,7 +182,7 @@ async def test_assigning_against_removing_while_others_read(
     async def watch() -> None:
         while not ended.is_set():
             async with store.read(shop) as unit:
-                page = await unit.memberships.load_members(1, PageRequest(250))
+                page = await unit.members.load_page(MemberList(1), PageRequest(250))
                 kept = (await unit.segments.find_by_ids([1]))[1].member_count
                 moves = select(func.sum(membership_change.c.entered - membership_change.c.left_count))
                 logged = (await unit.connection.execute(moves)).scalar_one() or 0
@@ -195,7 +196,7 @@ async def test_assigning_against_removing_while_others_read(
     assert [moment for moment in moments if len(set(moment)) != 1] == []
     assert len(moments) > 2
     async with store.read(shop) as unit:
-        page = await unit.memberships.load_members(1, PageRequest(250))
+        page = await unit.members.load_page(MemberList(1), PageRequest(250))
         negative = select(func.count()).where(membership.c.left_at <= membership.c.entered_at)
         assert (await unit.connection.execute(negative)).scalar_one() == 0
         newest = select(membership_change.c.member_count).order_by(membership_change.c.at.desc()).limit(1)

@@ -1,0 +1,1 @@
+"""The demo shop, made up: its people, what they buy, its segments."""
