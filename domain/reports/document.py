@@ -43,6 +43,10 @@ FIGURES = {
 """The headline figures by the names of Totals: what each is called, and whether it is an amount. More is better."""
 
 
+TRENDED = ("pdf", "xlsx")
+"""The formats that show the trend."""
+
+
 class Layout(StrEnum):
     """How a report lies in CSV: with what it is about before the groups, or as a table alone, for other programs."""
 

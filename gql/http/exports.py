@@ -20,19 +20,17 @@ from starlette.types import Receive, Scope, Send
 
 from domain.errors import InvalidInput, NotFound, Unavailable
 from domain.model import Actor, Business, Permission, Storefront, Viewer
-from domain.reports.document import ReportRequest
+from domain.reports.document import TRENDED, ReportRequest
 from domain.segments.member_export import MemberExport
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.composition import Services, Writers
+from gql.file_formats import FILE_FORMATS, MEMBER_FORMATS, REPORT_FORMATS
 from gql.http.endpoint import Endpoints, HttpError, Make, make_json_response
 from gql.http.graphql import Confirm
 from gql.http.middleware import run_with_deadline, while_connected
 from gql.http.throttling import Admission, Throttle, recognise
 from gql.parameters import (
-    FILE_FORMATS,
     LINK_PARAMETERS,
-    MEMBER_FORMATS,
-    REPORT_FORMATS,
     SIGNATURE,
     ReportParameters,
     check_layout,
@@ -209,7 +207,7 @@ class Downloads:
                 raise
             viewer = self.links.check(request.scope["path"], request.query_params.multi_items())
             await self.confirm(viewer)
-            recognise(request)
+            recognise(request, viewer.business)
             return viewer
         return await self.admission.admit(request, token)
 
@@ -275,8 +273,8 @@ class Downloads:
         headers = build_file_headers(tag, ending, name if saved else None, plain)
         response = answer_without_body(request, headers)
         if response is None:
-            # Pages and workbooks show the trend, too; it may take a part of the time that the file has.
-            shown, patience = FILE_FORMATS[ending].binary, self.seconds / 3
+            # The trend may take a part of the time that the file has.
+            shown, patience = ending in TRENDED, self.seconds / 3
             document = await self.services.report_files.make_document(business, asked, trend=shown, patience=patience)
             write = self.writers.reports[ending]
             body = await self.pool.run(lambda: write(document)) if FILE_FORMATS[ending].binary else write(document)
