@@ -31,6 +31,32 @@ class Permission(StrEnum):
     EDIT = "customers:edit"
 
 
+class SegmentKind(StrEnum):
+    """How a segment gets its members: from its definition, or by hand."""
+
+    AUTOMATIC = "AUTOMATIC"
+    MANUAL = "MANUAL"
+
+
+class SegmentSort(StrEnum):
+    """What a list of segments is ordered by."""
+
+    NAME = "NAME"
+    CREATED_AT = "CREATED_AT"
+    LAST_CALCULATED = "LAST_CALCULATED"
+    MEMBER_COUNT = "MEMBER_COUNT"
+
+
+class CustomerSort(StrEnum):
+    """What a list of customers is ordered by."""
+
+    EXTERNAL_ID = "EXTERNAL_ID"
+    NAME = "NAME"
+    TOTAL_REVENUE = "TOTAL_REVENUE"
+    ORDER_COUNT = "ORDER_COUNT"
+    LAST_PURCHASE_AT = "LAST_PURCHASE_AT"
+
+
 @dataclass(frozen=True, slots=True)
 class BusinessSettings:
     """The settings in effect: windows in days, what the server does by itself, where files go. `stored` is all that

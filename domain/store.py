@@ -37,9 +37,12 @@ from domain.model import (
     Purchase,
     PurchaseLine,
     Revocation,
+    SegmentKind,
     Storefront,
     WriteCounts,
 )
+from domain.model import CustomerSort as CustomerSort
+from domain.model import SegmentSort as SegmentSort
 from domain.pages import Page, PageRequest
 from domain.rules.context import RuleContext
 from domain.rules.listing import RuleValue
@@ -55,7 +58,6 @@ from domain.segments.model import (
     NewSegment,
     Place,
     Segment,
-    SegmentKind,
     Snapshot,
 )
 
@@ -80,16 +82,6 @@ class Cache(Protocol):
         """The value that is there, or a new one; of all that share the cache and miss one key at once one computes.
         Where workers share it, values are what JSON can hold, and one that does not fit is none."""
         ...
-
-
-class CustomerSort(StrEnum):
-    """What a list of customers is ordered by."""
-
-    EXTERNAL_ID = "EXTERNAL_ID"
-    NAME = "NAME"
-    TOTAL_REVENUE = "TOTAL_REVENUE"
-    ORDER_COUNT = "ORDER_COUNT"
-    LAST_PURCHASE_AT = "LAST_PURCHASE_AT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,15 +213,6 @@ def to_field_problem(field: str, refusal: Refusal) -> FieldProblem:
     """The user error of one refused item."""
     code, sentence = SENTENCES[refusal.code]
     return FieldProblem(("input", str(refusal.index), field), sentence, code)
-
-
-class SegmentSort(StrEnum):
-    """What a list of segments is ordered by."""
-
-    NAME = "NAME"
-    CREATED_AT = "CREATED_AT"
-    LAST_CALCULATED = "LAST_CALCULATED"
-    MEMBER_COUNT = "MEMBER_COUNT"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from domain.imports.sources import FILE_TYPES
 from domain.jobs.model import JobKind, WorkSummary
 from domain.pages import MAXIMUM_FIRST
 from gql.cli.output import to_option_name
-from gql.cli.verify import CUSTOMERS
+from gql.cli.work.verification import CUSTOMERS
 from gql.counters import KEPT
 from gql.http.exports import FILES_AT_ONCE
 from gql.http.json_body import MAXIMUM_BODY, MAXIMUM_LISTED

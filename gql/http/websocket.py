@@ -166,12 +166,13 @@ class Socket:
             raise Close(4401, "Unauthorized")
         await self.confirm(self.viewer)
         key, payload = _read_operation_id(frame), frame.get("payload")
+        if not isinstance(payload, dict):
+            raise Close(4400, "payload must be an object")
+        parts = ("query", "variables", "operationName", "extensions")
+        query, variables, name, extensions = (payload.get(part) for part in parts)
         # A document that is kept may be named instead.
-        if not isinstance(payload, dict) or not isinstance(
-            payload.get("query", "" if "extensions" in payload else None), str
-        ):
+        if not isinstance(query, str | None) or (query is None and not extensions):
             raise Close(4400, "payload.query must be a string")
-        variables, name, extensions = (payload.get(part) for part in ("variables", "operationName", "extensions"))
         if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
             raise Close(4400, "payload.variables and payload.extensions must be objects")
         if not isinstance(name, str | None):

@@ -24,7 +24,8 @@ from domain.model import PurchaseLine as NewLine
 from domain.money import find_exponent, to_millionths, to_minor
 from domain.reports.document import ReportRequest
 from domain.segments.member_export import choose_columns
-from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, ReportParameters
+from gql.file_formats import MEMBER_FORMATS, REPORT_FORMATS
+from gql.parameters import ReportParameters
 from gql.schema.context import CanView, Info
 from gql.schema.segment_mutations import SegmentMutations
 from gql.schema.types.business import Business, SourceFormat, find_storefront, read_settings
