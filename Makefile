@@ -1,4 +1,4 @@
-# What there is to run. Everything but `make graphiql` and `make test-tools` needs only Python 3.11+ and make.
+# What there is to run. Everything but `make graphiql`, `make clients` and `make test-tools` needs only Python 3.11+ and make.
 PYTHON ?= python3
 PORT ?= 8000
 BIN = .venv/bin
@@ -13,7 +13,7 @@ MINUTES ?= 60
 # Hundreds of processes are started by the tests: what one of them compiled the next one loads.
 test test-slow: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: install serve test test-slow test-tools bench soak lint schema graphiql audit sbom
+.PHONY: install serve test test-slow test-tools bench soak lint schema graphiql clients audit sbom
 
 .venv/installed: requirements.lock pyproject.toml
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -32,7 +32,7 @@ test: install
 test-slow: install
 	$(BIN)/python -m pytest -m "(slow or hypothesis) and not tools" --hypothesis-profile=full
 
-test-tools: install graphiql
+test-tools: install graphiql clients
 	$(BIN)/python -m pytest -m "tools $(WITHOUT)"
 
 bench: install
@@ -52,6 +52,10 @@ schema: install
 
 graphiql:
 	npm install --silent --no-audit --no-fund --no-package-lock --prefix node_modules/.graphiql react@18.3.1 react-dom@18.3.1 js-cookie@3.0.5 graphiql@3.8.3 @graphiql/plugin-explorer@3.2.5
+
+# The clients that docs/subscriptions.md and docs/clients.md are about, for the tests of what stands there.
+clients:
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix node_modules/.clients graphql@16.11.0 graphql-ws@6.0.6 ws@8.18.3 @apollo/client@4.0.9 rxjs@7.8.2 @urql/core@6.0.1 @urql/exchange-graphcache@9.0.2 @urql/exchange-persisted@5.0.1
 
 $(SUPPLY)/installed: .venv/installed
 	$(PYTHON) -m venv $(SUPPLY)

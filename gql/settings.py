@@ -3,17 +3,21 @@
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from domain.errors import InvalidInput
+from gql.logs import LOG_FORMATS, TEXT
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+SHORTEST_TOKEN = 16
+"""Characters of the one for /metrics."""
 LONGEST_LIFETIME_HOURS = 8760
 """Of a token, whatever is set."""
+PUBLIC = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 ORIGIN = re.compile(r"https?://[^\s/?#@*]+")
 
 
@@ -28,9 +32,14 @@ class Settings:
     """Key ids and their secrets; the first signs."""
     jwks_url: str = ""
     business: str = ""
+    public_url: str = ""
+    """Where clients reach the server, with a prefix where the proxy has one, without a slash at the end."""
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = "INFO"
+    log_format: str = TEXT
+    metrics_token: str = field(default="", repr=False)
+    reports_folder: Path | None = None
     alert_url: str = field(default="", repr=False)
     cache_url: str = field(default="", repr=False)
     mongodb_uri: str = field(default="", repr=False)
@@ -64,9 +73,6 @@ class Settings:
         """Read PORT and SEGMENTS_*; one that is empty counts as absent. InvalidInput names the variable that is wrong,
         never its value."""
         env = {name: value for name, value in (os.environ if environ is None else environ).items() if value.strip()}
-        level = env.get("SEGMENTS_LOG_LEVEL", "INFO").upper()
-        if level not in LOG_LEVELS:
-            raise InvalidInput(f"SEGMENTS_LOG_LEVEL must be one of: {', '.join(LOG_LEVELS)}")
         return cls(
             data=Path(env.get("SEGMENTS_DATA", "data")),
             database_url=env.get("SEGMENTS_DATABASE_URL", ""),
@@ -74,9 +80,13 @@ class Settings:
             jwt_secrets=_read_secrets(env, "SEGMENTS_JWT_SECRETS"),
             jwks_url=env.get("SEGMENTS_JWKS_URL", ""),
             business=env.get("SEGMENTS_BUSINESS", ""),
+            public_url=_read_public_url(env, "SEGMENTS_PUBLIC_URL"),
             cors_origins=_read_origins(env, "SEGMENTS_CORS_ORIGINS"),
             trusted_proxies=_read_networks(env, "SEGMENTS_TRUSTED_PROXIES"),
-            log_level=level,
+            log_level=_read_choice(env, "SEGMENTS_LOG_LEVEL", "INFO", LOG_LEVELS),
+            log_format=_read_choice(env, "SEGMENTS_LOG_FORMAT", TEXT, LOG_FORMATS),
+            metrics_token=_read_secret(env, "SEGMENTS_METRICS_TOKEN"),
+            reports_folder=Path(env["SEGMENTS_REPORTS_FOLDER"]) if "SEGMENTS_REPORTS_FOLDER" in env else None,
             alert_url=_read_address(env, "SEGMENTS_ALERT_URL"),
             cache_url=env.get("SEGMENTS_CACHE_URL", ""),
             mongodb_uri=env.get("SEGMENTS_MONGODB_URI", ""),
@@ -96,6 +106,13 @@ def _read_origins(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     if not all(ORIGIN.fullmatch(origin) for origin in origins):
         raise InvalidInput(f"{name} must be origins such as https://shop.example, separated by commas")
     return origins
+
+
+def _read_public_url(env: Mapping[str, str], name: str) -> str:
+    address = env.get(name, "").strip()
+    if address and not PUBLIC.fullmatch(address):
+        raise InvalidInput(f"{name} must be an address such as https://shop.example or https://shop.example/segments")
+    return address.rstrip("/")
 
 
 def _read_networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
@@ -132,6 +149,22 @@ def _read_whole(env: Mapping[str, str], name: str, default: int, low: int, high:
     if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
         raise InvalidInput(f"{name} must be a whole number between {low} and {high}")
     return int(text)
+
+
+def _read_choice(env: Mapping[str, str], name: str, default: str, choices: Sequence[str]) -> str:
+    """One of them, written in capitals or not."""
+    by_word = {choice.lower(): choice for choice in choices}
+    choice = by_word.get(env.get(name, default).lower())
+    if choice is None:
+        raise InvalidInput(f"{name} must be one of: {', '.join(choices)}")
+    return choice
+
+
+def _read_secret(env: Mapping[str, str], name: str) -> str:
+    secret = env.get(name, "")
+    if secret and len(secret) < SHORTEST_TOKEN:
+        raise InvalidInput(f"{name} must have at least {SHORTEST_TOKEN} characters, random ones")
+    return secret
 
 
 def _read_switch(env: Mapping[str, str], name: str, default: bool) -> bool:

@@ -6,6 +6,14 @@ import re
 import tomllib
 
 import pytest
+from graphql import (
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    build_schema,
+    get_named_type,
+)
 
 from domain.businesses.settings import ALIASES, SETTINGS
 from domain.classifiers import COLUMNS
@@ -15,20 +23,23 @@ from domain.imports.formats import OPTIONS as OPTIONS_OF_FORMATS
 from domain.imports.presets import load_presets
 from domain.imports.saved_formats import read_document
 from domain.imports.sources import FILE_TYPES
+from domain.jobs.model import JobKind, WorkSummary
 from domain.pages import MAXIMUM_FIRST
 from gql.cli.output import to_option_name
-from gql.cli.verify import CUSTOMERS
+from gql.cli.work.verification import CUSTOMERS
+from gql.counters import KEPT
 from gql.http.exports import FILES_AT_ONCE
 from gql.http.json_body import MAXIMUM_BODY, MAXIMUM_LISTED
+from gql.http.metrics import StoredNumbers
 from gql.http.persisted import MAXIMUM_DOCUMENTS
 from gql.http.strangers import PLACES, PLACES_OF_ADDRESS
 from gql.http.throttling import FAILED_TOKENS
-from gql.http.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS
+from gql.http.websocket import MAXIMUM_OPERATIONS, MAXIMUM_SOCKETS, TRY_LATER
 from gql.schema.limits import MAXIMUM_ALIASES, MAXIMUM_COST, MAXIMUM_DEPTH, MAXIMUM_TOKENS
 from gql.schema.queries import MAXIMUM_NODES
 from gql.settings import Settings
 from tests.cli.test_help import OPTIONS
-from tests.drivers.documents import DOCUMENTS, ROOT, blocks, table
+from tests.drivers.documents import DOCUMENTS, ROOT, blocks, table, table_rows
 
 
 def test_the_claims_are_those_of_a_token() -> None:
@@ -143,6 +154,14 @@ def test_the_limits_are_those_of_the_server() -> None:
     assert {name: int(number.replace(",", "")) for name, number in told.items()} == known
 
 
+def test_the_numbers_for_prometheus_are_those_that_are_told() -> None:
+    none = dict.fromkeys(JobKind, 0)
+    told = [*KEPT.collect(), *StoredNumbers(WorkSummary(none, none, none, {})).collect()]
+    names = {one.name + ("_total" if one.type == "counter" else "") for one in told}
+
+    assert sorted(table("docs/operations.md", "Metrics")) == sorted(names)
+
+
 def test_the_worked_example_is_the_one_that_verify_computes() -> None:
     example = (ROOT / "docs/numbers.md").read_text().split("### A worked example")[1].split("###")[0]
     rows = [re.split(r" ?\| ?", line)[1:-1] for line in example.splitlines() if re.match(r"\| [A-Z]", line)]
@@ -150,6 +169,51 @@ def test_the_worked_example_is_the_one_that_verify_computes() -> None:
     told = {name: (int(age), int(orders), int(spend), *rest[2:]) for name, age, orders, spend, *rest in rows}
 
     assert told == CUSTOMERS
+
+
+def find_lists(schema: GraphQLSchema) -> dict[str, dict[str, list[str]]]:
+    """By type and field, the arguments that choose each list of what a cache has by key: all but those of pages."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, kind in schema.type_map.items():
+        if isinstance(kind, GraphQLObjectType) and (name == "Query" or "id" in kind.fields):
+            for field, of in kind.fields.items():
+                if get_named_type(of.type).name.endswith("Connection"):
+                    chosen = [one for one in of.args if one not in ("first", "after", "last", "before")]
+                    found.setdefault(name, {})[field] = chosen
+    return found
+
+
+def test_the_policies_of_caches_are_those_of_the_schema() -> None:
+    (page,) = (block.text for block in blocks("docs/clients.md", "js") if block.name == "cache.mjs")
+    schema = build_schema((ROOT / "schema.graphql").read_text(encoding="utf-8"))
+    possible = json.loads(
+        re.sub(r",\s*([}\]])", r"\1", re.sub(r"(\w+):", r'"\1":', page.split("possibleTypes = ")[1].split(";")[0]))
+    )
+    policies = re.findall(r"^  (\w+): \{(.*?)\},?$(?=\n  \w|\n\}|\n  //)", page, re.MULTILINE | re.DOTALL)
+    told = {
+        name: {
+            field: re.findall(r'"(\w+)"', chosen or "")
+            for field, chosen in re.findall(r"(\w+): relayStylePagination\((?:\[(.*?)\])?\)", text)
+        }
+        for name, text in policies
+        if "relayStylePagination" in text
+    }
+    merged = [name for name, text in policies if text == " merge: true "]
+
+    abstract = [kind for kind in schema.type_map.values() if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType)]
+    assert possible == {kind.name: [one.name for one in schema.get_possible_types(kind)] for kind in abstract}
+    assert told == find_lists(schema)
+    assert [name for name in merged if "id" in getattr(schema.type_map.get(name), "fields", ("id",))] == []
+
+
+def test_the_close_codes_are_those_that_sockets_are_closed_with() -> None:
+    source = (ROOT / "gql" / "http" / "websocket.py").read_text(encoding="utf-8")
+    told = {int(row[0]): row[2] for row in table_rows("docs/subscriptions.md", "Close codes")}
+
+    closed = {TRY_LATER, *map(int, re.findall(r"[cC]lose\((\d{4})", source))}
+    assert closed <= set(told)
+    # And those that the server below closes with.
+    assert set(told) - closed == {1006, 1009, 1012}
 
 
 def test_the_types_of_files_are_those_that_are_read() -> None:

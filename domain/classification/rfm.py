@@ -44,6 +44,18 @@ class Score:
         return f"{self.recency}{self.frequency}{self.monetary}"
 
 
+class Metric(StrEnum):
+    """What one of the three scores is of."""
+
+    RECENCY = "RECENCY"
+    FREQUENCY = "FREQUENCY"
+    MONETARY = "MONETARY"
+
+
+Bounds = tuple[int | None, int | None]
+"""The lowest and the highest value that has a score, both included; None where there is no such bound."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quintiles:
     """The four cut values of orders and of spend in one window, with the size of its population."""
@@ -259,3 +271,18 @@ def score_rank(value: int, quintiles: Sequence[int]) -> int:
 def build_rank_conditions(value: Any, quintiles: Iterable[Any]) -> list[Any]:
     """Of each cut value, whether it is smaller than the value."""
     return [value > cut for cut in quintiles]
+
+
+def find_recency_bounds(score: int, days: int) -> Bounds:
+    """The ages in days that have the score in a window of `days`. Whoever bought only before it scores 1, so that there
+    is no age too old."""
+    oldest = [-floor for floor in compute_recency_floors(0, days)]
+    return oldest[score - 1] + 1 if score < 5 else 0, oldest[score - 2] if score > 1 else None
+
+
+def find_rank_bounds(score: int, quintiles: Sequence[int]) -> Bounds:
+    """The values that have the score, which somebody has: of other scores the cut values may leave none. There are no
+    bounds without cut values."""
+    if not quintiles:
+        return None, None
+    return quintiles[score - 2] + 1 if score > 1 else None, quintiles[score - 1] if score < 5 else None

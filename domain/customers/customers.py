@@ -25,7 +25,7 @@ from domain.classification.labels import (
 from domain.classification.rfm import Quintiles, Score, build_rfm_span
 from domain.classifiers import ClassifierFailed, Classifiers
 from domain.customers.attributes import join_problems, keep_attributes, keep_kinds, read_attributes
-from domain.customers.metrics import score_customer
+from domain.customers.metrics import ScoreThreshold, find_thresholds, score_customer
 from domain.errors import FieldProblem, InvalidInput, Sentence, build_unknown_id, find_text_problems
 from domain.identifiers import read_id
 from domain.model import (
@@ -174,6 +174,14 @@ class Customers:
         async with self.store.read(business) as unit:
             window = await unit.reports.load_window_totals(list(totals), span)
         return {key: score_customer(each, window.get(key), span, quintiles) for key, each in totals.items()}
+
+    async def load_thresholds(
+        self, business: Business, scores: Sequence[Score]
+    ) -> dict[Score, tuple[ScoreThreshold, ...]]:
+        """What the shop's customers must have for each of the scores, which are customers' own."""
+        span = build_rfm_span(business, self.find_today(business).toordinal())
+        quintiles = await self.load_quintiles(business, span)
+        return {score: find_thresholds(score, quintiles, span.days, business.currency) for score in scores}
 
     async def load_classifications(
         self, business: Business, totals: Mapping[int, CustomerTotals]

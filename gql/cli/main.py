@@ -41,9 +41,7 @@ def describe_failure(error: BaseException) -> tuple[list[str], int]:
 def _describe_failure(error: BaseException) -> tuple[list[str], int]:
     usage = getattr(error, "format_message", None)
     if usage is not None:
-        message = " ".join(str(usage()).split())
-        # Without arguments the help has been shown already.
-        return [_describe_wrong_use(message)] if message else [], WRONG_USE
+        return [_describe_wrong_use(" ".join(str(usage()).split()))], WRONG_USE
     if isinstance(error, InvalidInput):
         return list(dict.fromkeys(_describe_problem(problem) for problem in error.problems)), REFUSED
     if isinstance(error, Unavailable):
@@ -150,6 +148,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="The customer-segmentation server.",
 )
 
@@ -169,6 +168,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except (Exception, KeyboardInterrupt) as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            # A group without a command: its message is the help.
+            typer.echo(str(error), err=True)
+            sys.exit(WRONG_USE)
         sentences, code = describe_failure(error)
         for sentence in sentences:
             typer.echo(f"Error: {clean_line(sentence)}", err=True)
@@ -186,5 +189,5 @@ def options(
     settings = Settings.from_environment()
     if verbose:
         settings = replace(settings, log_level="DEBUG")
-    set_up(settings.log_level)
+    set_up(settings.log_level, settings.log_format)
     context.obj = settings

@@ -3,6 +3,7 @@ request at all, else from a public CDN with integrity hashes. The page needs no 
 
 import html
 import json
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from gql.settings import Settings
 CDN = "https://unpkg.com"
 LOCAL = Path(__file__).parents[2] / "node_modules" / ".graphiql" / "node_modules"
 PAGE = Path(__file__).parent / "explorer.html"
-EXAMPLES = Path(__file__).parent / "explorer_examples.json"
+EXAMPLES = Path(__file__).parent / "explorer_examples.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,27 +110,20 @@ def read_host(request: Request) -> str:
 
 
 def make_explorer(settings: Settings, demo_token: Callable[[], str] | None) -> Callable[[Request], Response]:
-    """The page; in demo mode, asked for by a loopback name, its header editor is filled with a token."""
+    """The page; in demo mode, asked for by a loopback name, it carries a token."""
 
     def page(request: Request) -> Response:
         local = is_local()
         host = read_host(request)
-        headers = "{}"
         # A foreign name that points here must not be given a token, nor a page of another port that reads this one.
-        asked_by_page = "origin" in request.headers
-        if (
-            demo_token is not None
-            and not asked_by_page
-            and settings.demo
-            and is_loopback(settings.host)
-            and is_loopback(host)
-        ):
-            headers = json.dumps({"Authorization": f"Bearer {demo_token()}"}, indent=2)
-        examples = json.loads(EXAMPLES.read_text())
-        tabs = [{**tab, "variables": json.dumps(tab["variables"], indent=2), "headers": headers} for tab in examples]
+        asked_here = is_loopback(host) and "origin" not in request.headers
+        ours = settings.demo and is_loopback(settings.host) and asked_here
+        authorization = "" if demo_token is None or not ours else f"Bearer {demo_token()}"
         content = PAGE.read_text()
         content = content.replace("<!-- assets -->", "\n".join(asset.build_tag(local) for asset in ASSETS))
-        content = content.replace("/* tabs */", json.dumps(tabs).replace("<", "\\u003c"))
+        examples = json.dumps(tomllib.loads(EXAMPLES.read_text())["example"])
+        content = content.replace("/* examples */", examples.replace("<", "\\u003c"))
+        content = content.replace("/* authorization */", json.dumps(authorization))
         content = content.replace("<!-- title -->", html.escape("Segments: customer segmentation over GraphQL"))
         foreign = "" if local else f" {CDN}"
         policy = (

@@ -22,6 +22,7 @@ from domain.json_text import BadJson
 from domain.model import Actor, Viewer
 from domain.store import Claim
 from gql.auth import Unauthenticated, read_bearer_token
+from gql.counters import REPORTS
 from gql.http.endpoint import CHALLENGE, STATUSES, HttpError
 from gql.http.idempotency import (
     HEADER,
@@ -30,6 +31,7 @@ from gql.http.idempotency import (
     IdempotentRequests,
     compute_digest,
     is_mutation,
+    move_links,
     read_key,
 )
 from gql.http.json_body import MAXIMUM_BODY, decode_json, write_json
@@ -120,9 +122,11 @@ class Executor:
         query, digest = self.documents.find(viewer, values)
         return Parameters.of({**values, "query": query}, self.settings.maximum_document, digest)
 
-    def begin(self, viewer: Viewer, request_id: str) -> Context:
+    def begin(self, viewer: Viewer, request_id: str, origin: str) -> Context:
         """The context of an operation; Throttled where the caller has nothing left."""
-        return self.make_context(viewer, request_id, self.throttle.open(viewer))
+        context = self.make_context(viewer, request_id, self.throttle.open(viewer))
+        context.origin = origin
+        return context
 
     async def run(
         self,
@@ -131,10 +135,11 @@ class Executor:
         request_id: str,
         allowed: Collection[OperationType],
         claim: Claim | None = None,
+        origin: str = "",
     ) -> Answer:
         """The answer of a query or mutation within the deadline; InvalidOperationTypeError for what is not allowed. A
         mutation that holds a claim is done, or has been done, once."""
-        deadline, context = self.settings.deadline_seconds, self.begin(viewer, request_id)
+        deadline, context = self.settings.deadline_seconds, self.begin(viewer, request_id, origin)
 
         def allow_more() -> float:
             """Seconds beyond the usual ones; what the operation asks for is known by then."""
@@ -163,17 +168,19 @@ class Executor:
         finally:
             context.close()
 
-    async def stream(self, viewer: Viewer, parameters: Parameters, request_id: str) -> AsyncGenerator[Answer, None]:
+    async def stream(
+        self, viewer: Viewer, parameters: Parameters, request_id: str, origin: str = ""
+    ) -> AsyncGenerator[Answer, None]:
         """The one answer of a query or mutation, or each of a subscription. Nothing is fetched from a subscription
         before the answer before it was taken, so a slow reader holds one answer and no queue."""
         try:
-            answer = await self.run(viewer, parameters, request_id, QUERIES_AND_MUTATIONS)
+            answer = await self.run(viewer, parameters, request_id, QUERIES_AND_MUTATIONS, origin=origin)
         except InvalidOperationTypeError:
             pass
         else:
             yield answer
             return
-        context = self.begin(viewer, request_id)
+        context = self.begin(viewer, request_id, origin)
         try:
             results = await self.schema.subscribe(
                 parameters.query,
@@ -202,6 +209,8 @@ class Executor:
         extensions: dict[str, Any] = {}
         cache = context.cache
         if cache.hit or cache.miss:
+            REPORTS.labels("hit").inc(cache.hit)
+            REPORTS.labels("miss").inc(cache.miss)
             extensions["cache"] = {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}
         cost = context.cost.settle(result.data)
         if cost is not None:
@@ -295,18 +304,18 @@ class GraphQLEndpoint:
         try:
             key = _read_key(request, parameters)
             if key is None:
-                work = self.executor.run(viewer, parameters, request_id, allowed)
+                work = self.executor.run(viewer, parameters, request_id, allowed, origin=request.state.origin)
             else:
-                work = self._run_once(viewer, parameters, request_id, key)
+                work = self._run_once(viewer, parameters, request_id, key, request.state.origin)
             return await while_connected(request, work)
         except InvalidOperationTypeError as error:
             if request.method == "GET":
                 raise HttpError(405, "Use POST for this operation.", headers={"Allow": "POST"}) from error
             raise HttpError(400, "Use a WebSocket for subscriptions.") from error
 
-    async def _run_once(self, viewer: Viewer, parameters: Parameters, request_id: str, key: str) -> Answer:
-        """The answer of a mutation that is done once for the key."""
-        run = partial(self.executor.run, viewer, parameters, request_id, QUERIES_AND_MUTATIONS)
+    async def _run_once(self, viewer: Viewer, parameters: Parameters, request_id: str, key: str, origin: str) -> Answer:
+        """The answer of a mutation that is done once for the key; a link in it says where this request reached us."""
+        run = partial(self.executor.run, viewer, parameters, request_id, QUERIES_AND_MUTATIONS, origin=origin)
         actor = Actor(viewer.subject, request_id, key)
         digest = compute_digest(parameters.query, parameters.variables or {}, parameters.operation_name)
         try:
@@ -316,10 +325,10 @@ class GraphQLEndpoint:
             async with self.requests.hold(found[0], actor, digest) as held:
                 if held.claim.answer is not None:
                     self.executor.throttle.charge(viewer, MINIMUM_COST)
-                    return Answer(json.loads(held.claim.answer), replayed=True)
-                answer = await run(held.claim)
+                    return Answer(move_links(json.loads(held.claim.answer), "", origin), replayed=True)
+                answer = await run(claim=held.claim)
                 if answer.status == 200 and PASSING.isdisjoint(answer.codes):
-                    held.answer = await write_json(answer.body)
+                    held.answer = await write_json(move_links(answer.body, origin, ""))
                 return replace(answer, replayed=held.claim.effect is not None)
         except (KeyReused, KeyInUse, Unavailable) as error:
             headers = {} if isinstance(error, KeyReused) else RETRY

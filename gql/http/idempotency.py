@@ -34,6 +34,8 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 """The header of an answer that an earlier request has had, or would have had."""
 LONGEST_KEY = 255
+LINKS = "/exports/"
+"""What every path to a file begins with."""
 LEASE_SECONDS = 20
 """How long a request that does not end is waited for: twice the seconds of an operation."""
 PASSING = frozenset(
@@ -86,6 +88,22 @@ def _list_root_fields(document: DocumentNode, operation: OperationDefinitionNode
 def compute_digest(*parts: Any) -> str:
     """What tells one request from another."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def move_links(body: Mapping[str, Any], before: str, after: str) -> dict[str, Any]:
+    """The answer of a mutation with its links to files at another origin. An answer is kept without, so that nobody is
+    told where another request reached the server."""
+    here = f"{before}{LINKS}"
+
+    def move(value: Any) -> Any:
+        return after + value[len(before) :] if isinstance(value, str) and value.startswith(here) else value
+
+    def move_each(payload: Any) -> Any:
+        return {name: move(value) for name, value in payload.items()} if isinstance(payload, Mapping) else payload
+
+    data = body.get("data")
+    moved = {name: move_each(payload) for name, payload in data.items()} if isinstance(data, Mapping) else data
+    return {**body, "data": moved} if "data" in body else dict(body)
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
-"""What every request passes through, whatever answers it: an id, one line in the log, a deadline, and an end of its
-work when the client goes. Whatever nobody expected is masked and logged once under the id; nothing passes to the
-server, whose log would show the words of the error."""
+"""What every request passes through, whatever answers it: an id, where the client has reached the server, one line in
+the log, a deadline, and an end of its work when the client goes. Whatever nobody expected is masked and logged once
+under the id; nothing passes to the server, whose log would show the words of the error."""
 
 import asyncio
 import logging
@@ -10,22 +10,29 @@ import uuid
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
-from starlette.datastructures import MutableHeaders
-from starlette.requests import ClientDisconnect, Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from gql.auth import is_loopback
+from gql.counters import count_request
 from gql.http.json_body import encode_json
+from gql.http.strangers import find_stranger
+from gql.logs import Activity, activity
 from gql.schema.errors import build_internal_error, log_surprise
 from gql.settings import Settings
+from gql.tracing import CALLER_HEADERS, TRACING
 
 T = TypeVar("T")
 CLOSED = 499
 """The status that stands in the log for a client that went away; nobody receives it."""
 STOP_SECONDS = 1.0
 """How long work that is stopped is waited for; a store that is frozen takes no notice for longer."""
+HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+"""What may stand between the scheme and the path of an address."""
+SECURE = ("https", "wss")
 LOOPBACK_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
 log = logging.getLogger("segments")
 
@@ -39,12 +46,37 @@ def build_origin_pattern(settings: Settings) -> str | None:
     return "|".join(origins) or None
 
 
+def find_origin(connection: HTTPConnection, public_url: str = "") -> str:
+    """Where the client has reached the server, such as https://shop.example: what is set, else what a trusted proxy
+    forwards, else what the request says itself. Whatever a client says of a host is told to nobody but that client."""
+    if public_url:
+        return public_url
+    stranger, headers, scope = find_stranger(connection), connection.headers, connection.scope
+    address, port = scope.get("server") or ("127.0.0.1", None)
+    own = f"[{address}]" if ":" in address else address
+    hosts, scheme = [headers.get("host", ""), f"{own}:{port}" if port else own], scope.get("scheme", "http")
+    if stranger is not None and stranger.forwarded:
+        forwarded = _read_last(headers, "forwarded")
+        pairs = (part.partition("=") for part in forwarded.split(";"))
+        parts = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+        hosts = [_read_last(headers, "x-forwarded-host"), parts.get("host", ""), *hosts]
+        scheme = _read_last(headers, "x-forwarded-proto") or parts.get("proto") or scheme
+    host = next(each for each in hosts if HOST.fullmatch(each))
+    return f"{'https' if scheme.lower() in SECURE else 'http'}://{host}"
+
+
+def _read_last(headers: Headers, name: str) -> str:
+    """Of several values the last is the one that the proxy next to us has written itself."""
+    return ",".join(headers.getlist(name)).rpartition(",")[2].strip()
+
+
 class RequestMiddleware:
     """The outermost layer of the application: gives each request or socket its id, as `request.state.request_id` and as
-    the header X-Request-Id, and answers in place of what failed."""
+    the header X-Request-Id, and as `request.state.origin` where the client has reached us, and answers in place of what
+    failed."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, public_url: str = "") -> None:
+        self.app, self.public_url = app, public_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """RuntimeError, without words of ours, where half an answer was sent already."""
@@ -52,7 +84,10 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         request_id = uuid.uuid4().hex[:16]
-        scope.setdefault("state", {})["request_id"] = request_id
+        origin = find_origin(HTTPConnection(scope), self.public_url)
+        scope.setdefault("state", {}).update(request_id=request_id, origin=origin)
+        said = Headers(scope=scope)
+        activity.set(Activity(request_id, {name: said[name] for name in CALLER_HEADERS if name in said}))
         started = False
 
         async def send_with_id(message: Message) -> None:
@@ -89,20 +124,17 @@ def log_request(
     status: int | None = None,
     codes: Collection[str] | None = None,
 ) -> None:
-    """The one line of a request that began at `began` of time.perf_counter. An operation on a socket has no status, a
-    plain request no codes."""
-    outcome = "" if status is None else f" status={status}"
-    problems = "" if codes is None else f" codes={','.join(codes) or '-'}"
-    milliseconds = (time.perf_counter() - began) * 1000
-    log.info(
-        "request id=%s method=%s operation=%s%s ms=%.1f%s",
-        request_id,
-        method,
-        operation,
-        outcome,
-        milliseconds,
-        problems,
-    )
+    """What is kept of a request that began at `began` of time.perf_counter: its line, its numbers and its span. An
+    operation on a socket has no status, a plain request no codes."""
+    seconds = time.perf_counter() - began
+    outcome = {} if status is None else {"status": status}
+    problems = {} if codes is None else {"codes": list(codes)}
+    fields = {"method": method, "operation": operation, **outcome, "ms": round(seconds * 1000, 1), **problems}
+    log.info("request id=%s", request_id, extra={"fields": fields})
+    count_request(operation, seconds, status, codes or ())
+    doing = activity.get()
+    if doing is not None:
+        TRACING.tell_request(doing, method, operation, seconds, status, codes or ())
 
 
 async def run_with_deadline(

@@ -18,10 +18,11 @@ PLACES_OF_ADDRESS = 150
 
 @dataclass(eq=False, slots=True)
 class Stranger:
-    """One connection; `dismiss` ends it."""
+    """One connection; `dismiss` ends it. `forwarded` is one of a trusted proxy."""
 
     pool: "Strangers"
     dismiss: Callable[[], None]
+    forwarded: bool = False
     group: str | None = None
     """Where it is counted; None where it is not, or not any more."""
     known: bool = False
@@ -57,8 +58,8 @@ class Strangers:
 
     def meet(self, host: str, dismiss: Callable[[], None]) -> Stranger:
         """A new connection."""
-        stranger = Stranger(self, dismiss)
-        if not self._is_proxy(host):
+        stranger = Stranger(self, dismiss, self._is_proxy(host))
+        if not stranger.forwarded:
             stranger.enter(host)
         return stranger
 

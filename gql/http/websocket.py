@@ -19,12 +19,14 @@ from domain.errors import Unavailable
 from domain.json_text import BadJson
 from domain.model import Viewer
 from gql.auth import Unauthenticated, read_bearer_token
+from gql.counters import SOCKETS
 from gql.http.endpoint import HttpError
 from gql.http.graphql import Confirm, Executor, refuse
 from gql.http.json_body import decode_json, write_json
 from gql.http.middleware import build_origin_pattern, log_request
 from gql.http.strangers import find_host, find_stranger
 from gql.http.throttling import Admission, Throttled
+from gql.logs import Activity, activity
 from gql.schema.errors import build_internal_error, build_refusal, log_surprise
 
 PROTOCOL = "graphql-transport-ws"
@@ -164,12 +166,13 @@ class Socket:
             raise Close(4401, "Unauthorized")
         await self.confirm(self.viewer)
         key, payload = _read_operation_id(frame), frame.get("payload")
+        if not isinstance(payload, dict):
+            raise Close(4400, "payload must be an object")
+        parts = ("query", "variables", "operationName", "extensions")
+        query, variables, name, extensions = (payload.get(part) for part in parts)
         # A document that is kept may be named instead.
-        if not isinstance(payload, dict) or not isinstance(
-            payload.get("query", "" if "extensions" in payload else None), str
-        ):
+        if not isinstance(query, str | None) or (query is None and not extensions):
             raise Close(4400, "payload.query must be a string")
-        variables, name, extensions = (payload.get(part) for part in ("variables", "operationName", "extensions"))
         if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
             raise Close(4400, "payload.variables and payload.extensions must be objects")
         if not isinstance(name, str | None):
@@ -188,12 +191,14 @@ class Socket:
     async def operate(self, key: str, viewer: Viewer, payload: dict[str, Any]) -> None:
         """Run one operation and say how it ended."""
         executor, request_id, began = self.endpoint.executor, uuid.uuid4().hex[:16], time.perf_counter()
+        activity.set(Activity(request_id, business=viewer.business))
         end: dict[str, Any] = {"id": key, "type": "complete"}
         operation, codes = "-", Counter[str]()
         try:
             parameters = executor.read_parameters(viewer, payload)
             operation = parameters.name_for_log
-            async with aclosing(executor.stream(viewer, parameters, request_id)) as answers:
+            origin = self.websocket.state.origin
+            async with aclosing(executor.stream(viewer, parameters, request_id, origin)) as answers:
                 async for answer in answers:
                     codes.update(answer.codes)
                     if answer.status != 200:
@@ -251,7 +256,8 @@ class WebSocketEndpoint:
             await websocket.close(4406, "Subprotocol not acceptable")
             return
         await websocket.accept(PROTOCOL)
-        await Socket(self, websocket).run()
+        with SOCKETS.track_inprogress():
+            await Socket(self, websocket).run()
 
     def enter(self, viewer: Viewer) -> bool:
         """Count a socket of the viewer's; False where there are too many."""

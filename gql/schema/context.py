@@ -18,7 +18,7 @@ from gql.composition import Services
 from gql.schema.loaders import Loaders
 from gql.schema.pacing import Pace
 from gql.schema.types.ids import find_target
-from gql.signed_links import ExportLinks
+from gql.signed_links import ExportLinks, Query
 
 T = TypeVar("T")
 
@@ -59,7 +59,8 @@ class Cost:
 @dataclass(slots=True)
 class Context:
     """One operation's. The business is read once, by whoever needs it first, and held at that moment: whatever is then
-    told of members is of the same ones. `claim` is that of a mutation with an Idempotency-Key."""
+    told of members is of the same ones. `claim` is that of a mutation with an Idempotency-Key, `origin` where the
+    client has reached the server."""
 
     viewer: Viewer
     services: Services
@@ -68,6 +69,7 @@ class Context:
     pace: Pace = field(default_factory=Pace)
     cost: Cost = field(default_factory=Cost)
     claim: Claim | None = None
+    origin: str = ""
     loaders: Loaders = field(init=False)
     cache: CacheStats = field(init=False)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
@@ -85,6 +87,11 @@ class Context:
 
     async def _open_business(self, moment: datetime | None) -> Business:
         return (await self.services.businesses.open(self.viewer.business)).freeze_at(moment)
+
+    def sign_link(self, path: str, query: Query) -> tuple[str, datetime]:
+        """The whole address of a file for the viewer, and when it expires."""
+        address, expires = self.links.sign(path, query, self.viewer)
+        return self.origin + address, expires
 
     async def read(self, question: Callable[[Unit], Awaitable[T]]) -> T:
         """The answer of one read unit of the viewer's business."""

@@ -103,8 +103,8 @@ MAXIMUM_TOKENS = 1_000
 CACHED_DOCUMENTS = 128
 UNPAGED = 10
 """What a list without a page size counts."""
-LIST_SIZES = {("SegmentationReport", "cells"): len(SCORES)}
-"""What those count that may be much longer, by type and field."""
+LIST_SIZES = {("SegmentationReport", "cells"): len(SCORES), ("RfmScore", "thresholds"): 3}
+"""What those count whose length is known, by type and field: that of cells is the most there can be."""
 FIELD_COSTS = {
     "metrics": 1,
     "rfm": 1,

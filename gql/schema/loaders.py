@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
+from domain.classification.rfm import Score
+from domain.customers.metrics import ScoreThreshold
 from domain.model import Business, CustomerTotals
 from domain.pages import Page, PageRequest
 from domain.rules.listing import RuleValue
@@ -185,6 +187,9 @@ class Loaders:
     past_customers = _make_optional_loader(lambda unit, keys: unit.customers.find_by_ids(keys, merged=True))
     attributes = _make_unit_loader(lambda unit, keys: unit.customers.load_attributes(keys))
     scores = _make_owner_loader(lambda services, business, totals: services.customers.compute_scores(business, totals))
+    thresholds: Loader[Score, tuple[ScoreThreshold, ...]] = _make_service_loader(
+        lambda services, business, keys: services.customers.load_thresholds(business, keys)
+    )
     classifications = _make_owner_loader(
         lambda services, business, totals: services.customers.load_classifications(business, totals)
     )

@@ -24,7 +24,8 @@ from domain.model import PurchaseLine as NewLine
 from domain.money import find_exponent, to_millionths, to_minor
 from domain.reports.document import ReportRequest
 from domain.segments.member_export import choose_columns
-from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS, ReportParameters
+from gql.file_formats import MEMBER_FORMATS, REPORT_FORMATS
+from gql.parameters import ReportParameters
 from gql.schema.context import CanView, Info
 from gql.schema.segment_mutations import SegmentMutations
 from gql.schema.types.business import Business, SourceFormat, find_storefront, read_settings
@@ -92,7 +93,7 @@ ENUMS = (
 @payload("A link to a file, which whoever has it may open until it expires.")
 class ExportPayload(Payload):
     url: str | None = strawberry.field(
-        default=None, description="Address of the file on this server, from the root on, with its signature."
+        default=None, description="Whole address of the file, as the server is reached, with its signature."
     )
     expires_at: datetime | None = strawberry.field(
         default=None, description="Timestamp after which the link opens nothing: 15 minutes, or when the token expires."
@@ -289,7 +290,7 @@ class Mutation(SegmentMutations):
         # The day is said, so that the link shows tomorrow what it shows today.
         last, place = report.window.as_of, None if storefront is None else storefront.key
         query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme).query
-        url, expires = context.links.sign(f"/exports/segmentation.{format.value}", query, context.viewer)
+        url, expires = context.sign_link(f"/exports/segmentation.{format.value}", query)
         detail = {"format": format.value, **dict(query), "expiresAt": expires.isoformat()}
         await context.services.store.audit(business.id, context.actor, "exportSegmentationReport", None, detail)
         return ExportPayload(url=url, expires_at=expires)
@@ -314,7 +315,7 @@ class Mutation(SegmentMutations):
             raise build_unknown_id("segment", "segmentId")
         path = f"/exports/segments/{encode('Segment', business.id, segment.id)}/members.{format.value}"
         query = [("columns", ",".join(choose_columns(columns, business)))] if columns else []
-        url, expires = context.links.sign(path, query, context.viewer)
+        url, expires = context.sign_link(path, query)
         detail = {"segment": segment.key, "format": format.value, **dict(query), "expiresAt": expires.isoformat()}
         target = ("Segment", segment.id)
         await context.services.store.audit(business.id, context.actor, "exportSegmentMembers", target, detail)

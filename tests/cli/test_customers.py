@@ -1,7 +1,7 @@
 """Customers on the command line: their own file, and the list."""
 
 import csv
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from openpyxl import Workbook
@@ -333,3 +333,26 @@ def test_what_cannot_be_seen_in_texts_is_taken_out_and_told(segments: Segments, 
     assert "Warning: Control characters and marks of direction were taken out of name.\n" in second.err
     assert "2 rows read: 1 created, 0 updated, 0 unchanged, 1 rejected" in second.out
     assert [line.split()[:3] for line in listed.lines[1:]] == [["C1", "Ann", "Lee"], ["C2", "Ben", "0"]]
+
+
+def test_a_customer_is_shown_with_what_such_scores_take_in_this_shop(segments: Segments, tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    rows = [f"C{n},{n}-{turn},{today - timedelta(n)},{n}00" for n in range(1, 11) for turn in range(1 + n // 5)]
+    segments.run("import", write_lines(tmp_path / "orders.csv", ORDERS, *rows), *MAKE)
+    file = write_lines(tmp_path / "customers.csv", "customer_id,name", "C9,Nimali Perera", "C99,Nobody")
+    segments.run("import-customers", file, "--business", "shop")
+
+    shown = segments.run("customers", "show", " C9 ", "--business", "shop")
+    never = segments.run("customers", "show", "C99", "--business", "shop")
+
+    assert shown.lines == [
+        "C9 Nimali Perera",
+        "2 orders, LKR 1,800.00 in all",
+        "Score 535 over 365 days: Loyal Customers, of eleven segments Champions",
+        "  R5 up to 72 days since the last purchase",
+        "  F3 with 2 orders",
+        "  M5 from 1,600.01 LKR",
+    ]
+    assert never.lines[1:] == ["0 orders, LKR 0.00 in all", "No scores: no purchase counts."]
+    refused = segments.expect_refusal("customers", "show", "C11", "--business", "shop")
+    assert refused == "There is no customer with the id C11 in the business shop."

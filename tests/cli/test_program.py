@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gql.cli import verify as cli_verify
 from gql.cli.main import describe_failure
+from gql.cli.work import verification
 from persistence.database import engines as database
 from tests.cli.conftest import SOUND, WINDOW, Segments, write_lines
 from tests.conftest import sample_cases
@@ -66,7 +66,7 @@ def test_verify_needs_no_store_and_says_one_line_a_check(segments: Segments) -> 
 
 
 def test_verify_ends_at_the_first_check_that_fails(segments: Segments) -> None:
-    segments.patch.setattr(cli_verify, "verify_all", lambda: iter([("one", True), ("two", False), ("three", True)]))
+    segments.patch.setattr(verification, "verify_all", lambda: iter([("one", True), ("two", False), ("three", True)]))
 
     ended = segments("verify")
 

@@ -15,6 +15,8 @@ DOCUMENTS = (
     "docs/classifiers.md",
     "docs/sources.md",
     "docs/security.md",
+    "docs/subscriptions.md",
+    "docs/clients.md",
 )
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -154,7 +154,7 @@ async def test_over_a_socket_a_document_is_named_too(face: Face) -> None:
         unknown = await receive(client)
         await send(client, type="subscribe", id="1", payload={"query": document, "extensions": name(document)})
         sent = [await receive(client), await receive(client)]
-        named = [await _name_over(client, document, **more) for more in ({}, {"query": ""})]
+        named = [await _name_over(client, document, **more) for more in ({}, {"query": ""}, {"query": None})]
         plain = await fetch_answer(client, "2", VIEWER)
         await send(client, type="subscribe", id="s", payload={"query": changes, "extensions": name(changes)})
         await receive(client)
@@ -166,13 +166,13 @@ async def test_over_a_socket_a_document_is_named_too(face: Face) -> None:
 
     assert unknown == {"id": "1", "type": "error", "payload": [NOT_FOUND]}
     assert [one["type"] for one in sent] == ["next", "complete"]
-    assert named == [{"data": TESTER}] * 2
+    assert named == [{"data": TESTER}] * 3
     assert plain == {"data": TESTER}
     assert followed["payload"]["data"]["membershipChanges"]["changes"] == []
     assert code == 4400
 
 
-async def _name_over(client: Any, document: str, **more: str) -> Any:
+async def _name_over(client: Any, document: str, **more: object) -> Any:
     await send(client, type="subscribe", id="n", payload={"extensions": name(document), **more})
     answer, end = await receive(client), await receive(client)
     assert end["type"] == "complete"

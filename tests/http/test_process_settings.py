@@ -8,6 +8,7 @@ import pytest
 from domain.errors import InvalidInput
 from gql.settings import Settings
 
+PUBLIC = "an address such as https://shop.example or https://shop.example/segments"
 PROXIES = "addresses or networks such as 10.0.0.5, 10.1.0.0/16, separated by commas"
 ORIGINS = "origins such as https://shop.example, separated by commas"
 
@@ -38,11 +39,15 @@ def test_every_variable_is_read() -> None:
             "SEGMENTS_JWKS_URL": "https://id.example/keys",
             "SEGMENTS_BUSINESS": "shop",
             "SEGMENTS_CORS_ORIGINS": "https://shop.example, http://localhost:3000",
+            "SEGMENTS_PUBLIC_URL": "https://shop.example/segments/",
             "SEGMENTS_TRUSTED_PROXIES": "10.0.0.5, 2001:db8::/32",
             "SEGMENTS_COST_BUCKET": "0",
             "SEGMENTS_COST_RESTORE": "50",
             "SEGMENTS_FONTS": "/srv/fonts",
             "SEGMENTS_LOG_LEVEL": "debug",
+            "SEGMENTS_LOG_FORMAT": "JSON",
+            "SEGMENTS_METRICS_TOKEN": "m" * 16,
+            "SEGMENTS_REPORTS_FOLDER": "/srv/reports",
             "SEGMENTS_INTROSPECTION": "off",
             "SEGMENTS_PERSISTED_QUERIES": "off",
             "SEGMENTS_TOKEN_LIFETIME_HOURS": "8",
@@ -57,11 +62,15 @@ def test_every_variable_is_read() -> None:
         jwks_url="https://id.example/keys",
         business="shop",
         cors_origins=("https://shop.example", "http://localhost:3000"),
+        public_url="https://shop.example/segments",
         trusted_proxies=("10.0.0.5", "2001:db8::/32"),
         cost_bucket=0,
         cost_restore=50,
         fonts=Path("/srv/fonts"),
         log_level="DEBUG",
+        log_format="json",
+        metrics_token="m" * 16,
+        reports_folder=Path("/srv/reports"),
         port=9000,
         introspection=False,
         persisted_queries=False,
@@ -84,12 +93,17 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("PORT", "-1", "a whole number between 0 and 65535"),
         ("PORT", "٨٠٠٠", "a whole number between 0 and 65535"),
         ("SEGMENTS_LOG_LEVEL", "loud", "one of: DEBUG, INFO, WARNING, ERROR"),
+        ("SEGMENTS_LOG_FORMAT", "xml", "one of: text, json"),
         ("SEGMENTS_INTROSPECTION", "maybe", "on or off"),
         ("SEGMENTS_TOKEN_LIFETIME_HOURS", "0", "a whole number between 1 and 8760"),
         ("SEGMENTS_COST_RESTORE", "0", "a whole number between 1 and 1000000000"),
         ("SEGMENTS_TRUSTED_PROXIES", "*", PROXIES),
         ("SEGMENTS_TRUSTED_PROXIES", "10.0.0.5, proxy.example", PROXIES),
         ("SEGMENTS_TRUSTED_PROXIES", "10.0.0.5/8", PROXIES),
+        *(
+            ("SEGMENTS_PUBLIC_URL", value, PUBLIC)
+            for value in ("shop.example", "ftp://a", "https://a?b", "https://a@b")
+        ),
         *(("SEGMENTS_JWT_SECRETS", value, KEYS) for value in ("secret", "a=1,a=2", "a b=1", "=1", "a=1,b", "é=1")),
         ("SEGMENTS_CORS_ORIGINS", "*", ORIGINS),
         ("SEGMENTS_CORS_ORIGINS", "https://shop.example/path", ORIGINS),
@@ -100,6 +114,13 @@ def test_a_wrong_variable_is_named_with_what_would_be_right(name: str, value: st
         Settings.from_environment({name: value})
 
     assert refused.value.message == f"{name} must be {right}"
+
+
+def test_a_token_for_the_numbers_that_can_be_guessed_is_refused() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        Settings.from_environment({"SEGMENTS_METRICS_TOKEN": "monday"})
+
+    assert refused.value.message == "SEGMENTS_METRICS_TOKEN must have at least 16 characters, random ones"
 
 
 def test_neither_the_secret_nor_the_address_of_the_store_is_shown() -> None:

@@ -5,16 +5,21 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import httpx
 import jwt
 import pytest
+from starlette.requests import HTTPConnection
 
 from domain.errors import Unavailable
 from domain.model import Viewer
 from gql.auth import ensure_shared_secret
+from gql.http.middleware import find_origin
+from gql.http.strangers import Stranger, Strangers
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
-from tests.conftest import SetClock
+from tests.conftest import SetClock, content
 from tests.drivers.face import SECRET, Face, Opening
+from tests.drivers.sockets import fetch_answer, live
 from tests.shops.segmented_shop import fill
 
 pytestmark = pytest.mark.anyio
@@ -208,3 +213,92 @@ async def test_a_column_that_there_is_not_is_refused_with_those_there_are(both: 
         (error,) = made["userErrors"]
         assert (error["field"], error["code"]) == (["columns"], "INVALID")
         assert error["message"].startswith(message)
+
+
+EXPORT = "mutation { exportSegmentationReport(format: CSV) { url } }"
+SETTINGS = Settings(jwt_secret=SECRET)
+ODD_HOSTS = (
+    "evil.example/x",
+    "a b",
+    "user@evil.example",
+    "evil.example#",
+    "evil.example:99999999",
+    "\xe9.example",
+)
+
+
+@pytest.mark.parametrize(
+    ("headers", "scheme", "forwarded", "origin"),
+    [
+        ({"Host": "shop.example:8080"}, "http", False, "http://shop.example:8080"),
+        ({"Host": "shop.example"}, "wss", False, "https://shop.example"),
+        ({"Host": "[2001:db8::1]:8000"}, "ws", False, "http://[2001:db8::1]:8000"),
+        *(({"Host": odd}, "http", False, "http://127.0.0.1:8000") for odd in ODD_HOSTS),
+        ({}, "http", False, "http://127.0.0.1:8000"),
+        ({"Host": "in:1", "X-Forwarded-Host": "out", "X-Forwarded-Proto": "https"}, "http", False, "http://in:1"),
+        ({"Host": "in:1", "Forwarded": "host=out;proto=https"}, "http", False, "http://in:1"),
+        ({"Host": "in:1", "X-Forwarded-Host": "out", "X-Forwarded-Proto": "https"}, "http", True, "https://out"),
+        ({"Host": "in:1", "X-Forwarded-Proto": "https"}, "http", True, "https://in:1"),
+        ({"Host": "in:1", "X-Forwarded-Host": "of.client, out"}, "https", True, "https://out"),
+        ({"Host": "in:1", "X-Forwarded-Host": "out/evil"}, "http", True, "http://in:1"),
+        (
+            {"Host": "in:1", "Forwarded": 'for=10.0.0.1;host=of.client, For="[::1]";Proto=HTTPS; host="out:8443"'},
+            "http",
+            True,
+            "https://out:8443",
+        ),
+    ],
+)
+def test_where_a_client_reaches_the_server(headers: dict[str, str], scheme: str, forwarded: bool, origin: str) -> None:
+    stranger = Stranger(Strangers(), lambda: None, forwarded)
+    given = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
+    scope = {"type": "http", "scheme": scheme, "headers": given, "server": ("127.0.0.1", 8000)}
+    connection = HTTPConnection({**scope, "state": {"stranger": stranger}})
+
+    assert find_origin(connection) == origin
+    assert find_origin(connection, "https://public.example/prefix") == "https://public.example/prefix"
+
+
+async def test_a_link_is_a_whole_address_of_the_host_that_was_asked(face: Face) -> None:
+    headers = {**face.bearer(), "Host": "shop.example"}
+
+    asked = await face.client.post("/graphql", json={"query": EXPORT}, headers=headers)
+
+    url = asked.json()["data"]["exportSegmentationReport"]["url"]
+    assert url.startswith("http://shop.example/exports/segmentation.csv?")
+    assert (await link(face)).startswith("http://127.0.0.1/exports/segmentation.csv?")
+    assert (await face.client.get(url)).status_code == 200
+
+
+async def test_a_link_begins_with_the_public_address_where_one_is_set(opening: Opening) -> None:
+    async with opening(replace(SETTINGS, public_url="https://shop.example/segments")) as face:
+        url = await link(face)
+
+        assert url.startswith("https://shop.example/segments/exports/segmentation.csv?")
+        # The proxy takes its prefix off.
+        assert (await face.client.get(url.replace("https://shop.example/segments", ""))).status_code == 200
+
+
+async def test_a_kept_answer_tells_nobody_where_another_request_reached_the_server(both: Face) -> None:
+    async def ask(host: str) -> httpx.Response:
+        headers = {**both.bearer(), "Host": host, "Idempotency-Key": "one"}
+        return await both.client.post("/graphql", json={"query": EXPORT}, headers=headers)
+
+    first, again, elsewhere = await ask("one.example"), await ask("one.example"), await ask("two.example")
+
+    assert [one.headers.get("Idempotency-Replayed") for one in (first, again, elsewhere)] == [None, "true", "true"]
+    assert again.content == first.content
+    assert "http://one.example/exports/" in first.text
+    assert elsewhere.text == first.text.replace("http://one.example/", "http://two.example/")
+    assert "one.example" not in str(content(both.database))
+
+
+@pytest.mark.parametrize(("proxies", "origin"), [((), "http://HOST"), (("127.0.0.1",), "https://shop.example")])
+async def test_a_link_over_a_socket_is_a_whole_address(opening: Opening, proxies: tuple[str, ...], origin: str) -> None:
+    forwarded = {"Forwarded": "host=shop.example;proto=https"}
+    async with opening(replace(SETTINGS, trusted_proxies=proxies)) as face, live(face.app) as server:
+        async with server.initiate(face.token(), additional_headers=forwarded) as client:
+            answer = await fetch_answer(client, "1", EXPORT)
+
+        url = answer["data"]["exportSegmentationReport"]["url"]
+        assert url.startswith(f"{origin.replace('HOST', server.host)}/exports/segmentation.csv?")

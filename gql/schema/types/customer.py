@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from domain.attributes import to_json_value
-from domain.classification.rfm import find_group
-from domain.customers.metrics import measure_customer
+from domain.classification.rfm import Score, find_group
+from domain.customers.metrics import ScoreThreshold, measure_customer
 from domain.model import Business as BusinessEntity
 from domain.model import PurchaseLine as LineEntity
 from domain.money import find_exponent, from_millionths, to_decimal
@@ -23,7 +23,7 @@ from gql.schema.context import Info
 from gql.schema.types import membership as memberships
 from gql.schema.types import segment as segments
 from gql.schema.types.business import Storefront
-from gql.schema.types.enums import PurchaseStatus, RfmScheme
+from gql.schema.types.enums import Metric, PurchaseStatus, RfmScheme
 from gql.schema.types.ids import Node, encode
 from gql.schema.types.pagination import After, Connection, First, build_connection, build_page_request
 from gql.schema.types.scalars import JSON
@@ -113,6 +113,25 @@ class CustomerMetrics:
     )
 
 
+@strawberry.type(description="What a customer of the shop must have for one of the three scores.")
+class RfmThreshold:
+    metric: Metric = strawberry.field(description="What the score is of.")
+    score: int = strawberry.field(description="The score, 1 to 5.")
+    low: Decimal | None = strawberry.field(
+        name="from",
+        description="Least that has the score: days since the last purchase, orders, or spend in the business's"
+        " currency; null without a lower bound.",
+    )
+    high: Decimal | None = strawberry.field(
+        name="to", description="Most that has the score, itself included; null without an upper bound."
+    )
+    sentence: str = strawberry.field(description='The same in words, such as "M5 from 12,400 LKR".')
+
+    @classmethod
+    def of(cls, entity: ScoreThreshold) -> "RfmThreshold":
+        return cls(metric=entity.metric, score=entity.score, low=entity.low, high=entity.high, sentence=entity.sentence)
+
+
 @strawberry.type(description="A customer's own RFM scores over the business's `rfm_days` (365 by default) up to today.")
 class RfmScore:
     recency: int = strawberry.field(description="Recency score, 1 (long ago) to 5 (just now).")
@@ -121,6 +140,14 @@ class RfmScore:
     score: str = strawberry.field(description='The three digits together, such as "555".')
     segment_name: str | None = strawberry.field(description="Name of the RFM group, of the scheme asked for.")
     segment_code: str | None = strawberry.field(description="Code of the RFM group, of the scheme asked for.")
+    entity: strawberry.Private[Score]
+
+    @strawberry.field(
+        description="What the shop's customers must have for these scores: recency, frequency, monetary. They move with"
+        " the purchases of all customers."
+    )
+    async def thresholds(self, info: Info) -> list[RfmThreshold]:
+        return [RfmThreshold.of(each) for each in await info.context.loaders.thresholds.load(self.entity)]
 
 
 @strawberry.type(description="Label of a customer in a dimension that a classifier of the server's own adds.")
@@ -213,6 +240,7 @@ class Customer(Node):
             score=score.digits,
             segment_name=group.name,
             segment_code=group.code,
+            entity=score,
         )
 
     @strawberry.field(description="Labels of the customer as of today.")

@@ -7,6 +7,7 @@ import strawberry
 
 from domain.calendar import SeriesInterval as SeriesInterval
 from domain.classification.groups import Method as Method
+from domain.classification.rfm import Metric as Metric
 from domain.classification.rfm import RfmScheme as RfmScheme
 from domain.jobs.model import JobStatus as JobStatus
 from domain.model import PurchaseStatus as PurchaseStatus
@@ -50,6 +51,14 @@ ENUMS = (
         TOTAL_REVENUE="Sum of the qualifying purchases.",
         ORDER_COUNT="Number of qualifying purchases.",
         LAST_PURCHASE_AT="Timestamp of the last qualifying purchase.",
+    ),
+    describe_enum(
+        Metric,
+        "RfmMetric",
+        "What one of the three RFM scores is of.",
+        RECENCY="Days since the last qualifying purchase.",
+        FREQUENCY="Number of qualifying purchases.",
+        MONETARY="Sum of the qualifying purchases.",
     ),
     describe_enum(
         MemberSort,

@@ -20,6 +20,8 @@ from domain.classification.rfm import (
     find_eight_segment_group,
     find_eleven_segment_group,
     find_group,
+    find_rank_bounds,
+    find_recency_bounds,
     list_scheme_groups,
     score_rank,
     score_recency,
@@ -154,3 +156,32 @@ def test_every_group_has_a_description_and_at_least_three_actions(scheme: RfmSch
         assert len(group.actions) >= 3
     assert find_group(Score(5, 5, 5), scheme).name == "Champions"
     assert Score(3, 1, 4).digits == "314"
+
+
+@given(st.integers(1, 9999).flatmap(lambda days: st.tuples(st.just(days), st.integers(0, days - 1), st.integers(1, 5))))
+def test_an_age_has_the_score_whose_bounds_hold_it(drawn: tuple[int, int, int]) -> None:
+    days, age, score = drawn
+    low, high = find_recency_bounds(score, days)
+
+    assert low is not None
+    assert (low <= age and (high is None or age <= high)) == (score_recency(age, days) == score)
+    assert find_recency_bounds(5, days)[0] == 0
+    assert find_recency_bounds(1, days)[1] is None
+
+
+@given(st.lists(st.integers(-(10**18), 10**18) | st.integers(0, 3), min_size=1, max_size=40), st.integers(0, 10**18))
+def test_a_value_has_the_score_of_another_where_the_bounds_of_that_hold_it(values: list[int], value: int) -> None:
+    cuts = compute_cut_values(sorted(values))
+
+    for own in values:
+        score = score_rank(own, cuts)
+        low, high = find_rank_bounds(score, cuts)
+        assert (low is None) == (score == 1)
+        assert (high is None) == (score == 5)
+        for other in (value, own, own + 1, own - 1, *values):
+            inside = (low is None or low <= other) and (high is None or other <= high)
+            assert inside == (score_rank(other, cuts) == score)
+
+
+def test_nobody_in_the_window_means_no_bounds() -> None:
+    assert find_rank_bounds(1, ()) == (None, None)

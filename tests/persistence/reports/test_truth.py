@@ -13,7 +13,14 @@ import pytest
 
 from domain.calendar import Span
 from domain.classification.groups import Method
-from domain.classification.rfm import Score, find_eight_segment_group, score_rank, score_recency
+from domain.classification.rfm import (
+    Score,
+    find_eight_segment_group,
+    find_rank_bounds,
+    find_recency_bounds,
+    score_rank,
+    score_recency,
+)
 from domain.model import Business
 from domain.money import to_decimal
 from domain.pages import PageRequest
@@ -126,6 +133,14 @@ async def test_every_customers_scores_equal_the_independent_result(
         known = await unit.customers.find_known(names)
         totals = await unit.reports.load_window_totals([key for key, _ in known.values()], span)
     assert len(truth) == len(totals) > 800
+    ranges = json.loads(find_shared("truth", f"{scenario}.json").read_text())["score_value_ranges"]
+    for kind, cuts in (("F_orders", quintiles.orders), ("M_cents", quintiles.spend)):
+        for score, (least, most) in ranges[kind].items():
+            low, high = find_rank_bounds(int(score), cuts)
+            assert (low is None or low <= least) and high == (None if score == "5" else most)
+    for score, (least, most) in ranges["R_days_since"].items():
+        low, high = find_recency_bounds(int(score), days)
+        assert low is not None and low <= least and (high is None or most <= high)
     for row in truth:
         found = totals[known[row["Customer_ID"]][0]]
         score = Score(

@@ -1,0 +1,61 @@
+"""The thresholds of a customer's own scores as a client meets them: the whole shop's, exact on both databases."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.drivers.face import Face
+from tests.shops.reported_shop import AS_OF, CUSTOMERS
+
+pytestmark = [pytest.mark.anyio, pytest.mark.read_only]
+SCORES = """query S($first: Int! = 250) { customers(first: $first) { nodes { externalId
+  rfm { recency frequency monetary thresholds { metric score from to sentence } } } } }"""
+
+
+async def ask(face: Face, query: str = SCORES, **variables: object) -> dict[str, Any]:
+    nodes = (await face.data(query, variables))["customers"]["nodes"]
+    return {node["externalId"]: node["rfm"] for node in nodes}
+
+
+async def test_every_customer_lies_within_the_thresholds_of_its_own_scores(reported: Face) -> None:
+    today = reported.clock.now.date()
+    found = await ask(reported)
+
+    assert found.keys() == CUSTOMERS.keys()
+    for name, rfm in found.items():
+        age, orders, spend, *_ = CUSTOMERS[name]
+        own = ((today - AS_OF).days + age, orders, Decimal(spend) / 100)
+        assert [each["metric"] for each in rfm["thresholds"]] == ["RECENCY", "FREQUENCY", "MONETARY"]
+        assert [each["score"] for each in rfm["thresholds"]] == [rfm["recency"], rfm["frequency"], rfm["monetary"]]
+        for value, each in zip(own, rfm["thresholds"], strict=True):
+            assert each["from"] is None or Decimal(each["from"]) <= value
+            assert each["to"] is None or value <= Decimal(each["to"])
+    assert found["Ada"]["thresholds"] == [
+        {
+            "metric": "RECENCY",
+            "score": 5,
+            "from": "0",
+            "to": "72",
+            "sentence": "R5 up to 72 days since the last purchase",
+        },
+        {"metric": "FREQUENCY", "score": 5, "from": "6", "to": None, "sentence": "F5 from 6 orders"},
+        {"metric": "MONETARY", "score": 5, "from": "400.01", "to": None, "sentence": "M5 from 400.01 EUR"},
+    ]
+    assert [each["sentence"] for each in found["Dee"]["thresholds"]][1:] == [
+        "F3 with 3 orders",
+        "M3 from 80.01 to 150 EUR",
+    ]
+
+
+async def test_thresholds_cost_no_statement_more_whatever_the_page(reported: Face) -> None:
+    bare = SCORES.replace("thresholds { metric score from to sentence }", "score")
+    await ask(reported)
+
+    counts = []
+    for query, first in ((bare, 250), (SCORES, 250), (SCORES, 1)):
+        seen = reported.statements()
+        await ask(reported, query, first=first)
+        counts.append(len(seen))
+
+    assert len(set(counts)) == 1
