@@ -2,7 +2,7 @@
 minor units of the business's currency (`domain.money` turns it into Decimal), instants are aware UTC datetimes, days
 are `date.toordinal()` numbers in the business's time zone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -31,6 +31,32 @@ class Permission(StrEnum):
     EDIT = "customers:edit"
 
 
+class SegmentKind(StrEnum):
+    """How a segment gets its members: from its definition, or by hand."""
+
+    AUTOMATIC = "AUTOMATIC"
+    MANUAL = "MANUAL"
+
+
+class SegmentSort(StrEnum):
+    """What a list of segments is ordered by."""
+
+    NAME = "NAME"
+    CREATED_AT = "CREATED_AT"
+    LAST_CALCULATED = "LAST_CALCULATED"
+    MEMBER_COUNT = "MEMBER_COUNT"
+
+
+class CustomerSort(StrEnum):
+    """What a list of customers is ordered by."""
+
+    EXTERNAL_ID = "EXTERNAL_ID"
+    NAME = "NAME"
+    TOTAL_REVENUE = "TOTAL_REVENUE"
+    ORDER_COUNT = "ORDER_COUNT"
+    LAST_PURCHASE_AT = "LAST_PURCHASE_AT"
+
+
 @dataclass(frozen=True, slots=True)
 class BusinessSettings:
     """The settings in effect: windows in days, what the server does by itself, where files go. `stored` is all that
@@ -43,6 +69,7 @@ class BusinessSettings:
     output_dir: str | None = None
     output_filename: str = "customer_segmentation.json"
     classify_every: str | None = None
+    scheduled_reports: Sequence[Mapping[str, object]] = field(default=(), hash=False)
     # Compared and not hashed, as JSON cannot be: what rooms understand of it is kept by the settings as a whole.
     stored: Mapping[str, object] = field(default_factory=dict, hash=False)
 

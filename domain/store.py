@@ -8,6 +8,7 @@ groups come from the data, its name. The file is long because all that the domai
 place."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from domain.classification.rfm import Quintiles, RfmScheme, Score
 from domain.classifiers import ClassifiedBatch, Classifiers
 from domain.errors import FieldProblem, Sentence
 from domain.imports.model import NewImport, PurchaseImport, Reject, RejectKey, RejectReason, SavedFormat
-from domain.jobs.model import Difference, Job, JobKind, Lease, NewJob, Outcome
+from domain.jobs.model import NO_REPORTS, Difference, Job, JobKind, Lease, NewJob, Outcome, ReportPlan
 from domain.model import (
     Actor,
     AttributeValue,
@@ -36,9 +37,12 @@ from domain.model import (
     Purchase,
     PurchaseLine,
     Revocation,
+    SegmentKind,
     Storefront,
     WriteCounts,
 )
+from domain.model import CustomerSort as CustomerSort
+from domain.model import SegmentSort as SegmentSort
 from domain.pages import Page, PageRequest
 from domain.rules.context import RuleContext
 from domain.rules.listing import RuleValue
@@ -54,7 +58,6 @@ from domain.segments.model import (
     NewSegment,
     Place,
     Segment,
-    SegmentKind,
     Snapshot,
 )
 
@@ -79,16 +82,6 @@ class Cache(Protocol):
         """The value that is there, or a new one; of all that share the cache and miss one key at once one computes.
         Where workers share it, values are what JSON can hold, and one that does not fit is none."""
         ...
-
-
-class CustomerSort(StrEnum):
-    """What a list of customers is ordered by."""
-
-    EXTERNAL_ID = "EXTERNAL_ID"
-    NAME = "NAME"
-    TOTAL_REVENUE = "TOTAL_REVENUE"
-    ORDER_COUNT = "ORDER_COUNT"
-    LAST_PURCHASE_AT = "LAST_PURCHASE_AT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +158,7 @@ class Purchases(Protocol):
     async def load_storefronts(self) -> list[Storefront]: ...
     async def find_storefronts(self, ids: Sequence[int]) -> Mapping[int, Storefront]: ...
     async def find_storefront(self, key: str) -> Storefront | None: ...
+    async def name_storefronts(self, names: Mapping[int, str]) -> None: ...
     async def record(
         self, items: Sequence[NewPurchase], time_zone: str, now: datetime
     ) -> tuple[WriteCounts, list[Refusal]]: ...
@@ -220,15 +214,6 @@ def to_field_problem(field: str, refusal: Refusal) -> FieldProblem:
     """The user error of one refused item."""
     code, sentence = SENTENCES[refusal.code]
     return FieldProblem(("input", str(refusal.index), field), sentence, code)
-
-
-class SegmentSort(StrEnum):
-    """What a list of segments is ordered by."""
-
-    NAME = "NAME"
-    CREATED_AT = "CREATED_AT"
-    LAST_CALCULATED = "LAST_CALCULATED"
-    MEMBER_COUNT = "MEMBER_COUNT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,6 +419,15 @@ class Jobs(Protocol):
         """Let work that is still held so wait for another worker, as if it had not been begun."""
         ...
 
+    async def plan_reports(self, before: ReportPlan, after: ReportPlan, now: datetime) -> bool:
+        """Replace what is planned of scheduled reports and queue their writing where any wait; False where somebody
+        else has replaced it, or nothing was queued."""
+        ...
+
+    async def finish_reports(self, lease: Lease, outcome: Outcome, done: AbstractSet[str], at: datetime) -> bool:
+        """The end of their writing by its holder, these being done with; False where he does not hold it any more."""
+        ...
+
     async def plan_classification(self, due: datetime | None, then: datetime | None, now: datetime) -> bool:
         """Move on when the classification is due, and queue one where that has come; False where somebody else has
         moved it, or nothing was queued."""
@@ -636,14 +630,15 @@ class IdempotentRequests(Protocol):
 @dataclass(frozen=True, slots=True)
 class Agenda:
     """What there is to do: whether there are purchases whose instant has passed, customers whose memberships must
-    follow, and schedules of segments that are due; when the classification is due; and the kinds of work that waits or
-    whose holder is gone."""
+    follow, and schedules of segments that are due; when the classification is due; the kinds of work that waits or
+    whose holder is gone; and what is planned of scheduled reports."""
 
     purchases_due: bool
     changed: bool
     due: bool
     classify_at: datetime | None
     waiting: frozenset[JobKind]
+    reports: ReportPlan = NO_REPORTS
 
     @property
     def kinds(self) -> frozenset[JobKind]:

@@ -1,5 +1,5 @@
 """The query of an address as what it asks for: a report, members, or how an uploaded file is written, as the command
-line has it, and the formats of files that there are. Every parameter has one name and perhaps an older one; one that
+line has it. Every parameter has one name and perhaps an older one; one that
 nobody knows, or that is given twice, is refused, as a misspelt one would silently give another report."""
 
 from collections.abc import Mapping, Sequence
@@ -10,33 +10,13 @@ from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput, Sentence
 from domain.imports.formats import KEYS, OPTIONS, SourceFormat
-from domain.imports.sources import WORKBOOK
 from domain.segments.member_export import check_columns
+from gql.file_formats import REPORT_FORMATS
 
 METHODS = tuple(method.value.lower() for method in Method)
 SCHEMES = {"eight": RfmScheme.EIGHT_SEGMENT, "eleven": RfmScheme.ELEVEN_SEGMENT}
 
 
-@dataclass(frozen=True, slots=True)
-class FileFormat:
-    """A kind of file: what a report, and a list of members, is in it, None where they are no such file. One that is
-    binary takes a processor for a while and does not go to a terminal."""
-
-    media_type: str
-    report: str | None
-    members: str | None = None
-    binary: bool = False
-
-
-FILE_FORMATS = {
-    "csv": FileFormat("text/csv; charset=utf-8", "Comma-separated values.", "Comma-separated values."),
-    "xlsx": FileFormat(WORKBOOK, "A workbook with charts.", "A workbook.", binary=True),
-    "pdf": FileFormat("application/pdf", "A document to print.", binary=True),
-    "json": FileFormat("application/json", "The documented response.", "An object with a list of members."),
-}
-"""By the endings of the files; what writes them is in composition.py."""
-REPORT_FORMATS = {ending: one.report for ending, one in FILE_FORMATS.items() if one.report}
-MEMBER_FORMATS = {ending: one.members for ending, one in FILE_FORMATS.items() if one.members}
 BUSINESS, EXPIRES, SIGNATURE = "business", "expires", "signature"
 LINK_PARAMETERS = frozenset({BUSINESS, EXPIRES, SIGNATURE})
 """What a signed link carries beside the parameters of its file."""

@@ -2,11 +2,7 @@
 
 import ast
 import re
-import subprocess
-import sys
 from pathlib import Path
-
-import pytest
 
 from tests.test_architecture import LAYERS, PACKAGE_FILES, ROOT, room_of, shown, tree
 
@@ -54,18 +50,3 @@ def named(path: Path) -> set[str]:
             case ast.ImportFrom(names=aliases):
                 names |= {alias.asname or alias.name for alias in aliases}
     return names
-
-
-COMMANDS_HOLD = {
-    "gql.cli.main": {"sqlalchemy", "graphql"},
-    "gql.cli.classify": {"openpyxl", "pymongo", "alembic", "redis", "strawberry", "graphql", "numpy", "psycopg", "jwt"},
-    "gql.cli.imports": {"openpyxl", "pymongo", "alembic", "redis", "strawberry", "graphql", "numpy", "jwt"},
-}
-
-
-@pytest.mark.parametrize("module", COMMANDS_HOLD)
-def test_a_command_does_not_hold_what_only_others_need(module: str) -> None:
-    code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
-    held = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, encoding="utf-8")
-
-    assert set(held.stdout.split()) & COMMANDS_HOLD[module] == set()

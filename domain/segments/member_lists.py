@@ -3,7 +3,7 @@ shop's ids or by e-mails, a few by a caller or a million by a file. A list that 
 nothing, unless such names are to be left out; the same list again changes nothing more."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -77,9 +77,10 @@ class MembersFile:
         """The customers whom the rows name."""
         rows = self.read_names()
         while portion := list(islice(rows, PORTION)):
+            found = [find_id(name) if readable else "" for _, name, readable in portion]
             yield [
-                NamedCustomer(line, self.naming, find_id(name)) if readable else NamedCustomer(line, None, name)
-                for line, name, readable in portion
+                NamedCustomer(line, self.naming if key else None, key or name)
+                for key, (line, name, _) in zip(found, portion, strict=True)
             ]
 
 
@@ -122,16 +123,9 @@ class MemberLists:
     ) -> tuple[Segment, Difference]:
         """Exactly these customers; None among the ids stands for one that cannot be one. InvalidInput carries every
         name that nobody has, with its index."""
-        given = {"customer_ids": ids, "external_ids": external_ids, "emails": emails}
-        if all(names is None for names in given.values()):
-            message = Sentence("{customer_ids}, {external_ids} or {emails} must be given; an empty list takes all out")
-            raise InvalidInput(message, ("customer_ids",))
-        if sum(len(names or ()) for names in given.values()) > MAXIMUM_ITEMS:
-            template = "{customer_ids}, {external_ids} and {emails} must hold at most {} items together"
-            raise InvalidInput(Sentence(template, MAXIMUM_ITEMS), ("customer_ids",), "LIMIT_REACHED")
-        named, places = _read_names(ids or (), external_ids or (), emails or ())
         async with self.store.write(business) as unit:
             segment = await get_manual_segment(unit, segment_id, "{segment_id}")
+            named, places = _read_names({"customer_ids": ids, "external_ids": external_ids, "emails": emails})
             await unit.named.prepare()
             await unit.named.add(named)
             await unit.named.resolve()
@@ -181,22 +175,26 @@ class MemberLists:
 
 
 def _read_names(
-    ids: Sequence[int | None], external_ids: Sequence[str], emails: Sequence[str]
+    given: Mapping[str, Sequence[int | None] | Sequence[str] | None],
 ) -> tuple[list[NamedCustomer], list[tuple[str, str]]]:
     """The customers, numbered from 0, and where each stands in the input; InvalidInput where a text can be none."""
-    named = [NamedCustomer(line, Naming.ID if key is not None else None, "", key) for line, key in enumerate(ids)]
-    places = [("customer_ids", str(index)) for index in range(len(ids))]
+    if all(names is None for names in given.values()):
+        message = Sentence("{customer_ids}, {external_ids} or {emails} must be given; an empty list takes all out")
+        raise InvalidInput(message, ("customer_ids",))
+    if sum(len(names or ()) for names in given.values()) > MAXIMUM_ITEMS:
+        template = "{customer_ids}, {external_ids} and {emails} must hold at most {} items together"
+        raise InvalidInput(Sentence(template, MAXIMUM_ITEMS), ("customer_ids",), "LIMIT_REACHED")
+    places = [(field, str(index)) for field, names in given.items() for index in range(len(names or ()))]
+    named: list[NamedCustomer] = []
     problems: list[FieldProblem] = []
-    for field, naming, texts in (
-        ("external_ids", Naming.EXTERNAL_ID, external_ids),
-        ("emails", Naming.EMAIL, emails),
-    ):
-        for index, text in enumerate(texts):
-            place = (field, str(index))
-            name, wrong = read_id(text, (field,))
-            problems += [replace(one, field=place) for one in find_text_problems((field,), text) or wrong]
-            named.append(NamedCustomer(len(named), naming, name))
-            places.append(place)
+    for line, (field, index) in enumerate(places):
+        item = (given[field] or ())[int(index)]
+        if isinstance(item, str):
+            name, wrong = read_id(item, (field,))
+            problems += [replace(one, field=(field, index)) for one in find_text_problems((field,), item) or wrong]
+            named.append(NamedCustomer(line, Naming.EMAIL if field == "emails" else Naming.EXTERNAL_ID, name))
+        else:
+            named.append(NamedCustomer(line, None if item is None else Naming.ID, "", item))
     if problems:
         raise InvalidInput.of(problems)
     return named, places

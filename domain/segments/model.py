@@ -13,16 +13,10 @@ from operator import add
 from domain.calendar import from_micros, to_micros
 from domain.errors import DomainError, InvalidInput
 from domain.model import NO_ATTRIBUTES, AttributeKinds
+from domain.model import SegmentKind as SegmentKind
 from domain.pages import PageRequest, Position
 from domain.rules.criteria import RfmConfig, SegmentCriteria, build_definition_tree
 from domain.rules.tree import Condition
-
-
-class SegmentKind(StrEnum):
-    """How a segment gets its members: from its definition, or by hand."""
-
-    AUTOMATIC = "AUTOMATIC"
-    MANUAL = "MANUAL"
 
 
 class MembershipSource(StrEnum):

@@ -5,33 +5,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from domain.calendar import load_zone, to_local_date
-from domain.classification.rfm import RfmScheme, find_group
 from domain.errors import NotFound, name_fields
-from domain.identifiers import find_id
 from domain.imports.columns import count_noun
 from domain.imports.formats import SourceFormat
-from domain.imports.rows import RejectedRow
-from domain.pages import PageRequest
-from domain.store import CustomerFilter, CustomerSort
+from domain.model import CustomerSort
 from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption, with_format_options
-from gql.cli.output import (
-    Rejects,
-    clean_line,
-    make_cell,
-    make_progress_bar,
-    name_ignored_columns,
-    print_summary,
-    to_option_name,
-)
-from gql.cli.recalculate import follow_import
-from gql.cli.session import ACTOR, BusinessOption, Session, command
+from gql.cli.output import clean_line, to_option_name
+from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
-customers_app = typer.Typer()
-listed_app = typer.Typer()
+customers_app = make_app()
+listed_app = make_app()
 
 
 @customers_app.command()
@@ -48,6 +32,10 @@ async def import_customers(
     rejects: RejectsOption = None,
 ) -> None:
     """Import customers. Example: segments import-customers customers.csv --business shop"""
+    from domain.imports.rows import RejectedRow
+    from gql.cli.work.imported import Rejects, name_ignored_columns, print_summary
+    from gql.cli.work.terminal import make_progress_bar
+
     businesses, rejected = session.services.businesses, Rejects(rejects)
     chosen = await businesses.plan_for_import(session.settings.business, business, time_zone, currency)
     source = session.store.open_customers(file, chosen, options, to_option_name)
@@ -94,6 +82,14 @@ async def list_customers(
     session: Session, business: str | None, search: str | None, sort: CustomerSort, reverse: bool, first: int
 ) -> None:
     """Print the first of them in the order asked for."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from domain.calendar import load_zone, to_local_date
+    from domain.pages import PageRequest
+    from domain.store import CustomerFilter
+    from gql.cli.work.terminal import make_cell
+
     chosen, service = await session.choose(business), session.services.customers
     async with session.services.store.read(chosen) as unit:
         page = await unit.customers.load_page(PageRequest(first), CustomerFilter(search), sort, reverse)
@@ -116,6 +112,9 @@ async def show_customer(
     business: BusinessOption = None,
 ) -> None:
     """Show the scores of a customer, and what they take in this shop. Example: segments customers show C-4"""
+    from domain.classification.rfm import RfmScheme, find_group
+    from domain.identifiers import find_id
+
     chosen, service = await session.choose(business), session.services.customers
     key = find_id(name)
     async with session.services.store.read(chosen) as unit:
@@ -145,6 +144,8 @@ async def merge_customers(
     business: BusinessOption = None,
 ) -> None:
     """Merge a customer into another, for good. Example: segments customers merge C-17 C-4"""
+    from gql.cli.work.worker import follow_import
+
     chosen = await session.choose(business)
     merged = await session.services.merging.merge_named(chosen, source, target, ACTOR)
     fields = ", ".join(name.replace("_", " ") for name in merged.fields) or "nothing missing"

@@ -3,22 +3,20 @@ takes. What is shown can be saved again, presets included."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from domain.errors import InvalidInput
 from domain.imports.formats import SourceFormat
-from domain.imports.model import SavedFormat
-from domain.imports.presets import load_presets
 from gql.cli.imports import with_format_options
-from gql.cli.inspection.table import to_toml
-from gql.cli.output import FormatOption, format_minute, format_second, print_json, print_table
-from gql.cli.session import ACTOR, BusinessOption, Session, command
-from gql.cli.settings import read_file
+from gql.cli.output import FormatOption, format_minute, format_second, print_json
+from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
-formats_app = typer.Typer(no_args_is_help=True, help="How the sources of a business are written, kept by name.")
+if TYPE_CHECKING:
+    from domain.imports.model import SavedFormat
+
+formats_app = make_app("How the sources of a business are written, kept by name.")
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the format.")]
 
 
@@ -26,6 +24,10 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the f
 @command
 async def list_formats(session: Session, business: BusinessOption = None, format: FormatOption = "table") -> None:
     """List formats, the business's own first, then the presets. Example: segments formats list --format json"""
+    from rich.table import Table
+
+    from gql.cli.work.terminal import print_table
+
     formats = await session.services.formats.load_all(await session.choose(business))
     if format == "json":
         print_json([build_format_document(one) for one in formats])
@@ -74,6 +76,8 @@ async def delete(session: Session, name: NameArgument, business: BusinessOption 
 
 def read_document(file: Path | None, options: SourceFormat) -> Mapping[str, Any]:
     """What the file or the options state; InvalidInput where it is neither of them, or both."""
+    from gql.cli.work.settings_files import read_file
+
     if options.name is not None:
         raise InvalidInput("--source-format reads by a format that is saved: show that one, and save what is changed")
     stated = options.to_document()
@@ -84,8 +88,11 @@ def read_document(file: Path | None, options: SourceFormat) -> Mapping[str, Any]
     return stated if file is None else read_file(file)
 
 
-def as_toml(one: SavedFormat) -> str:
+def as_toml(one: "SavedFormat") -> str:
     """The format as a file of its own."""
+    from domain.imports.presets import load_presets
+    from gql.cli.inspection.table import to_toml
+
     if one.updated_at is not None:
         return to_toml(one.document)
     title = load_presets()[one.name].title
@@ -93,7 +100,7 @@ def as_toml(one: SavedFormat) -> str:
     return f"{built}\n{to_toml(one.document)}"
 
 
-def build_format_document(one: SavedFormat) -> dict[str, Any]:
+def build_format_document(one: "SavedFormat") -> dict[str, Any]:
     """The format as JSON."""
     return {
         "name": one.name,

@@ -4,7 +4,6 @@ at before anything is written, and what the options leave out is as the business
 left is marked as failed before imports are listed, so that the list is right without a server."""
 
 import inspect
-import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -12,40 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from domain.errors import InvalidInput, NotFound, name_fields
-from domain.imports.columns import count_noun
 from domain.imports.formats import OPTIONS, Key, SourceFormat
-from domain.imports.imports import UndoSummary
-from domain.imports.inspection.inspection import build_command
-from domain.imports.model import ImportSummary, PurchaseImport
-from domain.imports.quality import describe_replaced
-from domain.imports.rejects import find_remedy
 from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
-from domain.pages import PageRequest
-from gql.cli.inspection.questions import check_summary, hold_pipe, inspect_file, plan_inspection, settle_doubts
-from gql.cli.inspection.table import print_inspection, to_toml
-from gql.cli.output import (
-    FormatOption,
-    Rejects,
-    build_quality_document,
-    clean_line,
-    format_second,
-    make_cell,
-    make_progress_bar,
-    name_ignored_columns,
-    print_json,
-    print_quality,
-    print_summary,
-    print_table,
-    show_import_progress,
-    to_option_name,
-)
-from gql.cli.recalculate import follow_import
-from gql.cli.session import ACTOR, BusinessOption, Session, command, present
+from gql.cli.output import FormatOption, clean_line, print_json, to_option_name
+from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app, present
 
 T = TypeVar("T")
 SAVED = "source_format"
@@ -77,7 +49,7 @@ ZoneOption = Annotated[str | None, typer.Option("--time-zone", help="IANA zone; 
 CurrencyOption = Annotated[str | None, typer.Option("--currency", help="ISO 4217 code; makes the business, too.")]
 RejectsOption = Annotated[Path | None, typer.Option("--rejects", help="CSV file for the rejected rows, to mend.")]
 INSPECTION_FORMATS = ("table", "json", "toml")
-import_app = typer.Typer()
+import_app = make_app()
 
 
 def with_format_options(work: Callable[..., T]) -> Callable[..., T]:
@@ -137,7 +109,13 @@ def inspect_(
         typer.Option("--format", help="table, json, or toml: the format alone.", callback=check_inspection_format),
     ] = "table",
 ) -> None:
-    """Look at a file of purchases and propose how to import it. Example: segments inspect orders.csv"""
+    """Propose how to import a file of purchases. Example: segments inspect orders.csv"""
+    from rich.console import Console
+
+    from domain.imports.inspection.inspection import build_command
+    from gql.cli.inspection.questions import hold_pipe, inspect_file, plan_inspection
+    from gql.cli.inspection.table import print_inspection, to_toml
+
     with Session(context.obj) as session, hold_pipe(file) as held:
         chosen, assumed = plan_inspection(session, business, time_zone, currency)
         found = inspect_file(session, held, chosen, options, assumed)
@@ -170,6 +148,12 @@ def import_(
     format: FormatOption = "table",
 ) -> None:
     """Import purchases. Example: segments import orders.csv --business shop --time-zone UTC --currency EUR"""
+    from domain.imports.quality import describe_replaced
+    from gql.cli.inspection.questions import check_summary, hold_pipe, settle_doubts
+    from gql.cli.work.imported import Rejects, name_ignored_columns, print_import
+    from gql.cli.work.terminal import show_import_progress
+    from gql.cli.work.worker import follow_import
+
     place = choose_source(file, source, Collection(database, collection, whole))
     rejected = Rejects(rejects)
     with Session(context.obj) as session, ExitStack() as held:
@@ -242,36 +226,7 @@ def choose_source(file: Path | None, source: str | None, collection: Collection)
     return file
 
 
-def print_import(name: str, summary: ImportSummary, business: Business, format: str) -> None:
-    """What became of the rows, and what is doubtful about them."""
-    if format == "json":
-        typer.echo(json.dumps(build_summary_document(name, summary, business), ensure_ascii=False, indent=2))
-        return
-    print_summary(name, summary)
-    if summary.future == 1:
-        typer.echo("1 row lies in the future and counts from its instant on.")
-    elif summary.future:
-        typer.echo(f"{summary.future:,} rows lie in the future and count from their instant on.")
-    if summary.quality is not None:
-        print_quality(summary.quality, business.currency)
-
-
-def build_summary_document(name: str, summary: ImportSummary, business: Business) -> dict[str, Any]:
-    """The same as JSON; `id` is null for a dry run."""
-    return {
-        "id": summary.import_id,
-        "source": name,
-        "rows_read": summary.rows_read,
-        "created": summary.created,
-        "updated": summary.updated,
-        "unchanged": summary.unchanged,
-        "rejected": summary.rejected,
-        "future": summary.future,
-        "quality": build_quality_document(summary.quality, business.currency),
-    }
-
-
-imports_app = typer.Typer(no_args_is_help=True, help="The imports of a business.")
+imports_app = make_app("The imports of a business.")
 SOURCE_COLUMN, SOURCE_WIDTH = 1, 12
 NumberArgument = Annotated[int, typer.Argument(metavar="ID", help="Number of the import, as list shows it.", min=1)]
 
@@ -285,11 +240,18 @@ async def list_imports(
     format: FormatOption = "table",
 ) -> None:
     """List imports, newest first. Example: segments imports list --first 5"""
+    from rich.console import Console
+    from rich.table import Table
+
+    from domain.pages import PageRequest
+    from gql.cli.work.imported import build_import_document, describe_state
+    from gql.cli.work.terminal import make_cell
+
     chosen = await choose_swept(session, business)
     imports = (await session.services.read(chosen, lambda unit: unit.imports.load_page(PageRequest(first)))).items
     if format == "json":
         documents = [build_import_document(chosen, one) for one in imports]
-        typer.echo(json.dumps(documents, ensure_ascii=False, indent=2))
+        print_json(documents)
         return
     table = Table("id", "source", "status", "began", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("read", "created", "updated", "unchanged", "rejected"):
@@ -313,6 +275,12 @@ async def show(
     session: Session, number: NumberArgument, business: BusinessOption = None, format: FormatOption = "table"
 ) -> None:
     """Show an import with what is doubtful about its rows. Example: segments imports show 12 --format json"""
+    from rich.table import Table
+
+    from domain.imports.rejects import find_remedy
+    from gql.cli.work.imported import build_import_document, list_import_lines, print_quality
+    from gql.cli.work.terminal import make_cell, print_table
+
     chosen = await choose_swept(session, business)
     async with session.services.store.read(chosen) as unit:
         one = (await unit.imports.find_by_ids([number])).get(number)
@@ -321,7 +289,7 @@ async def show(
         raise NotFound(f"There is no import {number}. segments imports list shows those there are.")
     if format == "json":
         document = build_import_document(chosen, one) | {"reject_reasons": [asdict(reason) for reason in reasons]}
-        typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        print_json(document)
         return
     for name, value in list_import_lines(one):
         typer.echo(f"{name:<12} {clean_line(value)}")
@@ -341,6 +309,10 @@ def undo(
     context: typer.Context, number: NumberArgument, business: BusinessOption = None, format: FormatOption = "table"
 ) -> None:
     """Take an import back, or say what has changed since. Example: segments imports undo 12"""
+    from gql.cli.work.imported import build_undo_document, write_undo_sentence
+    from gql.cli.work.terminal import make_progress_bar
+    from gql.cli.work.worker import follow_import
+
     with Session(context.obj) as session:
         chosen = session.run(choose_swept(session, business))
         with make_progress_bar() as bar:
@@ -350,11 +322,10 @@ def undo(
                 chosen, number, ACTOR, lambda count, total: bar.update(task, completed=count, total=total)
             )
         session.run(follow_import(session, chosen, aside=format == "json"))
-    typer.echo(
-        json.dumps(build_undo_document(number, done), indent=2)
-        if format == "json"
-        else write_undo_sentence(number, done)
-    )
+    if format == "json":
+        print_json(build_undo_document(number, done))
+    else:
+        typer.echo(write_undo_sentence(number, done))
 
 
 async def choose_swept(session: Session, key: str | None) -> Business:
@@ -362,74 +333,3 @@ async def choose_swept(session: Session, key: str | None) -> Business:
     chosen = await session.choose(key)
     await session.services.imports.sweep(chosen)
     return chosen
-
-
-def describe_state(one: PurchaseImport) -> str:
-    """The status in a word."""
-    return "undone" if one.undone_at is not None else one.status.value.lower()
-
-
-def list_import_lines(one: PurchaseImport) -> list[tuple[str, str]]:
-    """Name and value of what is known of an import."""
-    lines = [("id", str(one.id)), ("source", one.source), ("status", describe_state(one))]
-    if one.error_message is not None:
-        lines.append(("error", one.error_message))
-    if not one.status.final:
-        of = "" if one.total is None else f" of {one.total:,}"
-        lines.append(("progress", f"{one.phase} {one.done:,}{of}"))
-    instants = (("began", one.started_at or one.created_at), ("ended", one.finished_at), ("undone", one.undone_at))
-    lines += [(name, text) for name, at in instants if (text := format_second(at)) is not None]
-    counts = (("read", one.rows_read), ("created", one.created), ("updated", one.updated))
-    more = (("unchanged", one.unchanged), ("rejected", one.rejected), ("future", one.future))
-    return [*lines, *((name, count_noun(count, "row")) for name, count in (*counts, *more))]
-
-
-def build_import_document(business: Business, one: PurchaseImport) -> dict[str, Any]:
-    """The import as JSON."""
-    instants = {"created_at": one.created_at, "started_at": one.started_at, "finished_at": one.finished_at}
-    error = None if one.error_code is None else {"code": one.error_code, "message": one.error_message}
-    return {
-        "id": one.id,
-        "source": one.source,
-        "status": one.status.value,
-        "phase": one.phase,
-        **{name: format_second(at) for name, at in instants.items()},
-        "undone_at": format_second(one.undone_at),
-        "requested_by": one.requested_by,
-        "error": error,
-        "rows_read": one.rows_read,
-        "created": one.created,
-        "updated": one.updated,
-        "unchanged": one.unchanged,
-        "rejected": one.rejected,
-        "future": one.future,
-        "quality": build_quality_document(one.quality, business.currency),
-    }
-
-
-def build_undo_document(number: int, done: UndoSummary) -> dict[str, int]:
-    """What taking back did, as JSON."""
-    return {
-        "id": number,
-        "removed": done.removed,
-        "restored": done.restored,
-        "customers_removed": done.customers_removed,
-        "customers_kept": done.customers_kept,
-        "storefronts_removed": done.storefronts_removed,
-        "left": done.left,
-    }
-
-
-def write_undo_sentence(number: int, done: UndoSummary) -> str:
-    """What taking back did, in words."""
-    sentence = (
-        f"Import {number} was taken back: {done.removed:,} orders removed, {done.restored:,} restored, "
-        f"{done.customers_removed:,} customers removed."
-    )
-    if done.customers_kept:
-        sentence += (
-            f" {done.customers_kept:,} customers stay without purchases: they have a history or data of their own."
-        )
-    if done.left:
-        sentence += f" {done.left:,} orders were left: others wrote them meanwhile."
-    return sentence

@@ -30,6 +30,7 @@ PLAINER = {
     "Input should be less than or equal to": "it must be at most",
 }
 REFUSED, WRONG_USE, FAULT, INTERRUPTED = 1, 2, 70, 130
+DISTRIBUTION = "segments-server"
 
 
 def describe_failure(error: BaseException) -> tuple[list[str], int]:
@@ -41,9 +42,7 @@ def describe_failure(error: BaseException) -> tuple[list[str], int]:
 def _describe_failure(error: BaseException) -> tuple[list[str], int]:
     usage = getattr(error, "format_message", None)
     if usage is not None:
-        message = " ".join(str(usage()).split())
-        # Without arguments the help has been shown already.
-        return [_describe_wrong_use(message)] if message else [], WRONG_USE
+        return [_describe_wrong_use(" ".join(str(usage()).split()))], WRONG_USE
     if isinstance(error, InvalidInput):
         return list(dict.fromkeys(_describe_problem(problem) for problem in error.problems)), REFUSED
     if isinstance(error, Unavailable):
@@ -148,8 +147,8 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="The customer-segmentation server.",
 )
 
@@ -169,6 +168,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except (Exception, KeyboardInterrupt) as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            # A group without a command: its message is the help.
+            typer.echo(str(error), err=True)
+            sys.exit(WRONG_USE)
         sentences, code = describe_failure(error)
         for sentence in sentences:
             typer.echo(f"Error: {clean_line(sentence)}", err=True)
@@ -177,14 +180,29 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def show_version(wanted: bool) -> None:
+    """Say which program this is, and what it runs on."""
+    if wanted:
+        from importlib.metadata import version
+        from platform import python_version
+        from sqlite3 import sqlite_version
+
+        typer.echo(f"segments {version(DISTRIBUTION)} (Python {python_version()}, SQLite {sqlite_version})")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say which version this is.", callback=show_version, is_eager=True),
+    ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show statements with their durations.")] = False,
 ) -> None:
     """Settings come from the environment: PORT and SEGMENTS_*."""
     settings = Settings.from_environment()
     if verbose:
         settings = replace(settings, log_level="DEBUG")
-    set_up(settings.log_level)
+    set_up(settings.log_level, settings.log_format)
     context.obj = settings

@@ -1,150 +1,17 @@
-"""Settings of a business on the command line: a file in TOML or JSON, read without rounding a number, is applied as a
-whole or not at all, and what is shown can be read again. How MongoDB is reached goes to its own file in the data
-folder, never to the store; secrets are never printed."""
+"""Settings of a business on the command line: a file is applied as a whole or not at all. How MongoDB is reached goes
+to its own file in the data folder, never to the store."""
 
 import json
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import tomlkit
 import typer
-from tomlkit.items import Item
 
-from domain.businesses.mongodb import MASK, NAMES, SECTION, merge_section
-from domain.businesses.settings import BY_NAME, SECTIONS, SettingChange, read_effective
 from domain.errors import FieldProblem, InvalidInput
-from domain.model import Business
 from gql.cli.output import clean_line
-from gql.cli.session import ACTOR, BusinessOption, Session, Worker, command
-from gql.composition import read_mongodb_section, write_mongodb_section
+from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
-MAXIMUM_BYTES = 1024 * 1024
-RESET = "reset"
-SECRET = ("uri", "password")
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What a file states: settings of the store, those of MongoDB by their names, and faults of the file itself. None
-    goes back to the default, which TOML says by `reset`, a list of names."""
-
-    settings: Mapping[str, object]
-    mongodb: Mapping[str, object]
-    problems: tuple[FieldProblem, ...]
-
-
-def read_statement(file: Path) -> Statement:
-    """The statement of a file; InvalidInput where it is no TOML or JSON."""
-    stated = read_file(file)
-    problems: list[FieldProblem] = []
-
-    def fault(name: str, message: str) -> None:
-        problems.append(FieldProblem(("settings", name), message))
-
-    resets = stated.pop(RESET, [])
-    if not isinstance(resets, list) or not all(isinstance(name, str) for name in resets):
-        fault(RESET, 'reset must be a list of names such as ["lapsed_days"]')
-        resets = []
-    mongodb = stated.pop(SECTION, {})
-    mongodb_section: dict[str, object] = dict.fromkeys(NAMES) if mongodb is None else {}
-    if isinstance(mongodb, dict):
-        mongodb_section = mongodb
-    elif mongodb is not None:
-        fault(SECTION, f"{SECTION} must be a section with {', '.join(NAMES)}")
-    for name in dict.fromkeys(resets):
-        section, dot, inner = name.partition(".")
-        held = stated.get(section)
-        if name in stated or (name == SECTION and mongodb_section) or (section == SECTION and inner in mongodb_section):
-            fault(RESET, f"reset must not name {name}, which the file sets")
-        elif section == SECTION:
-            mongodb_section = {**mongodb_section, **({inner: None} if dot else dict.fromkeys(NAMES))}
-        elif dot and isinstance(held, dict) and inner in held:
-            fault(RESET, f"reset must not name {name}, which the file sets")
-        else:
-            stated[name] = None
-    return Statement(stated, mongodb_section, tuple(problems))
-
-
-def mask_secrets(section: Mapping[str, str]) -> dict[str, str]:
-    """The section of MongoDB as people may see it."""
-    return {name: MASK if name in SECRET else section[name] for name in NAMES if name in section}
-
-
-def as_toml(business: Business, section: Mapping[str, str]) -> str:
-    """Every setting with what it is; what is not set, and secrets, as comments."""
-    values = read_effective(business.settings.stored)
-    document = tomlkit.document()
-    document.add(tomlkit.comment(f"Settings of {business.key}, version {business.settings_version}."))
-    document.add(tomlkit.comment('To go back to defaults: reset = ["lapsed_days", "import.preset"]'))
-    _add(document, {name: value for name, value in values.items() if name not in SECTIONS}, "")
-    for name in SECTIONS:
-        own, held = tomlkit.table(), values[name]
-        assert isinstance(held, dict)
-        _add(own, held, f"{name}.")
-        document.add(tomlkit.nl())
-        document.add(name, own)
-    document.add(tomlkit.nl())
-    if section:
-        own = tomlkit.table()
-        for inner, text in mask_secrets(section).items():
-            own.add(tomlkit.comment(f"{inner} is set, and not shown")) if text == MASK else own.add(inner, text)
-        document.add(SECTION, own)
-    else:
-        document.add(tomlkit.comment(f"[{SECTION}] is not set; its names are {', '.join(NAMES)}"))
-    return tomlkit.dumps(document)
-
-
-def _add(table: Any, values: Mapping[str, object], prefix: str) -> None:
-    for name, value in values.items():
-        setting = BY_NAME[prefix + name]
-        table.add(tomlkit.nl())
-        table.add(tomlkit.comment(f"{setting.description[0].upper()}{setting.description[1:]} ({setting.kind.words})"))
-        table.add(tomlkit.comment(f"{name} is not set")) if value is None else table.add(name, _to_item(value))
-
-
-def _to_item(value: object) -> Item:
-    if isinstance(value, dict):
-        inline = tomlkit.inline_table()
-        for name, held in value.items():
-            inline.append(name, held)
-        return inline
-    if isinstance(value, list):
-        array = tomlkit.array()
-        for held in value:
-            array.append(_to_item(held))
-        return array
-    return tomlkit.item(value)
-
-
-def read_file(file: Path) -> dict[str, Any]:
-    """What a file of TOML or JSON states; InvalidInput where it is none, or holds something else."""
-    if file.suffix not in (".json", ".toml"):
-        raise InvalidInput(f"{file} must be a .toml or a .json file")
-    with file.open("rb") as opened:
-        content = opened.read(MAXIMUM_BYTES + 1)
-    if len(content) > MAXIMUM_BYTES:
-        raise InvalidInput(f"{file} must be at most 1 MiB")
-    try:
-        text = content.decode("utf-8-sig")
-        values = _parse_json(text) if file.suffix == ".json" else tomllib.loads(text, parse_float=Decimal)
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{file} must be UTF-8 text") from error
-    except (ValueError, ArithmeticError, RecursionError) as error:
-        raise InvalidInput(f"{file} is not readable {file.suffix[1:].upper()}: {error}") from error
-    if not isinstance(values, dict):
-        raise InvalidInput(f"{file} must hold an object of names and values")
-    return values
-
-
-def _parse_json(text: str) -> Any:
-    return json.loads(text, parse_float=Decimal, parse_constant=Decimal)
-
-
-settings_app = typer.Typer(no_args_is_help=True, help="The settings of a business.")
+settings_app = make_app("The settings of a business.")
 FORMATS = ("toml", "json")
 
 
@@ -157,6 +24,11 @@ async def apply(
     business: BusinessOption = None,
 ) -> None:
     """Change settings by a file. Example: segments settings apply shop.toml --check"""
+    from domain.businesses.mongodb import NAMES, SECTION, merge_section
+    from gql.cli.work.settings_files import describe_change, describe_mongodb, read_statement
+    from gql.cli.work.worker import Worker
+    from gql.composition import read_mongodb_section, write_mongodb_section
+
     statement = read_statement(file)
     chosen, businesses = await session.choose(business), session.services.businesses
     old = read_mongodb_section(session.settings, chosen.key)
@@ -177,8 +49,8 @@ async def apply(
     if not check and (plan.changes or outside):
         names = [f"{SECTION}.{name}" for name in outside]
         chosen, plan = await businesses.set_settings(chosen.key, statement.settings, ACTOR, here=True, outside=names)
-    sections = (_describe_mongodb(name, old, section) for name in outside)
-    for line in (*plan.notes, *map(_describe_change, plan.changes), *sections):
+    sections = (describe_mongodb(name, old, section) for name in outside)
+    for line in (*plan.notes, *map(describe_change, plan.changes), *sections):
         typer.echo(clean_line(line))
     count = len(plan.changes) + len(outside)
     done = "would change" if check else "changed"
@@ -196,6 +68,11 @@ async def show(
     business: BusinessOption = None,
 ) -> None:
     """Show every setting with the value in effect. Example: segments settings show > shop.toml"""
+    from domain.businesses.mongodb import SECTION
+    from domain.businesses.settings import read_effective
+    from gql.cli.work.settings_files import as_toml, mask_secrets
+    from gql.composition import read_mongodb_section
+
     if format not in FORMATS:
         raise InvalidInput(f"--format must be one of: {', '.join(FORMATS)}")
     chosen = await session.choose(business)
@@ -205,18 +82,3 @@ async def show(
     else:
         values = {**read_effective(chosen.settings.stored), SECTION: mask_secrets(section)}
         typer.echo(json.dumps(values, ensure_ascii=False, indent=2))
-
-
-def _describe_change(change: SettingChange) -> str:
-    return f"{change.name}: {_format_text(change.old)} -> {_format_text(change.new)}"
-
-
-def _describe_mongodb(name: str, stored: Mapping[str, str], section: Mapping[str, str]) -> str:
-    old, new = mask_secrets(stored).get(name), mask_secrets(section).get(name)
-    if name in SECRET and old == new:
-        return f"{SECTION}.{name}: another one"
-    return f"{SECTION}.{name}: {_format_text(old)} -> {_format_text(new)}"
-
-
-def _format_text(value: object) -> str:
-    return "none" if value is None else json.dumps(value, ensure_ascii=False)

@@ -1,32 +1,20 @@
 """Commands on the store itself: its businesses, its tables, copies of it, its history and its schema. An archive of
 history is whole and on the disk before anything is removed."""
 
-import csv
-import gzip
-import os
 import sys
-from collections.abc import Sequence
-from datetime import UTC, date
-from io import TextIOWrapper
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from domain.errors import InvalidInput
-from domain.formulas import protect_text
 from domain.imports.columns import count_noun
-from domain.segments.history import Compaction
-from domain.segments.model import ArchivedMembership
-from gql.cli.output import clean_line, make_cell, show_steps
-from gql.cli.session import ACTOR, BusinessOption, Session, command
-from gql.composition import back_up_store, check_store, read_system_clock, restore_store, upgrade_store
-from gql.schema.schema import print_sdl
+from gql.cli.output import clean_line
+from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
-businesses_app = typer.Typer(no_args_is_help=True, help="The businesses (tenants) of the store.")
-db_app = typer.Typer(no_args_is_help=True, help="The store and its tables.")
+businesses_app = make_app("The businesses (tenants) of the store.")
+db_app = make_app("The store and its tables.")
 
 
 def check_name(name: str | None) -> str | None:
@@ -40,6 +28,11 @@ def check_name(name: str | None) -> str | None:
 @command
 async def list_businesses(session: Session) -> None:
     """List the businesses. Example: segments businesses list"""
+    from rich.console import Console
+    from rich.table import Table
+
+    from gql.cli.work.terminal import make_cell
+
     table = Table("key", "name", "time zone", "currency", box=None)
     for business in await session.services.businesses.load_all():
         table.add_row(business.key, make_cell(business.name), business.time_zone, business.currency)
@@ -80,13 +73,18 @@ async def set_(
 @db_app.command(name="upgrade")
 def db_upgrade(context: typer.Context) -> None:
     """Bring the store to the newest tables. Example: segments db upgrade"""
+    from gql.composition import upgrade_store
+
     upgrade_store(context.obj)
     typer.echo("The store is up to date.")
 
 
 @db_app.command(name="check")
 def db_check(context: typer.Context) -> None:
-    """Check the pages, the tables, and everything that holds in a sound store. Example: segments db check"""
+    """Check pages, tables, and all that holds in a store. Example: segments db check"""
+    from gql.cli.work.terminal import show_steps
+    from gql.composition import check_store
+
     with show_steps() as report:
         findings = check_store(context.obj, report)
     for line in (*findings.notes, *findings.faults):
@@ -96,7 +94,7 @@ def db_check(context: typer.Context) -> None:
     typer.echo("The store is sound.")
 
 
-copies_app = typer.Typer()
+copies_app = make_app()
 
 
 @copies_app.command()
@@ -106,6 +104,9 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Replace the file where it is there.")] = False,
 ) -> None:
     """Copy the store to a file while it is used. Example: segments backup monday.sqlite"""
+    from gql.cli.work.terminal import show_steps
+    from gql.composition import back_up_store
+
     with show_steps() as report:
         back_up_store(context.obj, file, report, force=force)
     typer.echo(f"The store is copied to {file} ({file.stat().st_size / 1e6:,.1f} MB).")
@@ -118,13 +119,15 @@ def restore_copy(
     keep: Annotated[bool, typer.Option(help="Keep what is replaced, with the ending .before-restore.")] = True,
 ) -> None:
     """Let a copy be the store; nothing else may have it open. Example: segments restore monday.sqlite"""
+    from gql.cli.work.terminal import show_steps
+    from gql.composition import restore_store
+
     with show_steps() as report:
         kept = restore_store(context.obj, file, report, keep=keep)
     typer.echo(f"The store is that of {file} now." + (f" What it was is in {kept}." if kept else ""))
 
 
-history_app = typer.Typer(no_args_is_help=True, help="The history of memberships.")
-HEADER = ("segment", "customer_id", "entered_at", "left_at", "source", "entered_by", "left_by")
+history_app = make_app("The history of memberships.")
 
 
 @history_app.command()
@@ -136,34 +139,15 @@ async def compact(
     business: BusinessOption = None,
 ) -> None:
     """Archive and remove old memberships. Example: segments history compact --before 2024-01-01 --archive old.csv.gz"""
+    from domain.segments.history import Compaction
+    from gql.cli.work.archive import check_archive, write_archive
+    from gql.composition import read_system_clock
+
     chosen = await session.choose(business)
     compaction = Compaction(session.store.units, read_system_clock)
     horizon = compaction.read_horizon(chosen, read_before(before))
-    if archive.suffix != ".gz":
-        raise InvalidInput(f"--archive must end in .gz, such as {archive.with_suffix('.csv.gz')}")
-    if archive.exists():
-        raise InvalidInput(f"--archive: {archive} exists already.")
-    unfinished = archive.with_name(f"{archive.name}.unfinished")
-    try:
-        with unfinished.open("wb") as raw:
-            with (
-                gzip.GzipFile(fileobj=raw, mode="wb", filename="") as packed,
-                TextIOWrapper(packed, encoding="utf-8", newline="") as text,
-            ):
-                writer = csv.writer(text)
-                writer.writerow(HEADER)
-
-                def write_rows(memberships: Sequence[ArchivedMembership]) -> None:
-                    writer.writerows(map(build_archive_row, memberships))
-
-                count = await compaction.archive(chosen, horizon, write_rows)
-            raw.flush()
-            os.fsync(raw.fileno())
-        unfinished.rename(archive)
-    except OSError as error:
-        raise InvalidInput(f"--archive: {archive} cannot be written: {error.strerror}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    check_archive(archive)
+    count = await write_archive(archive, compaction, chosen, horizon)
     removed = await compaction.remove(chosen, horizon, ACTOR)
     typer.echo(f"{count:,} memberships are in {archive}; {removed:,} were removed.")
 
@@ -176,16 +160,7 @@ def read_before(text: str) -> date:
         raise InvalidInput(f"--before must be a date such as 2024-01-01, not {text}") from error
 
 
-def build_archive_row(item: ArchivedMembership) -> tuple[str, ...]:
-    """The row of a membership, safe for spreadsheets."""
-    membership = item.membership
-    ends = (membership.entered_at, membership.left_at)
-    instants = ["" if at is None else at.astimezone(UTC).isoformat() for at in ends]
-    texts = (protect_text(text or "") for text in (membership.entered_by, membership.left_by))
-    return (item.segment_key, protect_text(item.customer_external_id), *instants, membership.source.value, *texts)
-
-
-schema_app = typer.Typer()
+schema_app = make_app()
 
 
 @schema_app.command()
@@ -193,6 +168,8 @@ def schema(
     check: Annotated[Path | None, typer.Option(help="Compare with this file instead of printing.")] = None,
 ) -> None:
     """Print the GraphQL schema. Example: segments schema > schema.graphql"""
+    from gql.schema.schema import print_sdl
+
     text = print_sdl()
     if check is None:
         sys.stdout.write(text)

@@ -7,16 +7,13 @@ from typing import Annotated
 
 import typer
 
-from domain.calendar import load_zone, read_instant
 from domain.errors import InvalidInput, name_fields
 from domain.model import MAXIMUM_TOKEN_NAME, Permission, is_token_name
-from gql.auth import find_signing_secret, issue_token, make_token_id, read_stored_secret, require_secret
 from gql.cli.output import clean_line, format_second
-from gql.cli.session import ACTOR, BusinessOption, Session, command
-from gql.composition import read_system_clock
+from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 from gql.settings import Settings
 
-token_app = typer.Typer()
+token_app = make_app()
 NAMES = {"jti": "JTI", "subject": "--subject", "issued_before": "--before"}
 """What this command calls the tokens that are meant."""
 
@@ -39,6 +36,9 @@ def token(
         if business or permission or expires or show_id or subject != "cli":
             raise typer.BadParameter(f"options stand after {context.invoked_subcommand}")
         return
+    from gql.auth import find_signing_secret, issue_token, make_token_id
+    from gql.composition import read_system_clock
+
     settings = find_secrets(context.obj)
     if not (subject.strip() and is_token_name(subject)):
         raise InvalidInput(f"--subject must be 1 to {MAXIMUM_TOKEN_NAME} printable characters, not all blank")
@@ -66,6 +66,8 @@ def token(
 
 def find_secrets(settings: Settings) -> Settings:
     """The settings with a secret that can be trusted, that of demo mode where none is set; InvalidInput otherwise."""
+    from gql.auth import find_signing_secret, read_stored_secret, require_secret
+
     if not find_signing_secret(settings)[1]:
         stored = read_stored_secret(settings)
         if stored is None:
@@ -89,6 +91,8 @@ async def revoke(
     business: BusinessOption = None,
 ) -> None:
     """Revoke tokens before they expire. Example: segments token revoke --subject ann --business shop"""
+    from domain.calendar import load_zone, read_instant
+
     chosen = await session.choose(business)
     try:
         instant = None if before is None else read_instant(before, load_zone(chosen.time_zone))

@@ -24,15 +24,13 @@ from domain.reports.document import ReportRequest
 from domain.segments.member_export import MemberExport
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.composition import Services, Writers
+from gql.file_formats import FILE_FORMATS, MEMBER_FORMATS, REPORT_FORMATS
 from gql.http.endpoint import Endpoints, HttpError, Make, make_json_response
 from gql.http.graphql import Confirm
 from gql.http.middleware import run_with_deadline, while_connected
 from gql.http.throttling import Admission, Throttle, recognise
 from gql.parameters import (
-    FILE_FORMATS,
     LINK_PARAMETERS,
-    MEMBER_FORMATS,
-    REPORT_FORMATS,
     SIGNATURE,
     ReportParameters,
     read_member_columns,
@@ -208,7 +206,7 @@ class Downloads:
                 raise
             viewer = self.links.check(request.scope["path"], request.query_params.multi_items())
             await self.confirm(viewer)
-            recognise(request)
+            recognise(request, viewer.business)
             return viewer
         return await self.admission.admit(request, token)
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from typer import rich_utils
 
 from gql.cli.main import main
 from persistence.database.engines import open_database
@@ -138,9 +137,6 @@ def segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     """The command with an empty data folder and none of this machine's settings."""
     for name in [name for name in os.environ if is_ours(name)]:
         monkeypatch.delenv(name)
-    # Read from the environment once, at import.
-    monkeypatch.setattr(rich_utils, "FORCE_TERMINAL", None)
-    monkeypatch.setattr(rich_utils, "MAX_WIDTH", None)
     monkeypatch.setenv("SEGMENTS_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "100")
     handlers, level = logging.getLogger().handlers[:], logging.getLogger("segments").level

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gql.cli import segments as cli_members
+from gql.cli.work import members_file as cli_members
 from tests.cli.conftest import Segments, write_lines
 
 
@@ -79,4 +79,62 @@ def test_what_cannot_be_is_a_sentence(vip: Segments, tmp_path: Path) -> None:
         "There is no segment with the key nope in the business shop.",
         "Missing required columns: customer_id. Columns seen: name, email.",
         "No data found in empty.csv.",
+    ]
+
+
+def test_a_segment_has_exactly_the_customers_of_a_file(vip: Segments, tmp_path: Path) -> None:
+    rule = '{"name": "User", "rules": {"in": ["vip", {"var": "segments"}]}}'
+    vip.run("segment", "create", write_lines(tmp_path / "user.json", rule))
+    vip.run("recalculate", "user")
+    vip.run("segment", "assign", "vip", write_lines(tmp_path / "one.csv", "customer_id", "Ada", "Cy"))
+    file = write_lines(tmp_path / "some.csv", "External ID", "Ada", "Ben", "Ben")
+    doubtful = write_lines(tmp_path / "doubtful.csv", "customer_id", "Dee", "Xavier", "Yan")
+
+    done = vip.run("segment", "set", "vip", file)
+    again = vip.run("segment", "set", "vip", file)
+    refused = vip.expect_refusal("segment", "set", "vip", doubtful)
+    inside = members(vip)
+    left_out = vip.run("segment", "set", "vip", doubtful, "--skip-unknown")
+
+    assert done.lines == [
+        "some.csv: 3 rows read: 1 put in, 1 taken out, 1 unchanged, 0 unknown.",
+        "user: 10 customers evaluated, 1 entered, 1 left.",
+    ]
+    assert again.lines == ["some.csv: 3 rows read: 0 put in, 0 taken out, 2 unchanged, 0 unknown."]
+    assert refused == (
+        "2 rows name nobody, so nothing was changed: line 3: Xavier; line 4: Yan. "
+        "Mend them, or leave them out by --skip-unknown."
+    )
+    assert inside == "2"
+    assert left_out.lines[0] == "doubtful.csv: 3 rows read: 1 put in, 2 taken out, 0 unchanged, 2 unknown."
+    assert left_out.err == "Unknown: line 3: Xavier\nUnknown: line 4: Yan\n"
+
+
+def test_segments_are_duplicated_and_frozen(vip: Segments, tmp_path: Path) -> None:
+    vip.run("segment", "set", "vip", write_lines(tmp_path / "some.csv", "customer_id", "Ada", "Ben"))
+    vip.run("segment", "create", write_lines(tmp_path / "all.json", '{"name": "All", "criteria": {"minOrders": 0}}'))
+    vip.run("recalculate", "all")
+
+    done = [
+        vip.run("segment", "duplicate", "vip", "VIP too").out,
+        vip.run("segment", "duplicate", "all", "All too").out,
+        vip.run("segment", "freeze", "all", "All now").out,
+        vip.run("segment", "freeze", "all", "All before", "--as-of", "2001-01-01T12:00").out,
+    ]
+    said = [
+        vip.expect_refusal("segment", "freeze", "all", "Late", "--as-of", "2999-01-01"),
+        vip.expect_refusal("segment", "freeze", "all", "Never", "--as-of", "yesterday"),
+        vip.expect_refusal("segment", "duplicate", "all", "vip"),
+    ]
+
+    assert done == [
+        "Created vip-too (MANUAL). 2 members.\n",
+        "Created all-too (AUTOMATIC). Its recalculation waits for a server, or for segments recalculate all-too.\n",
+        "Created all-now (MANUAL). 10 members.\n",
+        "Created all-before (MANUAL). 0 members.\n",
+    ]
+    assert said == [
+        "--as-of must not lie in the future.",
+        "--as-of must be an ISO 8601 timestamp, such as 2024-03-01T12:00.",
+        "name is in use by the segment vip.",
     ]

@@ -2,18 +2,20 @@
 
 import json
 import os
+import platform
 import pty
 import re
 import signal
 import sqlite3
 import subprocess
+import tomllib
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gql.cli import verify as cli_verify
 from gql.cli.main import describe_failure
+from gql.cli.work import verification
 from persistence.database import engines as database
 from tests.cli.conftest import SOUND, WINDOW, Segments, write_lines
 from tests.conftest import sample_cases
@@ -66,7 +68,7 @@ def test_verify_needs_no_store_and_says_one_line_a_check(segments: Segments) -> 
 
 
 def test_verify_ends_at_the_first_check_that_fails(segments: Segments) -> None:
-    segments.patch.setattr(cli_verify, "verify_all", lambda: iter([("one", True), ("two", False), ("three", True)]))
+    segments.patch.setattr(verification, "verify_all", lambda: iter([("one", True), ("two", False), ("three", True)]))
 
     ended = segments("verify")
 
@@ -94,6 +96,14 @@ def test_statements_are_told_with_durations_and_never_with_their_parameters(
 
 def test_nothing_but_the_result_is_said_without_asking_for_more(shop: Segments) -> None:
     assert shop.run("customers").err == ""
+
+
+def test_the_version_is_that_of_the_package_and_says_what_it_runs_on(segments: Segments) -> None:
+    said = segments.run("--version").out
+
+    released = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert said == f"segments {released} (Python {platform.python_version()}, SQLite {sqlite3.sqlite_version})\n"
+    assert not segments.data.exists()
 
 
 def test_the_flag_for_more_stands_before_the_command(segments: Segments) -> None:

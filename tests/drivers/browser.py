@@ -50,6 +50,12 @@ class Page:
             await self.call(f"{domain}.enable")
         await self.call("Page.navigate", url=url)
 
+    async def resize(self, width: int, height: int) -> None:
+        """The page as wide and high as that, in pixels of a picture of it."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
+
     async def evaluate(self, script: str) -> Any:
         found = await self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         return found.get("result", {}).get("value")

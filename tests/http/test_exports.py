@@ -12,7 +12,7 @@ from openpyxl import load_workbook
 
 from domain.model import Actor, NewCustomer
 from gql.composition import make_writers
-from gql.parameters import MEMBER_FORMATS, REPORT_FORMATS
+from gql.file_formats import MEMBER_FORMATS, REPORT_FORMATS
 from gql.settings import Settings
 from tests.drivers.face import Face
 from tests.shops.factories import line, purchase

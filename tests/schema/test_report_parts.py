@@ -70,6 +70,8 @@ async def test_the_scores_add_up_to_the_report_and_to_its_groups(
     whole = (report["customerCount"], report["orderCount"], float(report["totalRevenue"]))
     assert whole[0] == {None: 10, "Colombo": 3, "Kandy": 7}[place]
     assert add_up(report["cells"]) == whole
+    for cell in report["cells"]:
+        assert len(cell["customers"]["nodes"]) == cell["customers"]["totalCount"] == cell["customerCount"]
     assert float(report["averageOrderValue"]) == pytest.approx(whole[2] / whole[1], abs=0.005)
     for group in report["segments"]:
         inside = [cell for cell in report["cells"] if cell["segmentName"] == group["segmentName"]]
@@ -153,6 +155,17 @@ BEFORE = """query B($method: SegmentationMethod! = RFM, $days: Int! = 10, $day: 
     insights { fastestGrowingSegment fastestGrowingChange }
     segments { segmentCode customerCount previousCustomerCount previousOrderCount previousTotalRevenue }
     unclassified { previousCustomerCount previousOrderCount previousTotalRevenue } } }"""
+
+
+async def test_the_window_before_is_of_the_same_storefront(reported: Face) -> None:
+    storefronts = (await reported.data("{ storefronts { id key } }"))["storefronts"]
+    found = {
+        each["key"]: (await ask(reported, BEFORE, days=45, place=each["id"]))["previous"]["totalRevenue"]
+        for each in storefronts
+    }
+
+    # Gus and Jo, Ida and Eli.
+    assert found == {"Colombo": "520.00", "Kandy": "200.00"}
 
 
 @pytest.mark.parametrize("method", ["RFM", "VALUE", "BEHAVIOR"])

@@ -14,7 +14,8 @@ from domain.imports.columns import count_noun
 from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection, build_command
 from domain.money import find_exponent, to_decimal
-from gql.cli.output import clean_line, make_cell, to_option_name
+from gql.cli.output import clean_line, to_option_name
+from gql.cli.work.terminal import make_cell
 
 MOST_STATUSES = 20
 
