@@ -2,7 +2,7 @@
 minor units of the business's currency (`domain.money` turns it into Decimal), instants are aware UTC datetimes, days
 are `date.toordinal()` numbers in the business's time zone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -69,6 +69,7 @@ class BusinessSettings:
     output_dir: str | None = None
     output_filename: str = "customer_segmentation.json"
     classify_every: str | None = None
+    scheduled_reports: Sequence[Mapping[str, object]] = field(default=(), hash=False)
     # Compared and not hashed, as JSON cannot be: what rooms understand of it is kept by the settings as a whole.
     stored: Mapping[str, object] = field(default_factory=dict, hash=False)
 

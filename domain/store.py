@@ -8,6 +8,7 @@ groups come from the data, its name. The file is long because all that the domai
 place."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from domain.classification.rfm import Quintiles, RfmScheme, Score
 from domain.classifiers import ClassifiedBatch, Classifiers
 from domain.errors import FieldProblem, Sentence
 from domain.imports.model import NewImport, PurchaseImport, Reject, RejectKey, RejectReason, SavedFormat
-from domain.jobs.model import Difference, Job, JobKind, Lease, NewJob, Outcome
+from domain.jobs.model import NO_REPORTS, Difference, Job, JobKind, Lease, NewJob, Outcome, ReportPlan
 from domain.model import (
     Actor,
     AttributeValue,
@@ -157,6 +158,7 @@ class Purchases(Protocol):
     async def load_storefronts(self) -> list[Storefront]: ...
     async def find_storefronts(self, ids: Sequence[int]) -> Mapping[int, Storefront]: ...
     async def find_storefront(self, key: str) -> Storefront | None: ...
+    async def name_storefronts(self, names: Mapping[int, str]) -> None: ...
     async def record(
         self, items: Sequence[NewPurchase], time_zone: str, now: datetime
     ) -> tuple[WriteCounts, list[Refusal]]: ...
@@ -417,6 +419,15 @@ class Jobs(Protocol):
         """Let work that is still held so wait for another worker, as if it had not been begun."""
         ...
 
+    async def plan_reports(self, before: ReportPlan, after: ReportPlan, now: datetime) -> bool:
+        """Replace what is planned of scheduled reports and queue their writing where any wait; False where somebody
+        else has replaced it, or nothing was queued."""
+        ...
+
+    async def finish_reports(self, lease: Lease, outcome: Outcome, done: AbstractSet[str], at: datetime) -> bool:
+        """The end of their writing by its holder, these being done with; False where he does not hold it any more."""
+        ...
+
     async def plan_classification(self, due: datetime | None, then: datetime | None, now: datetime) -> bool:
         """Move on when the classification is due, and queue one where that has come; False where somebody else has
         moved it, or nothing was queued."""
@@ -619,14 +630,15 @@ class IdempotentRequests(Protocol):
 @dataclass(frozen=True, slots=True)
 class Agenda:
     """What there is to do: whether there are purchases whose instant has passed, customers whose memberships must
-    follow, and schedules of segments that are due; when the classification is due; and the kinds of work that waits or
-    whose holder is gone."""
+    follow, and schedules of segments that are due; when the classification is due; the kinds of work that waits or
+    whose holder is gone; and what is planned of scheduled reports."""
 
     purchases_due: bool
     changed: bool
     due: bool
     classify_at: datetime | None
     waiting: frozenset[JobKind]
+    reports: ReportPlan = NO_REPORTS
 
     @property
     def kinds(self) -> frozenset[JobKind]:

@@ -15,10 +15,14 @@ from starlette.routing import Route, WebSocketRoute
 
 from domain.calendar import Clock
 from domain.errors import InvalidInput, name_fields
+from domain.jobs.model import JobKind, JobStatus
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
+from domain.reports.document import ReportDocument
+from domain.reports.handler import ScheduledReports
 from gql.auth import Authenticator
 from gql.composition import make_owner, make_services, make_worker, make_writers, read_system_clock
+from gql.counters import count_statement, count_work
 from gql.http.endpoint import make_fallback_routes
 from gql.http.explorer import make_asset_routes, make_explorer
 from gql.http.exports import Downloads, RenderPool
@@ -26,6 +30,7 @@ from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.health import Health
 from gql.http.idempotency import HEADER, REPLAYED, IdempotentRequests
 from gql.http.imports import Uploads
+from gql.http.metrics import make_metrics_routes
 from gql.http.middleware import RequestMiddleware, build_origin_pattern
 from gql.http.persisted import PersistedDocuments
 from gql.http.processes import obey_signals
@@ -40,9 +45,13 @@ from gql.schema.schema import make_schema
 from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
+from gql.tracing import TRACING
+from persistence.alerts import Alerts
 from persistence.buckets import DatabaseBuckets, RedisBuckets
 from persistence.database.engines import Database, open_database
+from persistence.exports.report_folder import ReportFolder
 from persistence.imports.uploads import UploadHandler
+from persistence.jobs import summarise_work
 from persistence.labels.classifiers import load_installed
 from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
 from persistence.sources.inspecting import inspect_purchases
@@ -66,6 +75,18 @@ def open_upload(
         raise InvalidInput(name_fields(error.message, to_parameter_name), error.problems[0].field) from error
 
 
+def observe_statement(statement: str, seconds: float) -> None:
+    """Count it, and log it where the level asks for it."""
+    count_statement(seconds)
+    log_statement(statement, seconds)
+
+
+def observe_end(business: Business, kind: JobKind, status: JobStatus, seconds: float) -> None:
+    """Count work that has ended, and tell its span."""
+    count_work(kind, status, seconds)
+    TRACING.tell_work(kind.value, status.value, business.key, seconds)
+
+
 def share_buckets(settings: Settings, database: Database, redis: RedisCache | None) -> SharedBuckets | None:
     """Where what callers took is settled with other workers; None where there can be no others."""
     if redis is not None:
@@ -80,9 +101,9 @@ def create_app(
     database: Database | None = None,
 ) -> Starlette:
     """The application; `demo_token` fills the explorer's header in demo mode."""
-    opened = database or open_database(settings.url, log_statement if settings.log_level == "DEBUG" else None)
+    opened = database or open_database(settings.url, observe_statement)
     opened.condition.tell = log_damage
-    feed = ProgressFeed()
+    feed = ProgressFeed(ended=observe_end)
     redis = RedisCache(settings.cache_url) if settings.cache_url else None
     cache = MemoryCache(redis or DatabaseCache(opened))
     classifiers = load_installed(opened.bulk)
@@ -93,14 +114,15 @@ def create_app(
     throttle = Throttle(settings.cost_bucket, settings.cost_restore, share_buckets(settings, opened, redis))
     links = ExportLinks(settings, clock)
     seconds = settings.report_deadline_seconds
+    writers, pool = make_writers(settings), RenderPool(seconds)
     downloads = Downloads(
         services,
         admission,
         authenticator.confirm,
         throttle,
         links,
-        make_writers(settings),
-        RenderPool(seconds),
+        writers,
+        pool,
         seconds,
     )
     folder = settings.data / UPLOADS
@@ -108,8 +130,29 @@ def create_app(
     inspect = partial(inspect_purchases, clock=clock, names=to_parameter_name, database=opened)
     uploads = Uploads(services, admission, throttle, folder, settings.upload_bytes, check, inspect, open_file)
     uploading = UploadHandler(opened, clock, services.imports, services.customers, folder, opening, make_owner())
-    classifying = ScheduledSegmentation(settings, opened, clock, classifiers)
-    worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying))
+    classifying = ScheduledSegmentation(settings, opened, clock, classifiers, feed)
+
+    async def render(form: str, document: ReportDocument) -> bytes:
+        return await pool.run(partial(writers.reports[form], document))
+
+    writing = (
+        ()
+        if settings.reports_folder is None
+        else (
+            ScheduledReports(
+                services.store,
+                clock,
+                feed,
+                services.report_files,
+                services.purchases,
+                make_owner(),
+                render,
+                ReportFolder(settings.reports_folder).write,
+                Alerts(settings.alert_url).report_failed_report,
+            ),
+        )
+    )
+    worker = make_worker(opened, clock, feed, settings.alert_url, (uploading, classifying, *writing))
     health = Health(SqlStore(opened, clock).is_ready)
     turns = Turns()
 
@@ -146,6 +189,7 @@ def create_app(
         await services.refusals.close()
         await cache.close()
         await opened.close()
+        await asyncio.to_thread(TRACING.end)
 
     origins = build_origin_pattern(settings)
     across = [
@@ -167,6 +211,7 @@ def create_app(
             *uploads.make_routes(),
             *make_fallback_routes(),
             *health.make_routes(),
+            *make_metrics_routes(settings, lambda: summarise_work(opened.reader, clock())),
             *make_asset_routes(),
         ],
         middleware=middleware,

@@ -1,22 +1,82 @@
-"""The log: one line a record to standard error, whatever the message holds. Nobody logs documents, variables, tokens
-or customers' data; statements are logged with their duration and never with their parameters."""
+"""The log: one record a line to standard error, as text or as JSON, whatever the message holds. Nobody logs documents,
+variables, tokens or customers' data; statements are logged with their duration and never with their parameters."""
 
+import json
 import logging
 import sys
+from collections.abc import Collection, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+TEXT, JSON = LOG_FORMATS = ("text", "json")
+
+
+@dataclass(slots=True)
+class Activity:
+    """What is being done: one request, or one operation on a socket. `caller` holds the headers by which whoever asked
+    says what it is part of, `seconds` is how long the store took for the statements."""
+
+    request_id: str
+    caller: Mapping[str, str] = field(default_factory=dict)
+    business: str = ""
+    statements: int = 0
+    seconds: float = 0.0
+
+
+activity: ContextVar[Activity | None] = ContextVar("activity", default=None)
+"""What the task is part of; nothing of a request where it is none's."""
+
+
+def _read_fields(record: logging.LogRecord) -> Mapping[str, object]:
+    """What the record says beside its message, which whoever logs gives as `extra={"fields": …}`."""
+    fields: Mapping[str, object] = getattr(record, "fields", {})
+    return fields
+
+
+def _show(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    if isinstance(value, Collection) and not isinstance(value, str):
+        return ",".join(map(str, value)) or "-"
+    return str(value)
 
 
 class OneLineFormatter(logging.Formatter):
     """A record as one line: line breaks of whatever was put into it are shown, not made."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Escape what would begin a new line."""
-        return super().format(record).replace("\r", "\\r").replace("\n", "\\n")
+        """The message and its fields, with what would begin a new line escaped."""
+        shown = "".join(f" {name}={_show(value)}" for name, value in _read_fields(record).items())
+        return (super().format(record) + shown).replace("\r", "\\r").replace("\n", "\\n")
 
 
-def set_up(level: str) -> None:
+class JsonFormatter(logging.Formatter):
+    """A record as one JSON object: its time in UTC, level, logger and message, the request and the business that it is
+    about where it is about one, then its fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line of ASCII, which no character of whatever was put into it can break."""
+        doing = activity.get()
+        about = {} if doing is None else {"request_id": doing.request_id, "business": doing.business or None}
+        document: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **about,
+            **_read_fields(record),
+        }
+        if record.exc_info:
+            document["exception"] = self.formatException(record.exc_info)
+        return json.dumps(document, default=str)
+
+
+def set_up(level: str, form: str = TEXT) -> None:
     """Send everything of ours, and the warnings of others, to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLineFormatter("%(asctime)s level=%(levelname)s %(name)s %(message)s"))
+    line = OneLineFormatter("%(asctime)s level=%(levelname)s %(name)s %(message)s")
+    handler.setFormatter(JsonFormatter() if form == JSON else line)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -25,8 +85,10 @@ def set_up(level: str) -> None:
 
 
 def log_statement(statement: str, seconds: float) -> None:
-    """One statement, without its parameters."""
-    logging.getLogger("segments.sql").debug("ms=%.1f %s", seconds * 1000, " ".join(statement.split())[:2000])
+    """One statement, without its parameters, where the level asks for it."""
+    log = logging.getLogger("segments.sql")
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("ms=%.1f %s", seconds * 1000, " ".join(statement.split())[:2000])
 
 
 def log_damage(code: str) -> None:

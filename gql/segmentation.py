@@ -3,7 +3,6 @@ store classified as it is at the times of a business's own, which is work of the
 the command line the third place that puts services and store together. One run at a time writes into a folder."""
 
 import asyncio
-import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +26,7 @@ from domain.customers.customers import Customers
 from domain.errors import DomainError, InvalidInput, StoreUpgraded, Unavailable
 from domain.imports.formats import SourceFormat
 from domain.imports.sources import Collection, Place, SourceName, choose_place, get_source
-from domain.jobs.model import ATTEMPTS, GAVE_UP, JobKind, JobStatus, Lease, Outcome, plan_pauses
+from domain.jobs.model import ATTEMPTS, GAVE_UP, JobKind, JobStatus, Lease, Outcome, may_pass, plan_pauses
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business
 from domain.store import Agenda
@@ -78,13 +77,6 @@ class _EndedInTime(asyncio.CancelledError):
     """The server ends, and what it waited for has just come to its end."""
 
 
-def may_pass(error: BaseException) -> bool:
-    """Whether the same may succeed later: the store cannot answer now, or a disk is full."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, Unavailable) and error.passes
-
-
 @dataclass(frozen=True, slots=True)
 class ScheduledSegmentation:
     """What the worker does at the times of the setting `classify_every`."""
@@ -93,6 +85,7 @@ class ScheduledSegmentation:
     database: Database
     clock: Clock
     classifiers: Classifiers = field(default_factory=Classifiers)
+    feed: ProgressFeed = field(default_factory=ProgressFeed)
     owner: str = field(default_factory=make_owner)
     kind: JobKind = JobKind.CLASSIFICATION
     at_once: int = 1
@@ -140,7 +133,10 @@ class ScheduledSegmentation:
             sentence = "The classification failed inside the server. Its log says more."
             outcome = Outcome(JobStatus.FAILED, "INTERNAL", sentence)
         async with self.store.open_heartbeats(business) as jobs:
-            await jobs.finish(Lease.of(job, self.owner), outcome, self.clock())
+            ended = await jobs.finish(Lease.of(job, self.owner), outcome, self.clock())
+        if ended:
+            seconds = (self.clock() - (job.started_at or self.clock())).total_seconds()
+            self.feed.ended(business, self.kind, outcome.status, max(0.0, seconds))
         if outcome.error_code is not None and outcome.error_message is not None:
             alerts = Alerts(self.settings.alert_url)
             await alerts.report_failed_classification(business, outcome.error_code, outcome.error_message, self.clock())

@@ -3,15 +3,18 @@
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from domain.errors import InvalidInput
+from gql.logs import LOG_FORMATS, TEXT
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+SHORTEST_TOKEN = 16
+"""Characters of the one for /metrics."""
 LONGEST_LIFETIME_HOURS = 8760
 """Of a token, whatever is set."""
 PUBLIC = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
@@ -34,6 +37,9 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = "INFO"
+    log_format: str = TEXT
+    metrics_token: str = field(default="", repr=False)
+    reports_folder: Path | None = None
     alert_url: str = field(default="", repr=False)
     cache_url: str = field(default="", repr=False)
     mongodb_uri: str = field(default="", repr=False)
@@ -67,9 +73,6 @@ class Settings:
         """Read PORT and SEGMENTS_*; one that is empty counts as absent. InvalidInput names the variable that is wrong,
         never its value."""
         env = {name: value for name, value in (os.environ if environ is None else environ).items() if value.strip()}
-        level = env.get("SEGMENTS_LOG_LEVEL", "INFO").upper()
-        if level not in LOG_LEVELS:
-            raise InvalidInput(f"SEGMENTS_LOG_LEVEL must be one of: {', '.join(LOG_LEVELS)}")
         return cls(
             data=Path(env.get("SEGMENTS_DATA", "data")),
             database_url=env.get("SEGMENTS_DATABASE_URL", ""),
@@ -80,7 +83,10 @@ class Settings:
             public_url=_read_public_url(env, "SEGMENTS_PUBLIC_URL"),
             cors_origins=_read_origins(env, "SEGMENTS_CORS_ORIGINS"),
             trusted_proxies=_read_networks(env, "SEGMENTS_TRUSTED_PROXIES"),
-            log_level=level,
+            log_level=_read_choice(env, "SEGMENTS_LOG_LEVEL", "INFO", LOG_LEVELS),
+            log_format=_read_choice(env, "SEGMENTS_LOG_FORMAT", TEXT, LOG_FORMATS),
+            metrics_token=_read_secret(env, "SEGMENTS_METRICS_TOKEN"),
+            reports_folder=Path(env["SEGMENTS_REPORTS_FOLDER"]) if "SEGMENTS_REPORTS_FOLDER" in env else None,
             alert_url=_read_address(env, "SEGMENTS_ALERT_URL"),
             cache_url=env.get("SEGMENTS_CACHE_URL", ""),
             mongodb_uri=env.get("SEGMENTS_MONGODB_URI", ""),
@@ -143,6 +149,22 @@ def _read_whole(env: Mapping[str, str], name: str, default: int, low: int, high:
     if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
         raise InvalidInput(f"{name} must be a whole number between {low} and {high}")
     return int(text)
+
+
+def _read_choice(env: Mapping[str, str], name: str, default: str, choices: Sequence[str]) -> str:
+    """One of them, written in capitals or not."""
+    by_word = {choice.lower(): choice for choice in choices}
+    choice = by_word.get(env.get(name, default).lower())
+    if choice is None:
+        raise InvalidInput(f"{name} must be one of: {', '.join(choices)}")
+    return choice
+
+
+def _read_secret(env: Mapping[str, str], name: str) -> str:
+    secret = env.get(name, "")
+    if secret and len(secret) < SHORTEST_TOKEN:
+        raise InvalidInput(f"{name} must have at least {SHORTEST_TOKEN} characters, random ones")
+    return secret
 
 
 def _read_switch(env: Mapping[str, str], name: str, default: bool) -> bool:

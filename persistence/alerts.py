@@ -41,6 +41,13 @@ class Alerts:
         failure = {"code": code, "message": message, "finishedAt": at.isoformat()}
         await self._send({"event": "classification.failed", "business": business.key, **failure})
 
+    async def report_failed_report(
+        self, business: Business, report: str, code: str, message: str, at: datetime
+    ) -> None:
+        """Post that a scheduled report failed; never raises."""
+        failure = {"report": report, "code": code, "message": message, "finishedAt": at.isoformat()}
+        await self._send({"event": "report.failed", "business": business.key, **failure})
+
     async def _send(self, message: Mapping[str, object]) -> None:
         if not self.url:
             return

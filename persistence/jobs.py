@@ -2,16 +2,39 @@
 work is finished or released. The row is the truth: its holder is whom it names, as long as the heartbeat is fresh. The
 statements of a lease stand apart from the store, because imports execute them in threads."""
 
+import json
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Update, and_, delete, exists, func, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.calendar import from_micros, to_micros
-from domain.jobs.model import LEASE_SECONDS, Job, JobKind, JobReason, JobStatus, Lease, NewJob, Outcome
+from domain.jobs.model import (
+    LEASE_SECONDS,
+    NO_REPORTS,
+    Job,
+    JobKind,
+    JobReason,
+    JobStatus,
+    Lease,
+    NewJob,
+    Outcome,
+    ReportPlan,
+    WorkSummary,
+)
 from domain.pages import Page, PageRequest, build_page
-from persistence.tables import JobRow, LabelStateRow, job, label_state, to_optional_instant, to_optional_micros
+from persistence.database.transactions import translate_errors
+from persistence.tables import (
+    JobRow,
+    LabelStateRow,
+    job,
+    label_state,
+    purchase_import,
+    to_optional_instant,
+    to_optional_micros,
+)
 
 ADD_LABEL_STATE = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
 ACTIVE = (JobStatus.QUEUED.value, JobStatus.RUNNING.value)
@@ -114,6 +137,47 @@ def build_release(business_id: int, lease: Lease) -> Update:
     """The statement that lets work wait for another holder, as if this one had not begun it."""
     waiting = {"status": JobStatus.QUEUED.value, "phase": "queued", "owner": None, "attempts": lease.attempt - 1}
     return update(JobRow).where(is_held(business_id, lease)).values(**waiting)
+
+
+def read_report_plan(stored: str | None) -> ReportPlan:
+    """The plan that `_write_report_plan` wrote down; an empty one where there is none."""
+    if stored is None:
+        return NO_REPORTS
+    document = json.loads(stored)
+    due = {name: from_micros(at) for name, at in document["due"].items()}
+    return ReportPlan(due, frozenset(document["waiting"]))
+
+
+def _write_report_plan(plan: ReportPlan) -> str | None:
+    """Always the same text for the same plan, so that it can be compared."""
+    if plan == NO_REPORTS:
+        return None
+    due = {name: to_micros(at) for name, at in plan.due.items()}
+    return json.dumps({"due": due, "waiting": sorted(plan.waiting)}, sort_keys=True)
+
+
+async def summarise_work(engine: AsyncEngine, now: datetime) -> WorkSummary:
+    """What there is of work in the whole store: two statements, of which none goes through work that has ended."""
+    active = (
+        select(job.c.kind, job.c.status, func.count(), func.min(job.c.created_at))
+        .where(job.c.status.in_(ACTIVE))
+        .group_by(job.c.kind, job.c.status)
+    )
+    names = ("created", "updated", "unchanged", "rejected")
+    rows = select(*(func.coalesce(func.sum(purchase_import.c[name]), 0) for name in names))
+    with translate_errors():
+        async with engine.connect() as connection:
+            found = {(kind, status): rest for kind, status, *rest in await connection.execute(active)}
+            sums = (await connection.execute(rows)).one()
+
+    def count(status: JobStatus) -> dict[JobKind, int]:
+        return {kind: found.get((kind.value, status.value), (0, 0))[0] for kind in JobKind}
+
+    since = {kind: found.get((kind.value, JobStatus.QUEUED.value), (0, to_micros(now)))[1] for kind in JobKind}
+    oldest = {kind: max(0.0, (now - from_micros(at)).total_seconds()) for kind, at in since.items()}
+    return WorkSummary(
+        count(JobStatus.QUEUED), count(JobStatus.RUNNING), oldest, dict(zip(names, map(int, sums), strict=True))
+    )
 
 
 class JobStore:
@@ -248,6 +312,32 @@ class JobStore:
         await self.session.execute(delete(job).where(*mine, job.c.status.not_in(ACTIVE)))
         if await self.session.scalar(select(job.c.id).where(*mine)) is None:
             await self.add(NewJob(JobKind.CLASSIFICATION, JobReason.SCHEDULE, requested_by="schedule"), now)
+        return True
+
+    async def plan_reports(self, before: ReportPlan, after: ReportPlan, now: datetime) -> bool:
+        """Replace what is planned of scheduled reports and queue their writing where any wait; False where somebody
+        else has replaced it, or nothing was queued. None that has ended is kept."""
+        await self.session.execute(text(ADD_LABEL_STATE), {"business": self.business_id})
+        own = label_state.c.business_id == self.business_id
+        still = label_state.c.reports.is_not_distinct_from(_write_report_plan(before))
+        moved = update(LabelStateRow).where(own, still).values(reports=_write_report_plan(after))
+        if await self.session.scalar(moved.returning(label_state.c.business_id)) is None or not after.waiting:
+            return False
+        mine = (job.c.business_id == self.business_id, job.c.kind == JobKind.REPORT.value)
+        await self.session.execute(delete(job).where(*mine, job.c.status.not_in(ACTIVE)))
+        if await self.session.scalar(select(job.c.id).where(*mine)) is not None:
+            return False
+        await self.add(NewJob(JobKind.REPORT, JobReason.SCHEDULE, requested_by="schedule"), now)
+        return True
+
+    async def finish_reports(self, lease: Lease, outcome: Outcome, done: AbstractSet[str], at: datetime) -> bool:
+        """The end of their writing by its holder, these being done with; what became due meanwhile is queued anew.
+        False where he does not hold it any more."""
+        if not await self.finish(lease, outcome, at):
+            return False
+        own = label_state.c.business_id == self.business_id
+        before = read_report_plan(await self.session.scalar(select(label_state.c.reports).where(own).with_for_update()))
+        await self.plan_reports(before, ReportPlan(before.due, before.waiting - done), at)
         return True
 
     async def keep_waiting(self, kind: JobKind, ids: Sequence[int], now: datetime) -> None:

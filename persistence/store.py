@@ -59,7 +59,7 @@ from persistence.erasure import ErasureStore
 from persistence.idempotency import IdempotentRequestStore
 from persistence.imports.formats import FormatStore
 from persistence.imports.imports import ImportStore
-from persistence.jobs import JobStore, is_waiting
+from persistence.jobs import JobStore, is_waiting, read_report_plan
 from persistence.labels.classifiers import ClassifiedStore
 from persistence.purchases import PurchaseStore
 from persistence.reports.reports import GroupReportStore, ReportStore
@@ -427,21 +427,26 @@ class SqlStore:
                 segment.c.next_run_at <= to_micros(now),
             )
         )
-        classify_at = select(label_state.c.due_at).where(label_state.c.business_id == business.id)
+        classify_at, reports = (
+            select(column).where(label_state.c.business_id == business.id).scalar_subquery()
+            for column in (label_state.c.due_at, label_state.c.reports)
+        )
         waiting = [is_waiting(business.id, kind, now) for kind in JobKind]
         own = business_table.c
         statement = select(
-            own.followed_at, own.matures_at, newest.scalar_subquery(), due, classify_at.scalar_subquery(), *waiting
+            own.followed_at, own.matures_at, newest.scalar_subquery(), due, classify_at, reports, *waiting
         ).where(own.id == business.id)
         with translate_errors():
             async with self.database.reader.connect() as connection:
-                followed, matures, changed, is_due, classify, *kinds = (await connection.execute(statement)).one()
+                found = (await connection.execute(statement)).one()
+        followed, matures, changed, is_due, classify, planned, *kinds = found
         return Agenda(
             matures is not None and matures <= to_micros(now),
             changed is not None and changed > followed,
             bool(is_due),
             to_optional_instant(classify),
             frozenset(kind for kind, waits in zip(JobKind, kinds, strict=True) if waits),
+            read_report_plan(planned),
         )
 
     async def find_newest_revocations(self) -> Mapping[str, datetime]:

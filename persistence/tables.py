@@ -548,7 +548,8 @@ class CustomerLabelRow(SQLModel, table=True):
 
 class LabelStateRow(SQLModel, table=True):
     """What the kept labels of a business are true for: `basis` says day and settings, null while they are written;
-    they hold what was committed until `seen_at`. `owner` wrote them last. `due_at` is when the schedule comes next."""
+    they hold what was committed until `seen_at`. `owner` wrote them last. `due_at` is when the schedule comes next,
+    `reports` what is planned of scheduled reports."""
 
     __tablename__ = "label_state"
     __table_args__ = of_business(primary_key())
@@ -557,6 +558,7 @@ class LabelStateRow(SQLModel, table=True):
     seen_at: int = not_null(BigInteger, 0)
     owner: str = not_null(CodePointText)
     due_at: int | None = nullable(BigInteger)
+    reports: str | None = nullable(CodePointText)
 
 
 class SourceStateRow(SQLModel, table=True):

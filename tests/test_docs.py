@@ -23,11 +23,14 @@ from domain.imports.formats import OPTIONS as OPTIONS_OF_FORMATS
 from domain.imports.presets import load_presets
 from domain.imports.saved_formats import read_document
 from domain.imports.sources import FILE_TYPES
+from domain.jobs.model import JobKind, WorkSummary
 from domain.pages import MAXIMUM_FIRST
 from gql.cli.output import to_option_name
 from gql.cli.work.verification import CUSTOMERS
+from gql.counters import KEPT
 from gql.http.exports import FILES_AT_ONCE
 from gql.http.json_body import MAXIMUM_BODY, MAXIMUM_LISTED
+from gql.http.metrics import StoredNumbers
 from gql.http.persisted import MAXIMUM_DOCUMENTS
 from gql.http.strangers import PLACES, PLACES_OF_ADDRESS
 from gql.http.throttling import FAILED_TOKENS
@@ -149,6 +152,14 @@ def test_the_limits_are_those_of_the_server() -> None:
     told = dict(re.findall(r"^\| ([^|]+) \| ([\d,]+)", section, re.MULTILINE))
 
     assert {name: int(number.replace(",", "")) for name, number in told.items()} == known
+
+
+def test_the_numbers_for_prometheus_are_those_that_are_told() -> None:
+    none = dict.fromkeys(JobKind, 0)
+    told = [*KEPT.collect(), *StoredNumbers(WorkSummary(none, none, none, {})).collect()]
+    names = {one.name + ("_total" if one.type == "counter" else "") for one in told}
+
+    assert sorted(table("docs/operations.md", "Metrics")) == sorted(names)
 
 
 def test_the_worked_example_is_the_one_that_verify_computes() -> None:

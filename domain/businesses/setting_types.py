@@ -14,6 +14,7 @@ from domain.errors import InvalidInput
 from domain.imports.formats import Key, check_format_name
 from domain.imports.presets import find_preset
 from domain.money import to_decimal, to_minor
+from domain.reports.scheduled import read_scheduled_reports
 
 LONGEST = 1_000
 NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
@@ -157,6 +158,15 @@ def periods() -> Kind:
         return read_periods(value).as_json()
 
     return Kind("list of {from, to}, both MM-DD (may wrap the new year) or both YYYY-MM-DD", read)
+
+
+def reports() -> Kind:
+    """Scheduled reports."""
+
+    def read(value: object, decimals: int) -> object:
+        return [report.as_json() for report in read_scheduled_reports(value)]
+
+    return Kind("list of {name, format, every, method, days, scheme, storefront}, the last four optional", read)
 
 
 def read_percentage(value: object, decimals: int) -> int:

@@ -17,6 +17,7 @@ from domain.businesses.setting_types import (
     order,
     periods,
     read_percentage,
+    reports,
     saved_format,
     switch,
     whole,
@@ -81,6 +82,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _make_own_setting("output_filename", file_name(".json"), "name of its file", here=True),
     _make_own_setting("classify_every", cron(), "when the server classifies by itself"),
+    Setting("scheduled_reports", reports(), [], "reports that the server writes to a folder by itself"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 SECTIONS = tuple(dict.fromkeys(name.partition(".")[0] for name in BY_NAME if "." in name))

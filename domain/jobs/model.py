@@ -1,10 +1,13 @@
 """Background work: what is queued, how far it got, and who holds it. Whoever works on something holds a lease of it,
 which lasts as long as its heartbeats: one that gives none for LEASE_SECONDS is gone, and another may take its place."""
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from domain.errors import Unavailable
 
 LEASE_SECONDS = 30
 """How long a holder that gives no heartbeat still holds its work."""
@@ -24,6 +27,13 @@ def plan_pauses() -> Iterator[float]:
     while waited < PATIENCE_SECONDS:
         yield pause
         waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same may succeed later: the store cannot answer now, or a disk is full."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, Unavailable) and error.passes
 
 
 class JobStatus(StrEnum):
@@ -47,6 +57,7 @@ class JobKind(StrEnum):
     RECALCULATION = "RECALCULATION"
     IMPORT = "IMPORT"
     CLASSIFICATION = "CLASSIFICATION"
+    REPORT = "REPORT"
 
 
 class JobReason(StrEnum):
@@ -107,6 +118,13 @@ class Job:
         """How much is done, 0 to 1."""
         return compute_fraction_done(self.status, self.done, self.total)
 
+    @property
+    def seconds(self) -> float:
+        """How long it took since it was begun first; 0 where it has not ended, or a clock was set back meanwhile."""
+        if self.started_at is None or self.finished_at is None:
+            return 0.0
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -121,6 +139,29 @@ class Lease:
     def of(cls, job: Job, owner: str) -> "Lease":
         """That of the owner who has just acquired the job."""
         return cls(job.kind, job.id, owner, job.attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPlan:
+    """What is planned of a business's scheduled reports, by their names: when each comes next, and which wait to be
+    written."""
+
+    due: Mapping[str, datetime] = field(default_factory=dict)
+    waiting: frozenset[str] = frozenset()
+
+
+NO_REPORTS = ReportPlan()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSummary:
+    """What there is of work in a store, by kind: how much waits or is worked on, and for how many seconds the oldest
+    has waited, 0 where none does; and rows of imports by what became of them."""
+
+    queued: Mapping[JobKind, int]
+    running: Mapping[JobKind, int]
+    oldest_seconds: Mapping[JobKind, float]
+    import_rows: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from domain.jobs.model import JobKind, JobStatus
+from domain.model import Business
 
 POLL_SECONDS = 1.0
 Key = tuple[int, JobKind, int]
@@ -28,6 +29,13 @@ class Progress(Protocol):
 
 
 P = TypeVar("P", bound=Progress)
+Ended = Callable[[Business, JobKind, JobStatus, float], None]
+"""Told of work of a business that this process has brought to its end, how it ended, and the seconds since it was begun
+first."""
+
+
+def tell_nobody(business: Business, kind: JobKind, status: JobStatus, seconds: float) -> None:
+    """Nobody is told."""
 
 
 @dataclass(slots=True)
@@ -76,8 +84,9 @@ class _Watch(Generic[P]):
 class ProgressFeed:
     """Wakes those who follow a piece of work, who wait for work or for changes of members."""
 
-    def __init__(self, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, poll_seconds: float = POLL_SECONDS, ended: Ended = tell_nobody) -> None:
         self.poll_seconds = poll_seconds
+        self.ended = ended
         self._watches: dict[Key, _Watch[Any]] = {}
         self._work = asyncio.Event()
         self._members_changed: dict[int, asyncio.Event] = {}

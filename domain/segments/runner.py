@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from domain.calendar import Clock
 from domain.errors import DomainError, StoreUpgraded, Unavailable
@@ -171,6 +172,7 @@ class Runner:
             return False
         self.feed.notify_members_changed(business.id)
         self._notify(business, job)
+        self._tell_end(business, job, JobStatus.SUCCEEDED, outcome.snapshot_at or self.clock())
         return True
 
     async def _commit(
@@ -219,6 +221,9 @@ class Runner:
         """Let those who follow the run look at its row."""
         self.feed.notify_progress((business.id, job.kind, job.id))
 
+    def _tell_end(self, business: Business, job: Job, status: JobStatus, at: datetime) -> None:
+        self.feed.ended(business, job.kind, status, replace(job, finished_at=at).seconds)
+
     def _make_lease(self, job: Job) -> Lease:
         return Lease.of(job, self.owner)
 
@@ -250,6 +255,8 @@ class Runner:
             mine = await jobs.finish(self._make_lease(job), outcome, now)
             finished = (await jobs.find_by_ids([job.id])).get(job.id)
         self._notify(business, job)
+        if mine:
+            self._tell_end(business, job, outcome.status, now)
         if (
             mine
             and finished is not None

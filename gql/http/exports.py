@@ -206,7 +206,7 @@ class Downloads:
                 raise
             viewer = self.links.check(request.scope["path"], request.query_params.multi_items())
             await self.confirm(viewer)
-            recognise(request)
+            recognise(request, viewer.business)
             return viewer
         return await self.admission.admit(request, token)
 

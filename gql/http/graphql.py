@@ -22,6 +22,7 @@ from domain.json_text import BadJson
 from domain.model import Actor, Viewer
 from domain.store import Claim
 from gql.auth import Unauthenticated, read_bearer_token
+from gql.counters import REPORTS
 from gql.http.endpoint import CHALLENGE, STATUSES, HttpError
 from gql.http.idempotency import (
     HEADER,
@@ -208,6 +209,8 @@ class Executor:
         extensions: dict[str, Any] = {}
         cache = context.cache
         if cache.hit or cache.miss:
+            REPORTS.labels("hit").inc(cache.hit)
+            REPORTS.labels("miss").inc(cache.miss)
             extensions["cache"] = {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}
         cost = context.cost.settle(result.data)
         if cost is not None:

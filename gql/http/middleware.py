@@ -17,10 +17,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from gql.auth import is_loopback
+from gql.counters import count_request
 from gql.http.json_body import encode_json
 from gql.http.strangers import find_stranger
+from gql.logs import Activity, activity
 from gql.schema.errors import build_internal_error, log_surprise
 from gql.settings import Settings
+from gql.tracing import CALLER_HEADERS, TRACING
 
 T = TypeVar("T")
 CLOSED = 499
@@ -83,6 +86,8 @@ class RequestMiddleware:
         request_id = uuid.uuid4().hex[:16]
         origin = find_origin(HTTPConnection(scope), self.public_url)
         scope.setdefault("state", {}).update(request_id=request_id, origin=origin)
+        said = Headers(scope=scope)
+        activity.set(Activity(request_id, {name: said[name] for name in CALLER_HEADERS if name in said}))
         started = False
 
         async def send_with_id(message: Message) -> None:
@@ -119,20 +124,17 @@ def log_request(
     status: int | None = None,
     codes: Collection[str] | None = None,
 ) -> None:
-    """The one line of a request that began at `began` of time.perf_counter. An operation on a socket has no status, a
-    plain request no codes."""
-    outcome = "" if status is None else f" status={status}"
-    problems = "" if codes is None else f" codes={','.join(codes) or '-'}"
-    milliseconds = (time.perf_counter() - began) * 1000
-    log.info(
-        "request id=%s method=%s operation=%s%s ms=%.1f%s",
-        request_id,
-        method,
-        operation,
-        outcome,
-        milliseconds,
-        problems,
-    )
+    """What is kept of a request that began at `began` of time.perf_counter: its line, its numbers and its span. An
+    operation on a socket has no status, a plain request no codes."""
+    seconds = time.perf_counter() - began
+    outcome = {} if status is None else {"status": status}
+    problems = {} if codes is None else {"codes": list(codes)}
+    fields = {"method": method, "operation": operation, **outcome, "ms": round(seconds * 1000, 1), **problems}
+    log.info("request id=%s", request_id, extra={"fields": fields})
+    count_request(operation, seconds, status, codes or ())
+    doing = activity.get()
+    if doing is not None:
+        TRACING.tell_request(doing, method, operation, seconds, status, codes or ())
 
 
 async def run_with_deadline(

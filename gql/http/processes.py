@@ -18,6 +18,8 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
+from gql.counters import forget_sockets
+
 DRAIN_SECONDS = 1.0
 """Between the word that the process ends and the end of accepting: whoever spreads the load must hear it."""
 REQUEST_SECONDS = 6
@@ -107,6 +109,7 @@ class Workers(Multiprocess):
                 continue
             process.kill()
             process.join()
+            forget_sockets(process.pid)
             self._asked.pop(process, None)
             if process.exitcode == STARTUP_FAILURE:
                 log.error("worker %s could not start; the server ends", process.pid)

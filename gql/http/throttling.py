@@ -18,7 +18,9 @@ from starlette.requests import HTTPConnection
 from domain.errors import DomainError
 from domain.model import Viewer
 from gql.auth import Unauthenticated
+from gql.counters import THROTTLED
 from gql.http.strangers import find_group, find_host, find_stranger
+from gql.logs import activity
 from gql.schema.context import Cost
 from gql.schema.cost import count_objects
 from gql.schema.limits import MAXIMUM_COST
@@ -111,6 +113,7 @@ class Throttle:
     def check(self, viewer: Viewer, cost: int = MINIMUM_COST) -> None:
         """Throttled where the bucket holds less; a full one lets through what is larger than itself."""
         if self.buckets.size and (wait := self.buckets.find_wait(_name(viewer), cost)) > 0:
+            THROTTLED.labels("cost").inc()
             left = self.describe(viewer)
             message = f"This costs {cost} and {left['available']} are left. Try again in {math.ceil(wait)} s."
             raise Throttled(message, wait, {"requested": cost, "actual": 0, **left})
@@ -213,6 +216,7 @@ class Admission:
         the same address did not."""
         group, digest = find_group(find_host(connection)), sha256(token.encode("utf-8", "replace")).digest()
         if (wait := self.failed.find_wait(group, 1)) > 0 and digest not in self.held:
+            THROTTLED.labels("tokens").inc()
             raise Throttled("Too many tokens from this address did not hold. Try again in a moment.", wait)
         try:
             viewer = await self.authenticate(token)
@@ -223,12 +227,15 @@ class Admission:
         self.held[digest] = None
         if len(self.held) > MOST_HELD:
             del self.held[next(iter(self.held))]
-        recognise(connection)
+        recognise(connection, viewer.business)
         return viewer
 
 
-def recognise(connection: HTTPConnection) -> None:
-    """The connection belongs to somebody who is known."""
+def recognise(connection: HTTPConnection, business: str = "") -> None:
+    """The connection belongs to somebody who is known, and what is done for it is of the business."""
+    doing = activity.get()
+    if doing is not None:
+        doing.business = business
     stranger = find_stranger(connection)
     if stranger is not None:
         stranger.recognise()

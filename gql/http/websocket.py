@@ -19,12 +19,14 @@ from domain.errors import Unavailable
 from domain.json_text import BadJson
 from domain.model import Viewer
 from gql.auth import Unauthenticated, read_bearer_token
+from gql.counters import SOCKETS
 from gql.http.endpoint import HttpError
 from gql.http.graphql import Confirm, Executor, refuse
 from gql.http.json_body import decode_json, write_json
 from gql.http.middleware import build_origin_pattern, log_request
 from gql.http.strangers import find_host, find_stranger
 from gql.http.throttling import Admission, Throttled
+from gql.logs import Activity, activity
 from gql.schema.errors import build_internal_error, build_refusal, log_surprise
 
 PROTOCOL = "graphql-transport-ws"
@@ -189,6 +191,7 @@ class Socket:
     async def operate(self, key: str, viewer: Viewer, payload: dict[str, Any]) -> None:
         """Run one operation and say how it ended."""
         executor, request_id, began = self.endpoint.executor, uuid.uuid4().hex[:16], time.perf_counter()
+        activity.set(Activity(request_id, business=viewer.business))
         end: dict[str, Any] = {"id": key, "type": "complete"}
         operation, codes = "-", Counter[str]()
         try:
@@ -253,7 +256,8 @@ class WebSocketEndpoint:
             await websocket.close(4406, "Subprotocol not acceptable")
             return
         await websocket.accept(PROTOCOL)
-        await Socket(self, websocket).run()
+        with SOCKETS.track_inprogress():
+            await Socket(self, websocket).run()
 
     def enter(self, viewer: Viewer) -> bool:
         """Count a socket of the viewer's; False where there are too many."""

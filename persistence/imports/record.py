@@ -40,7 +40,7 @@ REJECTS = """INSERT INTO import_reject (business_id, import_id, line, text, reas
 
 class ImportRecord:
     """One import that is worked on: its job is held by `lease` while it runs. `reason` is why it is to end, once it
-    is; `settled` whether its row says how it ended."""
+    is; `settled` how it ended, once its row says so."""
 
     def __init__(
         self, engine: Engine, business: Business, clock: Clock, actor: str, source: str, lease: Lease | None = None
@@ -52,7 +52,7 @@ class ImportRecord:
         self.source = source
         self.lease = lease or Lease(JobKind.IMPORT, 0, uuid4().hex, 1)
         self.reason: DomainError | None = None
-        self.settled = False
+        self.settled: JobStatus | None = None
         self._beaten_at = time.monotonic()
         self._news = threading.Event()
         self._break_off: Callable[[], None] = do_nothing
@@ -232,7 +232,7 @@ class ImportRecord:
             failed = (AuditOutcome.FAILED, {"error": AllRejected.code, **counts})
             ended = (AuditOutcome.DONE, counts) if succeeded else failed
             self._audit(connection, row.change_number, row.last_instant, *ended)
-        self.settled = True
+        self.settled = outcome.status
 
     def fail(self, error: BaseException) -> None:
         """It ended otherwise; an import that was stopped waits again. One that the store cannot be told of, or is not
@@ -252,7 +252,7 @@ class ImportRecord:
                 self._audit(
                     connection, row.change_number, row.last_instant, AuditOutcome(status.value), {"error": code}
                 )
-        self.settled = ended
+        self.settled = status if ended else None
 
     def _finish(self, connection: Connection, outcome: Outcome, at: int, **values: object) -> bool:
         statement = build_finish(is_held(self.business.id, self.lease), outcome, at, **values)

@@ -182,6 +182,7 @@ class UploadHandler:
 
     def _import(self, upload: PurchaseImport, record: ImportRecord, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread beside the loop. The record says how it ended."""
+        began = upload.started_at or self.clock()
         path = self._build_path(upload)
         if self.stopping:
             record.stop(ImportStopped(STOPPED))
@@ -195,7 +196,9 @@ class UploadHandler:
                 elif not isinstance(error, ImportStopped):
                     log.warning("import %s of business %s ended: %s", record.id, record.business.id, error)
         # Whoever goes on with an import that has not ended needs its file.
-        if record.settled:
+        if record.settled is not None:
+            seconds = (self.clock() - began).total_seconds()
+            self.imports.feed.ended(record.business, self.kind, record.settled, max(0.0, seconds))
             shutil.rmtree(path.parent, ignore_errors=True)
 
     def _import_patiently(

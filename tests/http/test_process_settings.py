@@ -45,6 +45,9 @@ def test_every_variable_is_read() -> None:
             "SEGMENTS_COST_RESTORE": "50",
             "SEGMENTS_FONTS": "/srv/fonts",
             "SEGMENTS_LOG_LEVEL": "debug",
+            "SEGMENTS_LOG_FORMAT": "JSON",
+            "SEGMENTS_METRICS_TOKEN": "m" * 16,
+            "SEGMENTS_REPORTS_FOLDER": "/srv/reports",
             "SEGMENTS_INTROSPECTION": "off",
             "SEGMENTS_PERSISTED_QUERIES": "off",
             "SEGMENTS_TOKEN_LIFETIME_HOURS": "8",
@@ -65,6 +68,9 @@ def test_every_variable_is_read() -> None:
         cost_restore=50,
         fonts=Path("/srv/fonts"),
         log_level="DEBUG",
+        log_format="json",
+        metrics_token="m" * 16,
+        reports_folder=Path("/srv/reports"),
         port=9000,
         introspection=False,
         persisted_queries=False,
@@ -87,6 +93,7 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("PORT", "-1", "a whole number between 0 and 65535"),
         ("PORT", "٨٠٠٠", "a whole number between 0 and 65535"),
         ("SEGMENTS_LOG_LEVEL", "loud", "one of: DEBUG, INFO, WARNING, ERROR"),
+        ("SEGMENTS_LOG_FORMAT", "xml", "one of: text, json"),
         ("SEGMENTS_INTROSPECTION", "maybe", "on or off"),
         ("SEGMENTS_TOKEN_LIFETIME_HOURS", "0", "a whole number between 1 and 8760"),
         ("SEGMENTS_COST_RESTORE", "0", "a whole number between 1 and 1000000000"),
@@ -107,6 +114,13 @@ def test_a_wrong_variable_is_named_with_what_would_be_right(name: str, value: st
         Settings.from_environment({name: value})
 
     assert refused.value.message == f"{name} must be {right}"
+
+
+def test_a_token_for_the_numbers_that_can_be_guessed_is_refused() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        Settings.from_environment({"SEGMENTS_METRICS_TOKEN": "monday"})
+
+    assert refused.value.message == "SEGMENTS_METRICS_TOKEN must have at least 16 characters, random ones"
 
 
 def test_neither_the_secret_nor_the_address_of_the_store_is_shown() -> None:

@@ -27,7 +27,7 @@ RULES = {
     **{f"mutation {name}": EDIT for name in ("createStandardSegments", "cancelJob", "mergeCustomers")},
     **{f"mutation {name}": EDIT for name in ("updateBusinessSettings", "revokeTokens")},
     "query sourceFormats": VIEW,
-    **{f"mutation {name}": EDIT for name in ("saveSourceFormat", "deleteSourceFormat")},
+    **{f"mutation {name}": EDIT for name in ("saveSourceFormat", "deleteSourceFormat", "updateStorefront")},
     **{f"mutation {name}": VIEW for name in ("exportSegmentationReport", "exportSegmentMembers")},
     **{f"subscription {name}": VIEW for name in ("recalculationProgress", "jobProgress", "membershipChanges")},
 }

@@ -17,10 +17,12 @@ from gql.auth import find_signing_secret, issue_token
 from gql.cli.session import Session
 from gql.cli.work.demo import fill_demo
 from gql.composition import open_store, read_system_clock
+from gql.counters import share_counters
 from gql.http.processes import REQUEST_SECONDS, Workers, raise_file_limit, serve_alone
 from gql.http.uvicorn_protocol import PatientProtocol
 from gql.logs import set_up
 from gql.settings import Settings
+from gql.tracing import TRACING
 
 BACKLOG = 2048
 
@@ -48,9 +50,10 @@ def serve_on(listener: socket.socket, settings: Settings) -> None:
         timeout_graceful_shutdown=REQUEST_SECONDS,
     )
     if settings.workers > 1:
-        set_up(settings.log_level)
-        supervisor = Workers(config, listener)
-        supervisor.run()
+        set_up(settings.log_level, settings.log_format)
+        with share_counters():
+            supervisor = Workers(config, listener)
+            supervisor.run()
         began = not supervisor.failed
     else:
         began = serve_alone(config, listener)
@@ -60,7 +63,8 @@ def serve_on(listener: socket.socket, settings: Settings) -> None:
 
 def make_application(settings: Settings, key: str | None) -> Starlette:
     """What a process serves; `key` is the business of the explorer's ready token."""
-    set_up(settings.log_level)
+    set_up(settings.log_level, settings.log_format)
+    TRACING.begin()
     return create_app(settings, read_system_clock, None if key is None else partial(make_token, settings, key))
 
 
