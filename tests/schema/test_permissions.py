@@ -105,7 +105,8 @@ async def test_t4_the_explorer_page_alone_is_open_and_holds_no_data(face: Face) 
 
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
-    assert "Bearer" not in page.text
+    assert 'const given = "";' in page.text
+    assert "eyJ" not in page.text
 
 
 CLAIMED = {"business", "businessId", "tenant", "tenantId", "createdBy", "updatedBy", "requestedBy", "actor", "isSystem"}
