@@ -7,6 +7,7 @@ import pytest
 
 from domain.model import Actor, NewCustomer
 from gql.schema.types.ids import encode
+from persistence.soundness.checks import find_faults
 from persistence.store import SqlStore
 from tests.drivers.face import Face
 from tests.drivers.segment_client import ERRORS, FIELDS, RICH, RUN, by_hand, create, events, said, uses
@@ -235,6 +236,7 @@ async def test_the_members_of_now_or_of_an_instant_become_a_segment_by_hand(both
     source = await both.data('{ segment(key: "then") { members { edges { source assignedBy } } } }')
     assert {tuple(edge.values()) for edge in source["segment"]["members"]["edges"]} == {("MANUAL", "tester")}
     assert told == [("vip", 1), ("vip", 3)]
+    assert find_faults(both.database).faults == ()
 
 
 async def test_what_was_compacted_cannot_be_frozen(both: Face) -> None:
