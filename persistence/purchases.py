@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, select, tuple_
+from sqlalchemy import and_, bindparam, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.attributes import read_attributes
@@ -151,6 +151,14 @@ class PurchaseStore:
         if not is_storable(key):
             return None
         return next(iter(await self._load_storefronts(storefront.c.key == key)), None)
+
+    async def name_storefronts(self, names: Mapping[int, str]) -> None:
+        """Let them be called so, by their ids."""
+        if not names:
+            return
+        own = storefront.c.business_id == self.business_id
+        each = update(storefront).where(own, storefront.c.id == bindparam("which")).values(name=bindparam("called"))
+        await self.connection.execute(each, [{"which": key, "called": name} for key, name in names.items()])
 
     async def _load_storefronts(self, *conditions: Any) -> list[Storefront]:
         statement = (

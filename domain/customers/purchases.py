@@ -1,7 +1,7 @@
 """Purchases: recording and deleting them. A bulk write changes everything or
 nothing, and says of each wrong item which field is wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -9,14 +9,15 @@ from typing import Any
 from domain.audit import name_touched
 from domain.calendar import Clock, load_zone, to_utc
 from domain.customers.attributes import join_problems, keep_attributes, read_attributes
-from domain.errors import FieldProblem, InvalidInput, Sentence, find_text_problems
+from domain.errors import FieldProblem, InvalidInput, Sentence, build_unknown_id, find_text_problems
 from domain.identifiers import find_id, read_id
 from domain.model import Actor, Business, NewPurchase, PurchaseLine, Storefront, WriteCounts
 from domain.money import LARGEST
 from domain.store import Store, Unit, to_field_problem
-from domain.texts import compose_optional
+from domain.texts import compose_optional, compose_text
 
 MAXIMUM_ITEMS = 1000
+MAXIMUM_NAME = 255
 ORDER_TEXTS = ("storefront_key", "channel")
 LINE_TEXTS = ("category", "product", "sku")
 MAXIMUM_LINES = 1000
@@ -39,6 +40,38 @@ class Purchases:
         if storefront is None:
             raise InvalidInput(f"There is no storefront with the key {key}.", ("storefront",))
         return storefront
+
+    async def rename_storefront(self, business: Business, storefront_id: int, name: str, actor: Actor) -> Storefront:
+        """The storefront under its new name, which imports leave as it is."""
+        kept = compose_text(name.strip())
+        problems = [] if kept else [FieldProblem(("name",), "name must not be blank", "BLANK")]
+        problems += find_text_problems(("name",), kept, MAXIMUM_NAME)
+        if problems:
+            raise InvalidInput.of(problems)
+        async with self.store.write(business) as unit:
+            storefront = (await unit.purchases.find_storefronts([storefront_id])).get(storefront_id)
+            if storefront is None:
+                raise build_unknown_id("storefront", "id")
+            if kept != storefront.name:
+                await unit.purchases.name_storefronts({storefront_id: kept})
+            target = ("Storefront", storefront_id)
+            await unit.audit(actor, "updateStorefront", target, {"name": {"old": storefront.name, "new": kept}})
+            await unit.mark_done(actor, storefront=target)
+        return replace(storefront, name=kept)
+
+    async def name_storefronts(self, business: Business, names: Mapping[str, str], actor: Actor) -> int:
+        """Give the storefronts of these keys their names where they have none yet, which is where they are called by
+        their keys; how many were named."""
+        async with self.store.read(business) as unit:
+            found = await _find_unnamed(unit, names)
+        if not found:
+            return 0
+        async with self.store.write(business) as unit:
+            # As it is now that nobody else can write.
+            found = await _find_unnamed(unit, names)
+            await unit.purchases.name_storefronts({one.id: name for one, name in found.items()})
+            await unit.audit(actor, "nameStorefronts", None, {one.key: name for one, name in found.items()})
+        return len(found)
 
     async def record(
         self, business: Business, items: Sequence[NewPurchase], actor: Actor, *, limit: int = MAXIMUM_ITEMS
@@ -76,6 +109,12 @@ class Purchases:
             await unit.audit(actor, "deletePurchases", None, {"deleted": count, "orders": name_touched(orders)})
             await unit.mark_done(actor, deleted_count=count)
         return count
+
+
+async def _find_unnamed(unit: Unit, names: Mapping[str, str]) -> dict[Storefront, str]:
+    """The storefronts that are called by their keys, with the other names that are said of them."""
+    stored = await unit.purchases.load_storefronts()
+    return {one: names[one.key] for one in stored if one.name == one.key != names.get(one.key, one.key)}
 
 
 def _normalise(items: Sequence[NewPurchase]) -> tuple[list[NewPurchase], list[list[FieldProblem]]]:

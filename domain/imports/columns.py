@@ -87,6 +87,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "quantity": ("quantity",),
     "unit_price": ("unitprice",),
     "storefront": ("storefront",),
+    "storefront_name": ("storefrontname",),
     "channel": ("channel",),
     "status": ("status",),
     "currency": ("currency",),

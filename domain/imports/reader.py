@@ -108,7 +108,7 @@ class _ReadCache(dict[str, int]):
         return value
 
 
-class _TextCache(dict[str, str | None]):
+class TextCache(dict[str, str | None]):
     """An optional text; as above. `cleaned`: whether one held what cannot be seen."""
 
     def __init__(self, what: str) -> None:
@@ -204,7 +204,7 @@ class RowReader:
         self.statuses = _ReadCache(self._read_status)
         self.currencies = _ReadCache(self._check_currency)
         self.quantities = _ReadCache(self._read_quantity)
-        self.texts = {field: _TextCache(what) for field, what in TEXTS.items()}
+        self.texts = {field: TextCache(what) for field, what in TEXTS.items()}
         self.customers = _IdCache("the customer id", "no customer", False)
         self.orders = _IdCache("the order id", "no order id", True)
 

@@ -18,25 +18,56 @@ VARYING = re.compile(
 )
 """Days and numbers that are those of a row, and neither a bound, an example nor a standard."""
 LONGEST_KIND = 200
+PARTS = ("unit price", "refunded amount", "discount", "tax", "shipping", "tip", "fee")
+SIGNS = Sentence("Write it as 12.50, or say its signs by {decimal} and {thousands}.")
 REMEDIES = (
     ("no customer", "Give the row its customer."),
     ("no order id", "Give the row the id of its order."),
     ("the date is absent", "Give the row its date."),
     ("the date", Sentence("Write the date as 2024-03-01, or give its form by {date_format}.")),
+    ("the time zone", "Write the zone as Asia/Colombo, or say in a format under zones what it is."),
     ("the amount is absent", "Give the row its amount."),
+    ("the amount is too large", "Check the amount: it is larger than any that can be kept."),
     (
         "the amount",
         Sentence("Write the amount as 12.50, or say its signs by {decimal}, {thousands} and {currency_sign}."),
     ),
-    ("the refunded amount", Sentence("Write it as 12.50, or say its signs by {decimal} and {thousands}.")),
+    ("the quantity is absent", "Give the row its quantity, or its amount."),
+    ("the quantity", Sentence("Write the quantity as 2 or 0.5, or say its signs by {decimal} and {thousands}.")),
+    ("the unit price is absent", "Give the row its unit price, or its amount."),
+    *(
+        (f"the {part}", SIGNS)
+        for part in ("unit price", "refunded amount", "discount", "tax", "shipping", "tip", "fee")
+    ),
+    ("unknown status", Sentence("Say by {status} what the word means, such as WORD=COMPLETED.")),
     ("a negative amount without", "Give the refund the id of the order that it is of."),
     (ANOTHER_ROW, "Mend the other row; this one needs nothing."),
     ("the order id belongs to another", "Mend the order id or the customer of the row."),
+    ("the row has merged cells", Sentence("Unmerge the cells, or give {fill_down}.")),
     ("the row has", "Quote cells that hold the delimiter, and give every row as many cells as the header has."),
     ("the row is not UTF-8", "Save the file as UTF-8."),
+    ("the row holds a NUL", "Take the NUL characters out of the file."),
     ("the currency is", "Import rows of one currency into a business that has it."),
+    ("the attribute", "Write the attribute as it was first written, or give it another name."),
+    ("registered_at", Sentence("Write the date as 2024-03-01, or give its form by {date_format}.")),
 )
 """How reasons begin, and what mends such rows."""
+IN_DOCUMENTS = (
+    "true or false",
+    "not a finite number",
+    "a list",
+    "an object",
+    "binary data",
+    "of the type",
+    "no object",
+)
+OF_ANY_TEXT = (
+    ("is in scientific notation", "Export the column as text, so that no digit is lost."),
+    ("is longer than", "Shorten the text."),
+    ("control character or a mark of direction", "Take out the characters that cannot be seen."),
+    *((f"is {what}", "Store a text, a number or a date there in the document.") for what in IN_DOCUMENTS),
+)
+"""What reasons hold that may be said of several columns, and what mends such rows."""
 
 
 def describe_kind(reason: str) -> str:
@@ -51,7 +82,8 @@ def describe_kind(reason: str) -> str:
 
 def find_remedy(kind: str) -> str | None:
     """What would mend rows that were rejected so, in plain names of fields; None where nothing would."""
-    return next((remedy for begins, remedy in REMEDIES if kind.startswith(begins)), None)
+    of_texts = (remedy for part, remedy in OF_ANY_TEXT if part in kind)
+    return next(of_texts, None) or next((remedy for begins, remedy in REMEDIES if kind.startswith(begins)), None)
 
 
 SIGNED_NUMBER = re.compile(r"'*[+-][0-9.,' ]*[0-9]")

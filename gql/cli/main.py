@@ -30,6 +30,7 @@ PLAINER = {
     "Input should be less than or equal to": "it must be at most",
 }
 REFUSED, WRONG_USE, FAULT, INTERRUPTED = 1, 2, 70, 130
+DISTRIBUTION = "segments-server"
 
 
 def describe_failure(error: BaseException) -> tuple[list[str], int]:
@@ -146,7 +147,6 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="The customer-segmentation server.",
@@ -180,9 +180,24 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def show_version(wanted: bool) -> None:
+    """Say which program this is, and what it runs on."""
+    if wanted:
+        from importlib.metadata import version
+        from platform import python_version
+        from sqlite3 import sqlite_version
+
+        typer.echo(f"segments {version(DISTRIBUTION)} (Python {python_version()}, SQLite {sqlite_version})")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say which version this is.", callback=show_version, is_eager=True),
+    ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show statements with their durations.")] = False,
 ) -> None:
     """Settings come from the environment: PORT and SEGMENTS_*."""

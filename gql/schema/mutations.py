@@ -25,12 +25,12 @@ from domain.money import find_exponent, to_millionths, to_minor
 from domain.reports.document import ReportRequest
 from domain.segments.member_export import choose_columns
 from gql.file_formats import MEMBER_FORMATS, REPORT_FORMATS
-from gql.parameters import ReportParameters
+from gql.parameters import ReportParameters, check_layout
 from gql.schema.context import CanView, Info
 from gql.schema.segment_mutations import SegmentMutations
-from gql.schema.types.business import Business, SourceFormat, find_storefront, read_settings
+from gql.schema.types.business import Business, SourceFormat, Storefront, find_storefront, read_settings
 from gql.schema.types.customer import Customer
-from gql.schema.types.enums import Method, PurchaseStatus, RfmScheme, describe_enum
+from gql.schema.types.enums import Layout, Method, PurchaseStatus, RfmScheme, describe_enum
 from gql.schema.types.ids import encode, expect, match
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
 from gql.schema.types.payloads import Payload, mutation, payload, to_user_errors
@@ -103,6 +103,11 @@ class ExportPayload(Payload):
 @payload("The business with its settings as they are now.")
 class UpdateBusinessSettingsPayload(Payload):
     business: Business | None = strawberry.field(default=None, description="The business.")
+
+
+@payload("The storefront as it is called now.")
+class UpdateStorefrontPayload(Payload):
+    storefront: Storefront | None = strawberry.field(default=None, description="The storefront.")
 
 
 @payload("The format as it is saved now.")
@@ -201,6 +206,13 @@ class MergeCustomersPayload(Payload):
     customer: Customer | None = strawberry.field(default=None, description="The customer that was merged into.")
 
 
+@payload("What erasing did.")
+class EraseCustomerPayload(Payload):
+    erased_customer_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Id of the customer, which stays without a name."
+    )
+
+
 @payload("What deleting purchases did.")
 class DeletePurchasesPayload(Payload):
     deleted_count: int = strawberry.field(default=0, description="Purchases that were there and are gone.")
@@ -282,14 +294,18 @@ class Mutation(SegmentMutations):
         scheme: Annotated[
             RfmScheme, strawberry.argument(description="Which set of RFM groups.")
         ] = RfmScheme.EIGHT_SEGMENT,
+        layout: Annotated[
+            Layout, strawberry.argument(description="How a file of CSV is laid out; others have one layout.")
+        ] = Layout.DOCUMENT,
     ) -> ExportPayload:
         context, business = info.context, await info.context.load_business()
+        check_layout(layout, format.value)
         storefront = await find_storefront(context, business, storefront_id)
-        asked = ReportRequest(method, days, as_of, storefront, scheme, segment_name, segment_code)
+        asked = ReportRequest(method, days, as_of, storefront, scheme, segment_name, segment_code, layout)
         report = await context.services.report_files.make_report(business, asked)
         # The day is said, so that the link shows tomorrow what it shows today.
         last, place = report.window.as_of, None if storefront is None else storefront.key
-        query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme).query
+        query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme, layout=layout).query
         url, expires = context.sign_link(f"/exports/segmentation.{format.value}", query)
         detail = {"format": format.value, **dict(query), "expiresAt": expires.isoformat()}
         await context.services.store.audit(business.id, context.actor, "exportSegmentationReport", None, detail)
@@ -320,51 +336,6 @@ class Mutation(SegmentMutations):
         target = ("Segment", segment.id)
         await context.services.store.audit(business.id, context.actor, "exportSegmentMembers", target, detail)
         return ExportPayload(url=url, expires_at=expires)
-
-    @mutation("Change settings of the business, all that are given or none. What is absent keeps its value.")
-    async def update_business_settings(
-        self,
-        info: Info,
-        settings: Annotated[
-            JSON,
-            strawberry.argument(
-                description="Object of names and values; null goes back to the default. docs/settings.md has the names."
-            ),
-        ],
-        expected_version: Annotated[
-            int | None,
-            strawberry.argument(description="`settingsVersion` that the change is meant for; CONFLICT where it grew."),
-        ] = None,
-    ) -> UpdateBusinessSettingsPayload:
-        key, businesses = info.context.viewer.business, info.context.services.businesses
-        stated, actor = read_settings(settings), info.context.actor
-        changed, _ = await businesses.set_settings(key, stated, actor, expected_version=expected_version)
-        return UpdateBusinessSettingsPayload(business=Business.of(changed))
-
-    @mutation("Save how a source is written under a name, in place of what was saved under it.")
-    async def save_source_format(
-        self,
-        info: Info,
-        name: Annotated[str, strawberry.argument(description="Lower-case letters, digits, - and _; no preset's name.")],
-        settings: Annotated[
-            JSON,
-            strawberry.argument(
-                description="Object of what the format says. Its keys, such as `date_format`, are those of files of "
-                "formats, as docs/sources.md has them, also in the paths of user errors."
-            ),
-        ],
-    ) -> SaveSourceFormatPayload:
-        context, business = info.context, await info.context.load_business()
-        saved = await context.services.formats.save(business, name, settings, context.actor)
-        return SaveSourceFormatPayload(source_format=SourceFormat.of(saved))
-
-    @mutation("Delete a format that was saved and that no setting names.")
-    async def delete_source_format(
-        self, info: Info, name: Annotated[str, strawberry.argument(description="Name of the format.")]
-    ) -> DeleteSourceFormatPayload:
-        context, business = info.context, await info.context.load_business()
-        await context.services.formats.delete(business, name, context.actor)
-        return DeleteSourceFormatPayload(deleted_name=name)
 
     @mutation("Record up to 1,000 purchases, all or none. The same purchase again changes nothing.")
     async def record_purchases(
@@ -410,6 +381,78 @@ class Mutation(SegmentMutations):
         merged = await context.services.merging.merge(business, source, target, context.actor)
         context.renew()
         return MergeCustomersPayload(customer=Customer.of(business, merged.customer))
+
+    @mutation(
+        "Take name, email and external id of a customer away for good and end the memberships; purchases "
+        "and history stay. Again changes nothing."
+    )
+    async def erase_customer(
+        self,
+        info: Info,
+        customer_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer.")],
+    ) -> EraseCustomerPayload:
+        context, business = info.context, await info.context.load_business()
+        customer = expect(customer_id, "Customer", business, "customerId")
+        await context.services.erasure.erase(business, customer, context.actor)
+        context.renew()
+        return EraseCustomerPayload(erased_customer_id=encode("Customer", business.id, customer))
+
+    @mutation("Call a storefront by another name. Imports leave it as it is.")
+    async def update_storefront(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the storefront.")],
+        name: Annotated[str, strawberry.argument(description="Name for people, at most 255 characters.")],
+    ) -> UpdateStorefrontPayload:
+        context, business = info.context, await info.context.load_business()
+        key = expect(id, "Storefront", business, "id")
+        renamed = await context.services.purchases.rename_storefront(business, key, name, context.actor)
+        return UpdateStorefrontPayload(storefront=Storefront.of(business, renamed))
+
+    @mutation("Change settings of the business, all that are given or none. What is absent keeps its value.")
+    async def update_business_settings(
+        self,
+        info: Info,
+        settings: Annotated[
+            JSON,
+            strawberry.argument(
+                description="Object of names and values; null goes back to the default. docs/settings.md has the names."
+            ),
+        ],
+        expected_version: Annotated[
+            int | None,
+            strawberry.argument(description="`settingsVersion` that the change is meant for; CONFLICT where it grew."),
+        ] = None,
+    ) -> UpdateBusinessSettingsPayload:
+        key, businesses = info.context.viewer.business, info.context.services.businesses
+        stated, actor = read_settings(settings), info.context.actor
+        changed, _ = await businesses.set_settings(key, stated, actor, expected_version=expected_version)
+        return UpdateBusinessSettingsPayload(business=Business.of(changed))
+
+    @mutation("Save how a source is written under a name, in place of what was saved under it.")
+    async def save_source_format(
+        self,
+        info: Info,
+        name: Annotated[str, strawberry.argument(description="Lower-case letters, digits, - and _; no preset's name.")],
+        settings: Annotated[
+            JSON,
+            strawberry.argument(
+                description="Object of what the format says. Its keys, such as `date_format`, are those of files of "
+                "formats, as docs/sources.md has them, also in the paths of user errors."
+            ),
+        ],
+    ) -> SaveSourceFormatPayload:
+        context, business = info.context, await info.context.load_business()
+        saved = await context.services.formats.save(business, name, settings, context.actor)
+        return SaveSourceFormatPayload(source_format=SourceFormat.of(saved))
+
+    @mutation("Delete a format that was saved and that no setting names.")
+    async def delete_source_format(
+        self, info: Info, name: Annotated[str, strawberry.argument(description="Name of the format.")]
+    ) -> DeleteSourceFormatPayload:
+        context, business = info.context, await info.context.load_business()
+        await context.services.formats.delete(business, name, context.actor)
+        return DeleteSourceFormatPayload(deleted_name=name)
 
     @mutation(
         "Revoke tokens of the business before they expire: one by its id, or all of a subject, or all that were issued "

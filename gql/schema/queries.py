@@ -80,88 +80,11 @@ class SegmentFilter:
 
 @strawberry.type(description="The questions that can be asked.")
 class Query:
-    @strawberry.field(
-        permission_classes=[CanView],
-        description="Who went from which group to which between two windows, each scored within itself.",
-    )
-    async def segment_transitions(
-        self,
-        info: Info,
-        from_: Annotated[date, strawberry.argument(name="from", description="Last day of the first window.")],
-        to: Annotated[date, strawberry.argument(description="Last day of the second window, not before `from`.")],
-        method: MethodArgument = Method.RFM,
-        days: Days = 90,
-        storefront_id: StorefrontId = None,
-        scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
-    ) -> SegmentTransitions | None:
-        business, movements = await info.context.load_business(), info.context.services.transitions
-        storefront = await find_storefront(info.context, business, storefront_id)
-        place = None if storefront is None else storefront.id
-        transitions = await movements.load_transitions(business, method, days, from_, to, place, scheme)
-        return SegmentTransitions.of(TransitionsSource(business, transitions, movements))
-
-    @strawberry.field(
-        permission_classes=[CanView],
-        description="Every group of the reports that end with a date, for at most 60 dates: `from`, and every interval"
-        " later as far as `to`.",
-    )
-    async def segmentation_trend(
-        self,
-        info: Info,
-        from_: Annotated[date, strawberry.argument(name="from", description="First date, the last day of its window.")],
-        to: Annotated[date, strawberry.argument(description="Last date at most, not before `from`.")],
-        method: MethodArgument = Method.RFM,
-        days: Days = 90,
-        interval: Annotated[
-            SeriesInterval, strawberry.argument(description="How far the dates are apart.")
-        ] = SeriesInterval.MONTH,
-        storefront_id: StorefrontId = None,
-        scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
-    ) -> Sequence[TrendPoint] | None:
-        business, movements = await info.context.load_business(), info.context.services.transitions
-        storefront = await find_storefront(info.context, business, storefront_id)
-        place = None if storefront is None else storefront.id
-        points = await movements.load_trend(business, method, days, from_, to, interval, place, scheme)
-        return Mapped(points, partial(TrendPoint.of, decimals=find_exponent(business.currency)))
-
-    @strawberry.field(
-        permission_classes=[CanView],
-        description="How many customers have each label of classification, over all qualifying purchases so far.",
-    )
-    async def classification_statistics(
-        self,
-        info: Info,
-        as_of: Annotated[
-            date | None, strawberry.argument(description="Last day that counts; today where absent.")
-        ] = None,
-        settings: Annotated[
-            JSON | None,
-            strawberry.argument(
-                description="Object of settings by name, which count here over those of the business and are not "
-                "saved; null goes back to the default. docs/settings.md has the names."
-            ),
-        ] = None,
-    ) -> list[LabelCount] | None:
-        business, services = await info.context.load_business(), info.context.services
-        if settings is not None:
-            business = await services.businesses.suppose_settings(business, read_settings(settings))
-        counts = await services.transitions.count_labels(business, as_of)
-        return [LabelCount.of(entity) for entity in counts]
-
-    @strawberry.field(permission_classes=[CanView], description="A segment, by exactly one of id and key.")
-    async def segment(
-        self,
-        info: Info,
-        id: Annotated[strawberry.ID | None, strawberry.argument(description="Global id of the segment.")] = None,
-        key: Annotated[str | None, strawberry.argument(description="Key of the segment, exactly.")] = None,
-    ) -> Segment | None:
-        if (id is None) == (key is None):
-            raise InvalidInput("segment needs exactly one of id and key", ("id",))
-        if key is None:
-            node = await find_node(info.context, str(id))
-            return node if isinstance(node, Segment) else None
-        found = await info.context.read(lambda unit: unit.segments.find_by_keys([key]))
-        return Segment.of(await info.context.load_business(), found[key]) if key in found else None
+    @strawberry.field(permission_classes=[CanView], description="Who asks, and the business of the token.")
+    async def viewer(self, info: Info) -> Viewer:
+        viewer = info.context.viewer
+        business = Business.of(await info.context.load_business())
+        return Viewer(subject=viewer.subject, business=business, permissions=sorted(viewer.permissions))
 
     @strawberry.field(permission_classes=[CanView], description="The segments of the business, page by page.")
     async def segments(
@@ -185,6 +108,98 @@ class Query:
         page = await context.read(lambda unit: unit.segments.load_page(request, where, by, backwards))
         of = partial(Segment.of, business)
         return build_connection(page, order, of, lambda: context.read(lambda unit: unit.segments.count(where)))
+
+    @strawberry.field(permission_classes=[CanView], description="The customers of the business, page by page.")
+    async def customers(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: Annotated[
+            CustomerFilter | None, strawberry.argument(description="Which customers; all where absent.")
+        ] = None,
+        sort: Annotated[
+            CustomerSort | None, strawberry.argument(description="What to order by.")
+        ] = CustomerSort.EXTERNAL_ID,
+        reverse: Annotated[bool | None, strawberry.argument(description="Whether to turn the order round.")] = False,
+    ) -> Connection[Customer]:
+        by, backwards = sort or CustomerSort.EXTERNAL_ID, bool(reverse)
+        order = f"{by.value}{' reverse' if backwards else ''}"
+        request = build_page_request(order, str if by in TEXT_SORTS else int, first, after, last, before)
+        context, business = info.context, await info.context.load_business()
+        where = CustomerFilterEntity() if filter is None else await filter.to_entity(context, business)
+        page = await context.read(lambda unit: unit.customers.load_page(request, where, by, backwards))
+        of = partial(Customer.of, business)
+        return build_connection(page, order, of, lambda: context.read(lambda unit: unit.customers.count(where)))
+
+    @strawberry.field(permission_classes=[CanView], description="A segment, by exactly one of id and key.")
+    async def segment(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="Global id of the segment.")] = None,
+        key: Annotated[str | None, strawberry.argument(description="Key of the segment, exactly.")] = None,
+    ) -> Segment | None:
+        if (id is None) == (key is None):
+            raise InvalidInput("segment needs exactly one of id and key", ("id",))
+        if key is None:
+            node = await find_node(info.context, str(id))
+            return node if isinstance(node, Segment) else None
+        found = await info.context.read(lambda unit: unit.segments.find_by_keys([key]))
+        return Segment.of(await info.context.load_business(), found[key]) if key in found else None
+
+    @strawberry.field(permission_classes=[CanView], description="A customer, by exactly one of the two ids.")
+    async def customer(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="Global id of the customer.")] = None,
+        external_id: Annotated[str | None, strawberry.argument(description="Customer id of the shop.")] = None,
+    ) -> Customer | None:
+        if (id is None) == (external_id is None):
+            raise InvalidInput("customer needs exactly one of id and externalId", ("id",))
+        if external_id is None:
+            node = await find_node(info.context, str(id))
+            return node if isinstance(node, Customer) else None
+        exact = find_id(external_id.replace("\0", " "))
+        record = await info.context.read(lambda unit: unit.customers.find_by_external_id(exact))
+        return None if record is None else Customer.of(await info.context.load_business(), record)
+
+    @strawberry.field(
+        permission_classes=[CanView], description="How the customers of a window divide into named groups."
+    )
+    async def segmentation_report(
+        self,
+        info: Info,
+        method: MethodArgument = Method.RFM,
+        days: Annotated[int, strawberry.argument(description="Length of the window in days, 1 to 9999.")] = 90,
+        as_of: Annotated[
+            date | None, strawberry.argument(description="Last day of the window, included; today where absent.")
+        ] = None,
+        storefront_id: StorefrontId = None,
+        segment_name: Annotated[
+            str | None, strawberry.argument(description="Only this group in `segments`; letter case ignored.")
+        ] = None,
+        segment_code: Annotated[
+            str | None, strawberry.argument(description="Only this group in `segments`, by its code.")
+        ] = None,
+        scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
+    ) -> SegmentationReport | None:
+        business, services = await info.context.load_business(), info.context.services
+        storefront = await find_storefront(info.context, business, storefront_id)
+        report = await services.reporting.make_report(
+            business,
+            method=method,
+            days=days,
+            as_of=as_of,
+            storefront_id=None if storefront is None else storefront.id,
+            scheme=scheme,
+            name=segment_name,
+            code=segment_code,
+        )
+        info.context.cache.add(report.was_kept, report.age)
+        source = ReportSource(business, report, services.reporting, services.transitions)
+        return SegmentationReport.of(source, None if storefront is None else Storefront.of(business, storefront))
 
     @strawberry.field(
         permission_classes=[CanView],
@@ -237,12 +252,79 @@ class Query:
         business = await info.context.load_business()
         return [RuleVariable.of(entity) for entity in list_rule_variables(business.currency, business.attributes)]
 
-    @strawberry.field(permission_classes=[CanView], description="A run; null where there is none of that id.")
-    async def job(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the run.")]
-    ) -> Job | None:
-        node = await find_node(info.context, id)
-        return node if isinstance(node, Job) else None
+    @strawberry.field(
+        permission_classes=[CanView],
+        description="Every group of the reports that end with a date, for at most 60 dates: `from`, and every interval"
+        " later as far as `to`.",
+    )
+    async def segmentation_trend(
+        self,
+        info: Info,
+        from_: Annotated[date, strawberry.argument(name="from", description="First date, the last day of its window.")],
+        to: Annotated[date, strawberry.argument(description="Last date at most, not before `from`.")],
+        method: MethodArgument = Method.RFM,
+        days: Days = 90,
+        interval: Annotated[
+            SeriesInterval, strawberry.argument(description="How far the dates are apart.")
+        ] = SeriesInterval.MONTH,
+        storefront_id: StorefrontId = None,
+        scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
+    ) -> Sequence[TrendPoint] | None:
+        business, movements = await info.context.load_business(), info.context.services.transitions
+        storefront = await find_storefront(info.context, business, storefront_id)
+        place = None if storefront is None else storefront.id
+        points = await movements.load_trend(business, method, days, from_, to, interval, place, scheme)
+        return Mapped(points, partial(TrendPoint.of, decimals=find_exponent(business.currency)))
+
+    @strawberry.field(
+        permission_classes=[CanView],
+        description="Who went from which group to which between two windows, each scored within itself.",
+    )
+    async def segment_transitions(
+        self,
+        info: Info,
+        from_: Annotated[date, strawberry.argument(name="from", description="Last day of the first window.")],
+        to: Annotated[date, strawberry.argument(description="Last day of the second window, not before `from`.")],
+        method: MethodArgument = Method.RFM,
+        days: Days = 90,
+        storefront_id: StorefrontId = None,
+        scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
+    ) -> SegmentTransitions | None:
+        business, movements = await info.context.load_business(), info.context.services.transitions
+        storefront = await find_storefront(info.context, business, storefront_id)
+        place = None if storefront is None else storefront.id
+        transitions = await movements.load_transitions(business, method, days, from_, to, place, scheme)
+        return SegmentTransitions.of(TransitionsSource(business, transitions, movements))
+
+    @strawberry.field(
+        permission_classes=[CanView],
+        description="How many customers have each label of classification, over all qualifying purchases so far.",
+    )
+    async def classification_statistics(
+        self,
+        info: Info,
+        as_of: Annotated[
+            date | None, strawberry.argument(description="Last day that counts; today where absent.")
+        ] = None,
+        settings: Annotated[
+            JSON | None,
+            strawberry.argument(
+                description="Object of settings by name, which count here over those of the business and are not "
+                "saved; null goes back to the default. docs/settings.md has the names."
+            ),
+        ] = None,
+    ) -> list[LabelCount] | None:
+        business, services = await info.context.load_business(), info.context.services
+        if settings is not None:
+            business = await services.businesses.suppose_settings(business, read_settings(settings))
+        counts = await services.transitions.count_labels(business, as_of)
+        return [LabelCount.of(entity) for entity in counts]
+
+    @strawberry.field(permission_classes=[CanView], description="The storefronts of the business, by key.")
+    async def storefronts(self, info: Info) -> list[Storefront]:
+        business = await info.context.load_business()
+        entities = await info.context.read(lambda unit: unit.purchases.load_storefronts())
+        return [Storefront.of(business, entity) for entity in entities]
 
     @strawberry.field(permission_classes=[CanView], description="Recalculations, newest first.")
     async def recalculations(
@@ -270,6 +352,21 @@ class Query:
         context, of = info.context, partial(PurchaseImport.of, await info.context.load_business())
         page = await context.read(lambda unit: unit.imports.load_page(request))
         return build_connection(page, IMPORT_ORDER, of, lambda: context.read(lambda unit: unit.imports.count()))
+
+    @strawberry.field(permission_classes=[CanView], description="A run; null where there is none of that id.")
+    async def job(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the run.")]
+    ) -> Job | None:
+        node = await find_node(info.context, id)
+        return node if isinstance(node, Job) else None
+
+    @strawberry.field(
+        permission_classes=[CanView],
+        description="The formats of sources that the business has saved, by name, then the presets.",
+    )
+    async def source_formats(self, info: Info) -> list[SourceFormat]:
+        business = await info.context.load_business()
+        return [SourceFormat.of(one) for one in await info.context.services.formats.load_all(business)]
 
     @strawberry.field(permission_classes=[CanEdit], description="The audit log, newest first.")
     async def audit_events(
@@ -305,103 +402,6 @@ class Query:
         if len(ids) > MAXIMUM_NODES:
             raise InvalidInput(f"ids must hold at most {MAXIMUM_NODES} items", ("ids",))
         return list(await asyncio.gather(*(find_node(info.context, value) for value in ids)))
-
-    @strawberry.field(permission_classes=[CanView], description="Who asks, and the business of the token.")
-    async def viewer(self, info: Info) -> Viewer:
-        viewer = info.context.viewer
-        business = Business.of(await info.context.load_business())
-        return Viewer(subject=viewer.subject, business=business, permissions=sorted(viewer.permissions))
-
-    @strawberry.field(permission_classes=[CanView], description="A customer, by exactly one of the two ids.")
-    async def customer(
-        self,
-        info: Info,
-        id: Annotated[strawberry.ID | None, strawberry.argument(description="Global id of the customer.")] = None,
-        external_id: Annotated[str | None, strawberry.argument(description="Customer id of the shop.")] = None,
-    ) -> Customer | None:
-        if (id is None) == (external_id is None):
-            raise InvalidInput("customer needs exactly one of id and externalId", ("id",))
-        if external_id is None:
-            node = await find_node(info.context, str(id))
-            return node if isinstance(node, Customer) else None
-        exact = find_id(external_id.replace("\0", " "))
-        record = await info.context.read(lambda unit: unit.customers.find_by_external_id(exact))
-        return None if record is None else Customer.of(await info.context.load_business(), record)
-
-    @strawberry.field(permission_classes=[CanView], description="The customers of the business, page by page.")
-    async def customers(
-        self,
-        info: Info,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        filter: Annotated[
-            CustomerFilter | None, strawberry.argument(description="Which customers; all where absent.")
-        ] = None,
-        sort: Annotated[
-            CustomerSort | None, strawberry.argument(description="What to order by.")
-        ] = CustomerSort.EXTERNAL_ID,
-        reverse: Annotated[bool | None, strawberry.argument(description="Whether to turn the order round.")] = False,
-    ) -> Connection[Customer]:
-        by, backwards = sort or CustomerSort.EXTERNAL_ID, bool(reverse)
-        order = f"{by.value}{' reverse' if backwards else ''}"
-        request = build_page_request(order, str if by in TEXT_SORTS else int, first, after, last, before)
-        context, business = info.context, await info.context.load_business()
-        where = CustomerFilterEntity() if filter is None else await filter.to_entity(context, business)
-        page = await context.read(lambda unit: unit.customers.load_page(request, where, by, backwards))
-        of = partial(Customer.of, business)
-        return build_connection(page, order, of, lambda: context.read(lambda unit: unit.customers.count(where)))
-
-    @strawberry.field(permission_classes=[CanView], description="The storefronts of the business, by key.")
-    async def storefronts(self, info: Info) -> list[Storefront]:
-        business = await info.context.load_business()
-        entities = await info.context.read(lambda unit: unit.purchases.load_storefronts())
-        return [Storefront.of(business, entity) for entity in entities]
-
-    @strawberry.field(
-        permission_classes=[CanView],
-        description="The formats of sources that the business has saved, by name, then the presets.",
-    )
-    async def source_formats(self, info: Info) -> list[SourceFormat]:
-        business = await info.context.load_business()
-        return [SourceFormat.of(one) for one in await info.context.services.formats.load_all(business)]
-
-    @strawberry.field(
-        permission_classes=[CanView], description="How the customers of a window divide into named groups."
-    )
-    async def segmentation_report(
-        self,
-        info: Info,
-        method: MethodArgument = Method.RFM,
-        days: Annotated[int, strawberry.argument(description="Length of the window in days, 1 to 9999.")] = 90,
-        as_of: Annotated[
-            date | None, strawberry.argument(description="Last day of the window, included; today where absent.")
-        ] = None,
-        storefront_id: StorefrontId = None,
-        segment_name: Annotated[
-            str | None, strawberry.argument(description="Only this group in `segments`; letter case ignored.")
-        ] = None,
-        segment_code: Annotated[
-            str | None, strawberry.argument(description="Only this group in `segments`, by its code.")
-        ] = None,
-        scheme: Scheme = RfmScheme.EIGHT_SEGMENT,
-    ) -> SegmentationReport | None:
-        business, services = await info.context.load_business(), info.context.services
-        storefront = await find_storefront(info.context, business, storefront_id)
-        report = await services.reporting.make_report(
-            business,
-            method=method,
-            days=days,
-            as_of=as_of,
-            storefront_id=None if storefront is None else storefront.id,
-            scheme=scheme,
-            name=segment_name,
-            code=segment_code,
-        )
-        info.context.cache.add(report.was_kept, report.age)
-        source = ReportSource(business, report, services.reporting, services.transitions)
-        return SegmentationReport.of(source, None if storefront is None else Storefront.of(business, storefront))
 
 
 def read_audit_target(value: str, business: BusinessEntity) -> AuditTarget:

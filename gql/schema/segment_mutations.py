@@ -1,4 +1,4 @@
-"""Changes of segments, of members by hand, and of the customer behind them. Whatever the caller can mend comes back as
+"""Changes of segments, and of members by hand. Whatever the caller can mend comes back as
 user errors; then nothing was changed."""
 
 from datetime import datetime
@@ -10,7 +10,7 @@ from domain.segments.segments import Change
 from gql.schema.context import Info
 from gql.schema.inputs import CreateSegmentInput, UpdateSegmentInput
 from gql.schema.types.enums import RfmScheme
-from gql.schema.types.ids import encode, expect, match
+from gql.schema.types.ids import expect, match
 from gql.schema.types.job import Recalculation
 from gql.schema.types.membership import Snapshot
 from gql.schema.types.payloads import Payload, mutation, payload
@@ -78,13 +78,6 @@ class CreateSnapshotPayload(Payload):
     snapshot: Snapshot | None = strawberry.field(default=None, description="The snapshot.")
 
 
-@payload("What erasing did.")
-class EraseCustomerPayload(Payload):
-    erased_customer_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Id of the customer, which stays without a name."
-    )
-
-
 @strawberry.type(description="Changes of segments.")
 class SegmentMutations:
     @mutation("Create a segment. An AUTOMATIC one is recalculated at once.")
@@ -118,18 +111,38 @@ class SegmentMutations:
         context.renew()
         return DeleteSegmentPayload(deleted_segment_id=id)
 
-    @mutation("Create one AUTOMATIC segment for each named group of the scheme; those there are left alone.")
-    async def create_standard_segments(
+    @mutation(
+        "Create a segment like another one, with the same definition, description and schedule. Its members are copied "
+        "where it is MANUAL; else they are recalculated at once."
+    )
+    async def duplicate_segment(self, info: Info, id: OldId, name: NewName) -> CreateSegmentPayload:
+        context, business = info.context, await info.context.load_business()
+        number = expect(id, "Segment", business, "id")
+        segment, job = await context.services.segments.duplicate(business, number, name, context.actor)
+        context.renew(segment.seen_at)
+        run = None if job is None else Recalculation.of(business, job)
+        return CreateSegmentPayload(segment=Segment.of(business, segment), recalculation=run)
+
+    @mutation(
+        "Create a MANUAL segment of the members that a segment has, or had at an instant. Who was erased since is left "
+        "out, who was merged into another customer is put in as that one."
+    )
+    async def freeze_segment(
         self,
         info: Info,
-        scheme: Annotated[
-            RfmScheme, strawberry.argument(description="Which set of named groups.")
-        ] = RfmScheme.EIGHT_SEGMENT,
-    ) -> CreateStandardSegmentsPayload:
+        id: OldId,
+        name: NewName,
+        as_of: Annotated[
+            datetime | None,
+            strawberry.argument(description="Members at this timestamp, not in the future; now where absent."),
+        ] = None,
+    ) -> CreateSegmentPayload:
         context, business = info.context, await info.context.load_business()
-        segments = await context.services.segments.create_standard(business, scheme, context.actor)
-        context.renew(segments[0].seen_at)
-        return CreateStandardSegmentsPayload(segments=[Segment.of(business, segment) for segment in segments])
+        number = expect(id, "Segment", business, "id")
+        then = context.services.memberships.read_instant_argument(business, as_of, "as_of")
+        segment = await context.services.segments.freeze(business, number, name, then, context.actor)
+        context.renew(segment.seen_at)
+        return CreateSegmentPayload(segment=Segment.of(business, segment))
 
     @mutation("Put up to 1,000 customers into a MANUAL segment, all or none; members stay as they are.")
     async def assign_segment(
@@ -186,38 +199,18 @@ class SegmentMutations:
             segment=Segment.of(business, entity), assigned_count=done.entered, removed_count=done.left
         )
 
-    @mutation(
-        "Create a segment like another one, with the same definition, description and schedule. Its members are copied "
-        "where it is MANUAL; else they are recalculated at once."
-    )
-    async def duplicate_segment(self, info: Info, id: OldId, name: NewName) -> CreateSegmentPayload:
-        context, business = info.context, await info.context.load_business()
-        number = expect(id, "Segment", business, "id")
-        segment, job = await context.services.segments.duplicate(business, number, name, context.actor)
-        context.renew(segment.seen_at)
-        run = None if job is None else Recalculation.of(business, job)
-        return CreateSegmentPayload(segment=Segment.of(business, segment), recalculation=run)
-
-    @mutation(
-        "Create a MANUAL segment of the members that a segment has, or had at an instant. Who was erased since is left "
-        "out, who was merged into another customer is put in as that one."
-    )
-    async def freeze_segment(
+    @mutation("Create one AUTOMATIC segment for each named group of the scheme; those there are left alone.")
+    async def create_standard_segments(
         self,
         info: Info,
-        id: OldId,
-        name: NewName,
-        as_of: Annotated[
-            datetime | None,
-            strawberry.argument(description="Members at this timestamp, not in the future; now where absent."),
-        ] = None,
-    ) -> CreateSegmentPayload:
+        scheme: Annotated[
+            RfmScheme, strawberry.argument(description="Which set of named groups.")
+        ] = RfmScheme.EIGHT_SEGMENT,
+    ) -> CreateStandardSegmentsPayload:
         context, business = info.context, await info.context.load_business()
-        number = expect(id, "Segment", business, "id")
-        then = context.services.memberships.read_instant_argument(business, as_of, "as_of")
-        segment = await context.services.segments.freeze(business, number, name, then, context.actor)
-        context.renew(segment.seen_at)
-        return CreateSegmentPayload(segment=Segment.of(business, segment))
+        segments = await context.services.segments.create_standard(business, scheme, context.actor)
+        context.renew(segments[0].seen_at)
+        return CreateStandardSegmentsPayload(segments=[Segment.of(business, segment) for segment in segments])
 
     @mutation("Keep this instant of a segment.")
     async def create_snapshot(self, info: Info, segment_id: SegmentId) -> CreateSnapshotPayload:
@@ -226,18 +219,3 @@ class SegmentMutations:
         entity = await context.services.snapshots.create(business, segment, context.actor)
         context.renew(entity.at)
         return CreateSnapshotPayload(snapshot=Snapshot.of(business, entity))
-
-    @mutation(
-        "Take name, email and external id of a customer away for good and end the memberships; purchases "
-        "and history stay. Again changes nothing."
-    )
-    async def erase_customer(
-        self,
-        info: Info,
-        customer_id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the customer.")],
-    ) -> EraseCustomerPayload:
-        context, business = info.context, await info.context.load_business()
-        customer = expect(customer_id, "Customer", business, "customerId")
-        await context.services.erasure.erase(business, customer, context.actor)
-        context.renew()
-        return EraseCustomerPayload(erased_customer_id=encode("Customer", business.id, customer))

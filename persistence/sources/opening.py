@@ -41,6 +41,8 @@ from domain.money import find_exponent
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomersFile, ProfileNotes
 from persistence.imports.formats import load_documents
+from persistence.imports.storefront_names import FIELD as STOREFRONT_NAME
+from persistence.imports.storefront_names import StorefrontNames
 from persistence.sources.appended import forget_state, read_data_version, read_state, write_state
 from persistence.sources.calamine import open_workbook
 from persistence.sources.csv import CsvSource
@@ -175,9 +177,18 @@ def always() -> bool:
     return True
 
 
+Finish = Callable[[Customers, Business], Coroutine[Any, Any, int]]
+"""What is done when the orders of a source are in the store; the number of its transactions."""
+
+
 async def finish_nothing(customers: Customers, business: Business) -> int:
     """What files ask for after their import that say nothing of customers."""
     return 0
+
+
+async def finish_each(first: Finish, second: Finish, customers: Customers, business: Business) -> int:
+    """Both, one after the other."""
+    return await first(customers, business) + await second(customers, business)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +197,10 @@ class OpenedPurchases:
     fills while rows are read. `header` are its own columns, and some of its dates are ISO 8601 beside the form that is
     told where they are `mixed_dates`. `stated` are the orders that it states completely (None: all), while lines of the
     others are added to those that are there. `may_be_empty` where only what is new is read, `has_new` whether there is
-    any. What rows say of their customers is noted in `profiles` as they are read; `finish`, awaited after the import,
-    writes it and gives the number of its transactions. Reasons of refusals have the `names` of a face. `notes` says
-    what was decided before any row is read, `told` what the file itself says, more of which may come later."""
+    any. What rows say of their customers is noted in `profiles` as they are read, and what their storefronts are called
+    in `storefronts`; `finish`, awaited after the import, writes it. Reasons of refusals have the `names` of a face.
+    `notes` says what was decided before any row is read, `told` what the file itself says, more of which may come
+    later."""
 
     source: PurchaseSource
     columns: Columns
@@ -206,7 +218,8 @@ class OpenedPurchases:
     may_be_empty: bool = False
     has_new: Callable[[], bool] = always
     profiles: ProfileNotes | None = None
-    finish: Callable[[Customers, Business], Coroutine[Any, Any, int]] = finish_nothing
+    storefronts: StorefrontNames | None = None
+    finish: Finish = finish_nothing
     names: Names = str
 
     @property
@@ -259,6 +272,8 @@ class OpenedPurchases:
             batches: Iterable[Batch] = self.source.read_batches()
             if self.profiles is not None:
                 batches = self.profiles.watch(batches, reader)
+            if self.storefronts is not None:
+                batches = self.storefronts.watch(batches)
             portions = read_rows(batches, reader, reject)
             if form.of_orders:
                 with closing(OrderAmounts()) as stated:
@@ -401,6 +416,10 @@ def open_purchases(
     if not columns.places.keys().isdisjoint(PROFILE_FIELDS):
         profiles = ProfileNotes(columns, purchases.warnings.append)
         purchases = replace(purchases, profiles=profiles, finish=profiles.write)
+    if {"storefront", STOREFRONT_NAME} <= columns.places.keys():
+        storefronts = StorefrontNames(columns, purchases.warnings.append)
+        finish_both = partial(finish_each, purchases.finish, storefronts.write)
+        purchases = replace(purchases, storefronts=storefronts, finish=finish_both)
     return find_attributes(purchases, sample)
 
 
@@ -583,7 +602,7 @@ def load_position(store: Database, business: Business, name: str, reading: str) 
 
 async def finish(
     source: "MongoSource",
-    before: Callable[[Customers, Business], Coroutine[Any, Any, int]],
+    before: Finish,
     store: Database,
     clock: Clock,
     name: str,

@@ -66,7 +66,7 @@ except SystemExit as end:
     assert end.code == 0
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
-UNNEEDED = {"strawberry", "graphql", "starlette", "uvicorn", "openpyxl", "alembic", "pymongo", "redis", "watchfiles"}
+UNNEEDED = {"strawberry", "graphql", "starlette", "uvicorn", "openpyxl", "alembic", "pymongo", "watchfiles"}
 
 
 @pytest.mark.parametrize(

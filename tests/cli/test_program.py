@@ -2,11 +2,13 @@
 
 import json
 import os
+import platform
 import pty
 import re
 import signal
 import sqlite3
 import subprocess
+import tomllib
 from functools import partial
 from pathlib import Path
 
@@ -94,6 +96,14 @@ def test_statements_are_told_with_durations_and_never_with_their_parameters(
 
 def test_nothing_but_the_result_is_said_without_asking_for_more(shop: Segments) -> None:
     assert shop.run("customers").err == ""
+
+
+def test_the_version_is_that_of_the_package_and_says_what_it_runs_on(segments: Segments) -> None:
+    said = segments.run("--version").out
+
+    released = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert said == f"segments {released} (Python {platform.python_version()}, SQLite {sqlite3.sqlite_version})\n"
+    assert not segments.data.exists()
 
 
 def test_the_flag_for_more_stands_before_the_command(segments: Segments) -> None:

@@ -107,6 +107,9 @@ CALLS = {
         customerIds=["$cid"],
     ),
     "revokeTokens": call("revokeTokens", "subject: String!", "revokedAt", subject="somebody"),
+    "updateStorefront": call(
+        "updateStorefront", "id: ID!, name: String!", "storefront { id key name }", id="$storefront", name="Main street"
+    ),
     "saveSourceFormat": call(
         "saveSourceFormat",
         "name: String!, settings: JSON!",
@@ -153,7 +156,9 @@ async def fill_shop(face: Face) -> dict[str, str]:
     shop = await services.businesses.open("shop")
     people = [NewCustomer(key, name=name, given=frozenset({"name"})) for key, name in zip("ABC", NAMES, strict=True)]
     await services.customers.upsert(shop, people, ACTOR)
-    orders = [purchase(key, f"O{number}", "2024-06-01", 2_000) for number, key in enumerate("ABC", 1)]
+    orders = [
+        purchase(key, f"O{number}", "2024-06-01", 2_000, storefront_key="main") for number, key in enumerate("ABC", 1)
+    ]
     await services.purchases.record(shop, orders, ACTOR)
 
     async def add(draft: Draft) -> tuple[Segment, int]:
@@ -173,6 +178,7 @@ async def fill_shop(face: Face) -> dict[str, str]:
         "vip": encode("Segment", shop.id, vip.id),
         "run": encode("Recalculation", shop.id, run),
         "import": encode("PurchaseImport", shop.id, waiting.id),
+        "storefront": encode("Storefront", shop.id, 1),
     }
 
 

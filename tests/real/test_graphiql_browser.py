@@ -17,9 +17,12 @@ pytestmark = [pytest.mark.tools, pytest.mark.anyio]
 RESULT = "document.querySelector('.graphiql-response .CodeMirror')?.CodeMirror.getValue() ?? ''"
 TABS = "[...document.querySelectorAll('.graphiql-tab-button')].map(tab => tab.innerText)"
 EXAMPLES = "[...document.querySelectorAll('.examples button')].map(one => one.querySelector('b').innerText)"
-CUT = """[...document.querySelectorAll('.graphiql-doc-explorer-title, .graphiql-doc-explorer-item, .graphiql-tab-button,
-  .graphiql-history-item-label, .examples button, .CodeMirror-line')].filter(one => one.offsetParent !== null &&
-  one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0).map(one => one.innerText)"""
+NAMED = """(editor => !editor.operationName || editor.getValue().includes(` ${editor.operationName}`))(
+  document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror)"""
+"""Whether the editor has seen what operation it holds."""
+CUT = """[...document.querySelectorAll(`.graphiql-doc-explorer-title, .graphiql-tab-button, .CodeMirror-line,
+  .graphiql-history-item-label, .examples button`)]
+  .filter(one => one.offsetParent !== null && one.scrollWidth > one.clientWidth + 1).map(one => one.innerText)"""
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +46,12 @@ async def explorer(server: Server, folder: Path, width: int = 1280) -> AsyncIter
 
 
 async def press(page: Page, name: str) -> None:
-    await page.wait_for(f"document.querySelector('[aria-label=\"{name}\"]')?.click() ?? true")
+    await page.wait_for(f"(one => one && (one.click(), true))(document.querySelector('[aria-label=\"{name}\"]'))")
 
 
 async def run(page: Page, expected: str) -> None:
     """Run the tab that is open, until the answer says what is expected."""
+    await page.wait_for(NAMED)
     await page.evaluate("document.querySelector('.graphiql-execute-button').click()")
     await page.wait_for(f"({RESULT}).includes({json.dumps(expected)})")
 

@@ -149,6 +149,44 @@ def test_t8_workers_settle_what_a_caller_may_ask_for(folder: Path) -> None:
     assert settled == ["tester"]
 
 
+CHANGES = """subscription { membershipChanges { changes {
+    segment { memberCount members { totalCount } } customer { segments { segment { key } } } } } }"""
+FOLLOW = """subscription F($id: ID!) { recalculationProgress(id: $id) {
+    status finishedAt entered segment { memberCount members { totalCount } } } }"""
+ASKED = """{{ job(id: "{run}") {{ status finishedAt ... on Recalculation {{
+    entered segment {{ memberCount members {{ totalCount }} }} }} }}
+    customer(externalId: "{who}") {{ segments {{ segment {{ key }} }} }} }}"""
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_what_one_worker_tells_agrees_with_what_any_of_them_is_asked(folder: Path) -> None:
+    rules = '{\\"==\\": [{\\"var\\": \\"loyalty_level\\"}, \\"GOLD\\"]}'
+    draft = f'{{name: "Told", key: "told", isDynamic: false, rules: "{rules}"}}'
+    with running(folder, "--workers", "2") as server:
+        made = server.query(f"mutation {{ createSegment(input: {draft}) {{ segment {{ id }} }} }}")
+        key = made["createSegment"]["segment"]["id"]
+        async with initiated(server) as told, initiated(server) as runs:
+            await send(told, type="subscribe", id="c", payload={"query": CHANGES})
+            await receive(told)
+            for number in range(25):
+                who = f"T{number}"
+                customer = f'{{externalId: "{who}", loyaltyLevel: "GOLD"}}'
+                server.query(f"mutation {{ upsertCustomers(input: [{customer}]) {{ created }} }}")
+                asked = f'mutation {{ recalculateSegment(segmentId: "{key}") {{ recalculation {{ id }} }} }}'
+                run_id = server.query(asked)["recalculateSegment"]["recalculation"]["id"]
+                await send(runs, type="subscribe", id="r", payload={"query": FOLLOW, "variables": {"id": run_id}})
+                while (message := await receive(runs, 20))["type"] == "next":
+                    last = message["payload"]["data"]["recalculationProgress"]
+                answers = [server.query(ASKED.format(run=run_id, who=who)) for _ in range(4)]
+                (change,) = (await receive(told, 20))["payload"]["data"]["membershipChanges"]["changes"]
+
+                assert [one["job"] for one in answers] == [last] * 4
+                assert (last["status"], last["segment"]["memberCount"]) == ("SUCCEEDED", number + 1)
+                assert change["segment"] == last["segment"]
+                assert [one["customer"] for one in answers] == [change["customer"]] * 4
+
+
 def read_buckets(folder: Path) -> list[str]:
     """Whose buckets the store has."""
     with closing(sqlite3.connect(folder / "data" / "segments.sqlite")) as store:

@@ -19,7 +19,7 @@ RUNS = "query($id: ID!) { recalculations(segmentId: $id) { nodes { id } } }"
 ERRORS = "{ userErrors { field message code } }"
 MUTATIONS = [field for field in FIELDS if field.name.startswith("mutation")]
 QUERIES = [field for field in FIELDS if field.name.startswith("query")]
-ORDER = '{customerExternalId: "N1", externalId: "NO1", purchasedAt: "2024-06-01", amount: "5"}'
+ORDER = '{customerExternalId: "N1", externalId: "NO1", purchasedAt: "2024-06-01", amount: "5", storefrontKey: "main"}'
 CALLS: Sequence[tuple[str, str]] = (
     ("cancelJob", 'id: "{run}"'),
     ("recalculateSegment", 'segmentId: "{regulars}"'),
@@ -45,6 +45,8 @@ CALLS: Sequence[tuple[str, str]] = (
     ("deleteSourceFormat", 'name: "mine"'),
     ("recordPurchases", f"input: [{ORDER.replace('{', '{{').replace('}', '}}')}]"),
     ("recordPurchases", "input: []"),
+    ("updateStorefront", 'id: "{storefront}", name: "Main street"'),
+    ("updateStorefront", 'id: "{storefront}", name: "Main street"'),
     ("deletePurchases", 'externalIds: ["NO1", "unknown"]'),
     ("deletePurchases", "externalIds: []"),
     ("upsertCustomers", 'input: [{{externalId: "N2"}}]'),
@@ -76,6 +78,7 @@ async def test_t9_a_mutation_that_succeeds_has_exactly_one_event(both: Face, ids
         "query($id: ID!) { recalculations(segmentId: $id) { nodes { id } } }", {"id": ids["regulars"]}
     )
     known = {**ids, "run": runs["recalculations"]["nodes"][0]["id"], "other": str(encode("Customer", 1, 9))}
+    known["storefront"] = str(encode("Storefront", 1, 1))
     before = len(await newest(both))
 
     for name, arguments in CALLS:

@@ -160,13 +160,12 @@ BEFORE = """query B($method: SegmentationMethod! = RFM, $days: Int! = 10, $day: 
 async def test_the_window_before_is_of_the_same_storefront(reported: Face) -> None:
     storefronts = (await reported.data("{ storefronts { id key } }"))["storefronts"]
     found = {
-        each["key"]: (await ask(reported, BEFORE, days=30, place=each["id"]))["previous"]["totalRevenue"]
+        each["key"]: (await ask(reported, BEFORE, days=45, place=each["id"]))["previous"]["totalRevenue"]
         for each in storefronts
-        if each["key"] == "Kandy"
     }
 
-    # Cy and Ida, 40 and 50 days before; Gus and Jo of Colombo are further back.
-    assert found == {"Kandy": "350.00"}
+    # Gus and Jo, Ida and Eli.
+    assert found == {"Colombo": "520.00", "Kandy": "200.00"}
 
 
 @pytest.mark.parametrize("method", ["RFM", "VALUE", "BEHAVIOR"])
