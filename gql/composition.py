@@ -121,7 +121,7 @@ def make_services(
     store, cache = SqlStore(database, clock), MemoryCache()
     customers = Customers(store, clock, cache, classifiers or Classifiers())
     kept = report_cache or MemoryCache()
-    reporting = Reporting(store, clock, kept)
+    reporting, transitions = Reporting(store, clock, kept), Transitions(store, clock, customers, kept)
     return Services(
         store,
         Businesses(store, clock),
@@ -136,9 +136,9 @@ def make_services(
         Snapshots(store, clock),
         Erasure(store),
         Merging(store),
-        ReportFiles(reporting),
+        ReportFiles(reporting, transitions),
         MemberFiles(store, clock, customers),
-        Transitions(store, clock, customers, kept),
+        transitions,
         PurchaseImports(store, clock, feed),
         SourceFormats(store),
         Revocations(store, clock, token_lifetime),
@@ -177,7 +177,8 @@ class Writers:
 
 def make_writers(settings: Settings) -> Writers:
     # openpyxl takes 300 ms to load, which no other command need wait for.
-    from persistence.exports.xlsx import render_report_xlsx, write_members_xlsx
+    from persistence.exports.xlsx import render_report_xlsx
+    from persistence.exports.xlsx_members import write_members_xlsx
 
     return Writers(
         {

@@ -34,6 +34,8 @@ from tests.drivers.working import Working
 
 pytestmark = pytest.mark.anyio
 ACTOR = Actor("tester")
+PATIENCE = 60
+"""Seconds for a message: what it says is tested, not when."""
 SEGMENTS = 10
 """Calculated at once: the last still wait when they are followed, and the first have ended."""
 GOLD = {"==": [{"var": "loyalty_level"}, "GOLD"]}
@@ -150,7 +152,7 @@ async def test_the_last_message_of_a_run_agrees_with_a_query_made_after_it(face:
             for place, run in runs.items():
                 await subscribe(client, place, FOLLOW if int(place) % 2 else ANY, {"id": run})
             while runs:
-                message = await receive(client)
+                message = await receive(client, PATIENCE)
                 if message["type"] == "next":
                     (last[message["id"]],) = message["payload"]["data"].values()
                     continue
@@ -170,7 +172,7 @@ async def follow_to_the_end(client: ClientConnection, query: str, variables: obj
     """What the last message of the one subscription says."""
     await subscribe(client, "f", query, variables)
     last = None
-    while (message := await receive(client))["type"] == "next":
+    while (message := await receive(client, PATIENCE))["type"] == "next":
         (last,) = message["payload"]["data"].values()
     assert message == {"type": "complete", "id": "f"}
     return last
@@ -273,7 +275,7 @@ async def test_a_message_of_changes_of_members_agrees_with_a_query_made_after_it
             inside ^= {who}
             customer = encode("Customer", business.id, number * 3 % people + 1)
             await face.data(MOVE, {"id": key, "who": [customer], "in": entering})
-            said = (await receive(client))["payload"]["data"]["membershipChanges"]
+            said = (await receive(client, PATIENCE))["payload"]["data"]["membershipChanges"]
             asked = {"id": key, "who": who, "after": cursor}
             after = (await fetch_answer(ask, "q", QUERY_CHANGES, asked))["data"]
 

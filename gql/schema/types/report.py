@@ -17,6 +17,7 @@ from domain.classification.rfm import Score
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Mapped, Page, PageRequest
+from domain.reports.brand import label_currency
 from domain.reports.insights import describe_insights, find_insights
 from domain.reports.report import Group, to_score
 from domain.reports.report import Report as ReportEntity
@@ -333,7 +334,7 @@ class SegmentationReport:
             fastest_growing_segment=entity.fastest_growing,
             fastest_growing_change=entity.fastest_growing_change,
             needs_attention=entity.needs_attention,
-            sentences=list(describe_insights(source.report, entity, source.business.currency)),
+            sentences=list(describe_insights(source.report, entity, label_currency(source.business))),
         )
 
 
