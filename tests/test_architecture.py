@@ -219,6 +219,7 @@ REGISTRY_HOSTS = re.compile(
         )
     )
 )
+LOCKS = (ROOT / "requirements.lock", ROOT / "requirements-dev.lock")
 LOCKS_WITH_ADDRESSES = {"uv.lock", "poetry.lock", "Pipfile.lock", "pdm.lock", "pylock.toml", "package-lock.json"} | {
     "npm-shrinkwrap.json",
     "yarn.lock",
@@ -512,7 +513,7 @@ def test_no_module_does_work_when_it_is_imported() -> None:
 
 
 def test_nothing_that_would_shadow_our_own_packages_is_locked() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    lock = "".join(path.read_text(encoding="utf-8") for path in LOCKS)
     names = {line.partition("==")[0].strip().lower() for line in lock.splitlines() if re.match(r"[A-Za-z0-9]", line)}
 
     assert len(names) > 10
@@ -538,7 +539,7 @@ def test_no_tracked_file_names_a_package_registry() -> None:
 
 def test_no_tracked_lock_records_addresses() -> None:
     files = tracked()
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    lock = "".join(path.read_text(encoding="utf-8") for path in LOCKS)
 
     assert [shown(path) for path in files if path.name in LOCKS_WITH_ADDRESSES] == []
     assert [line for line in lock.splitlines() if re.search(r"https?://", line)] == []
