@@ -19,6 +19,7 @@ from gql.cli.imports import (
     ZoneOption,
     with_format_options,
 )
+from gql.cli.output import FormatOption
 from gql.cli.session import BusinessOption, make_app
 
 classify_app = make_app()
@@ -50,6 +51,7 @@ def classify(
     options: SourceFormat,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
+    format: FormatOption = "table",
 ) -> None:
     """Classify every customer. Exit codes: 0 done, 10 skipped, 11 done but rows were rejected, 12 failed. Example:
     segments classify --source csv --csv-path orders.csv --output labels"""
@@ -79,7 +81,7 @@ def classify(
         currency=currency,
     )
     day = None if as_of is None else read_date(as_of)
-    run = Run(segmenter, day, check_freshness, force)
+    run = Run(segmenter, day, check_freshness, force, format)
     if every is None:
         raise typer.Exit(classify_once(run))
     classify_every(segmenter, run, check(every, ("--every",)))

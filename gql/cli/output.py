@@ -1,6 +1,6 @@
-"""What every command says alike: formats, JSON, instants, text of others. Instants are in UTC and say so, and text of
-others is shown without control characters, which could steer the terminal. Nothing here takes long to load, as a help
-text waits for it; tables and bars are in `work/terminal.py`."""
+"""What every command says alike: formats, JSON, instants, text of others. Instants are in the zone of the shop for
+people and in UTC for programs, and text of others is shown without control characters, which could steer the terminal.
+Nothing here takes long to load, as a help text waits for it; tables and bars are in `work/terminal.py`."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from domain.calendar import load_zone
 from domain.errors import InvalidInput
 
 FORMATS = ("table", "json")
@@ -24,9 +25,14 @@ def check_format(format: str) -> str:
 FormatOption = Annotated[str, typer.Option("--format", help="table or json", callback=check_format)]
 
 
-def format_minute(at: datetime) -> str:
-    """The instant for people, to the minute."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+def format_minute(at: datetime, zone: str) -> str:
+    """The instant for people, to the minute, in that zone, which is said beside it or once by `name_zone`."""
+    return f"{at.astimezone(load_zone(zone)):%Y-%m-%d %H:%M}"
+
+
+def name_zone(zone: str) -> None:
+    """Say once in which zone the times of a table are."""
+    typer.echo(f"Times are in {zone}.")
 
 
 def format_second(at: datetime | None) -> str | None:

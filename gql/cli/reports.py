@@ -80,7 +80,7 @@ async def report(
 ) -> None:
     """Print or write the segmentation report. Example: segments report --days 90 --output report.pdf"""
     from domain.reports.document import TRENDED, ReportRequest
-    from gql.cli.work.reports import print_table, write_file
+    from gql.cli.work.reports import print_report, write_file
     from gql.composition import format_report, make_writers
     from gql.parameters import check_layout, read_date, read_layout, read_method, read_scheme
 
@@ -95,7 +95,7 @@ async def report(
     asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code, lying)
     document = await services.report_files.make_document(chosen, asked, trend=form in TRENDED)
     if form == "table":
-        print_table(document)
+        print_report(document)
     elif form == "json" and output is None:
         typer.echo(format_report(document))
     else:

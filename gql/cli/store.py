@@ -28,15 +28,11 @@ def check_name(name: str | None) -> str | None:
 @command
 async def list_businesses(session: Session) -> None:
     """List the businesses. Example: segments businesses list"""
-    from rich.console import Console
-    from rich.table import Table
+    from gql.cli.work.terminal import Fit, print_rows
 
-    from gql.cli.work.terminal import make_cell
-
-    table = Table("key", "name", "time zone", "currency", box=None)
-    for business in await session.services.businesses.load_all():
-        table.add_row(business.key, make_cell(business.name), business.time_zone, business.currency)
-    Console().print(table)
+    columns = {"key": Fit.WHOLE, "name": Fit.NAME, "time zone": Fit.WHOLE, "currency": Fit.WHOLE}
+    every = await session.services.businesses.load_all()
+    print_rows(columns, [(one.key, one.name, one.time_zone, one.currency) for one in every])
 
 
 @businesses_app.command()
