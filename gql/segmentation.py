@@ -23,7 +23,7 @@ from domain.classification.pipeline import (
 )
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
-from domain.errors import DomainError, InvalidInput, StoreUpgraded, Unavailable
+from domain.errors import DomainError, InvalidInput, Names, StoreUpgraded, Unavailable
 from domain.imports.formats import SourceFormat
 from domain.imports.sources import Collection, Place, SourceName, choose_place, get_source
 from domain.jobs.model import ATTEMPTS, GAVE_UP, JobKind, JobStatus, Lease, Outcome, may_pass, plan_pauses
@@ -210,7 +210,8 @@ class ScheduledSegmentation:
 @dataclass(slots=True)
 class Segmenter:
     """Runs of one source of one business into one folder; `next_run` is when its schedule comes next, `begun` says that
-    what was asked could be meant. What the fields mean is said at `run_segmentation`."""
+    what was asked could be meant, `names` how whoever asked calls options. What the fields mean is said at
+    `run_segmentation`."""
 
     settings: Settings
     place: Place | None = None
@@ -222,6 +223,7 @@ class Segmenter:
     next_run: datetime | None = None
     clock: Clock = read_system_clock
     begun: bool = False
+    names: Names = str
 
     def run(self, *, as_of: date | None = None, check_freshness: bool = False, force: bool = False) -> Segmentation:
         self.begun = False
@@ -290,9 +292,9 @@ class Segmenter:
             return StoreSource(*kept)
         customers = Customers(SqlStore(store, self.clock), self.clock, MemoryCache(), classifiers)
         if isinstance(self.place, Path):
-            return FileSource(*kept, customers, self.place, self.options)
+            return FileSource(*kept, customers, self.place, self.options, self.names)
         opener = make_opener(self.settings, store, self.clock)
-        return CollectionSource(*kept, customers, opener, self.place, self.options)
+        return CollectionSource(*kept, customers, opener, self.place, self.options, self.names)
 
     async def _follow(self, store: Database, business: Business) -> None:
         """Memberships follow the purchases that were imported."""

@@ -19,7 +19,7 @@ from gql.cli.imports import (
     ZoneOption,
     with_format_options,
 )
-from gql.cli.output import FormatOption
+from gql.cli.output import FormatOption, check_file, to_option_name
 from gql.cli.session import BusinessOption, make_app
 
 classify_app = make_app()
@@ -71,6 +71,10 @@ def classify(
         raise InvalidInput(f"Options that say how a source is written are for --source {' or '.join(SOURCES)}")
     if options.preset is not None:
         find_preset(options.preset)
+    if every is None:
+        check_file(csv_path)
+    if output is not None and output.exists() and not output.is_dir():
+        raise InvalidInput(f"--output must be a folder, and {output} is a file")
     segmenter = Segmenter(
         context.obj,
         choose_place(kind, csv_path, meant),
@@ -79,6 +83,7 @@ def classify(
         options=options,
         time_zone=time_zone,
         currency=currency,
+        names=to_option_name,
     )
     day = None if as_of is None else read_date(as_of)
     run = Run(segmenter, day, check_freshness, force, format)

@@ -11,7 +11,7 @@ from domain.imports.columns import count_noun
 from domain.imports.formats import SourceFormat
 from domain.model import CustomerSort
 from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption, with_format_options
-from gql.cli.output import FormatOption, clean_line, to_option_name
+from gql.cli.output import FormatOption, check_file, clean_line, to_option_name
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 customers_app = make_app()
@@ -24,7 +24,7 @@ listed_app = make_app()
 async def import_customers(
     session: Session,
     *,
-    file: Annotated[Path, typer.Argument(help="File of customers.")],
+    file: Annotated[Path, typer.Argument(help="File of customers.", callback=check_file)],
     business: BusinessOption = None,
     options: SourceFormat,
     time_zone: ZoneOption = None,

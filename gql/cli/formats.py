@@ -10,7 +10,7 @@ import typer
 from domain.errors import InvalidInput
 from domain.imports.formats import SourceFormat
 from gql.cli.imports import with_format_options
-from gql.cli.output import FormatOption, format_minute, format_second, name_zone, print_json
+from gql.cli.output import FormatOption, check_file, format_minute, format_second, name_zone, print_json
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ async def show(session: Session, name: NameArgument, business: BusinessOption = 
 async def save(
     session: Session,
     name: NameArgument,
-    file: Annotated[Path | None, typer.Argument(help="TOML or JSON file; docs/sources.md has its keys.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="TOML or JSON file; docs/sources.md has its keys.", callback=check_file)
+    ] = None,
     *,
     options: SourceFormat,
     business: BusinessOption = None,

@@ -16,7 +16,7 @@ from domain.errors import InvalidInput, NotFound, name_fields
 from domain.imports.formats import OPTIONS, Key, SourceFormat
 from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
-from gql.cli.output import FormatOption, clean_line, name_zone, print_json, to_option_name
+from gql.cli.output import FormatOption, check_file, clean_line, name_zone, print_json, to_option_name
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app, present
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ def check_inspection_format(format: str) -> str:
 def inspect_(
     context: typer.Context,
     *,
-    file: Annotated[Path, typer.Argument(help=f"{FILES} - is standard input.")],
+    file: Annotated[Path, typer.Argument(help=f"{FILES} - is standard input.", callback=check_file)],
     business: BusinessOption = None,
     options: SourceFormat,
     time_zone: ZoneOption = None,
@@ -131,7 +131,7 @@ def inspect_(
 def import_(
     context: typer.Context,
     *,
-    file: Annotated[Path | None, typer.Argument(help=FILES)] = None,
+    file: Annotated[Path | None, typer.Argument(help=FILES, callback=check_file)] = None,
     business: BusinessOption = None,
     options: SourceFormat,
     source: SourceOption = None,

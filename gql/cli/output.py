@@ -3,8 +3,10 @@ people and in UTC for programs, and text of others is shown without control char
 Nothing here takes long to load, as a help text waits for it; tables and bars are in `work/terminal.py`."""
 
 import json
+import os
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,6 +40,30 @@ def name_zone(zone: str) -> None:
 def format_second(at: datetime | None) -> str | None:
     """The instant for programs, to the second."""
     return None if at is None else f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z"
+
+
+PIPE = Path("-")
+"""Stands for standard input."""
+LONGEST_SHOWN = 255
+
+
+def check_file(path: Path | None) -> Path | None:
+    """The file; InvalidInput where none is there, or it cannot be read."""
+    if path is None or path == PIPE:
+        return path
+    shown = str(path)[:LONGEST_SHOWN]
+    try:
+        is_there, is_folder = path.exists(), path.is_dir()
+    except OSError:
+        # No file system takes such a name.
+        is_there = is_folder = False
+    if not is_there:
+        raise InvalidInput(f"No such file: {shown}")
+    if is_folder:
+        raise InvalidInput(f"{shown} is a folder, and a file is wanted")
+    if not os.access(path, os.R_OK):
+        raise InvalidInput(f"{shown} cannot be read: permission denied")
+    return path
 
 
 def print_json(document: object) -> None:

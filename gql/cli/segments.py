@@ -10,7 +10,7 @@ import typer
 from domain.errors import InvalidInput, Sentence
 from domain.imports.columns import count_noun
 from domain.model import SegmentKind, SegmentSort
-from gql.cli.output import FormatOption, check_format, clean_line, name_zone, print_json
+from gql.cli.output import FormatOption, check_file, check_format, clean_line, name_zone, print_json
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 segment_app = make_app("Segments: named groups of customers.")
@@ -74,7 +74,9 @@ async def show(
 @command
 async def create(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="JSON or TOML file with the fields of CreateSegmentInput.")],
+    file: Annotated[
+        Path, typer.Argument(help="JSON or TOML file with the fields of CreateSegmentInput.", callback=check_file)
+    ],
     business: BusinessOption = None,
 ) -> None:
     """Create a segment. Example: segments segment create high-value.toml"""
@@ -93,7 +95,8 @@ async def update(
     session: Session,
     key: KeyArgument,
     file: Annotated[
-        Path | None, typer.Argument(help="JSON or TOML file with the fields of UpdateSegmentInput but id.")
+        Path | None,
+        typer.Argument(help="JSON or TOML file with the fields of UpdateSegmentInput but id.", callback=check_file),
     ] = None,
     clear: Annotated[list[str] | None, typer.Option(help="Field to clear, such as description; repeatable.")] = None,
     business: BusinessOption = None,
@@ -152,7 +155,7 @@ async def create_standard(
 
 MembersKey = Annotated[str, typer.Argument(help="Key of the MANUAL segment.")]
 MembersArgument = Annotated[
-    Path, typer.Argument(help="File with a column customer_id: CSV, plain or gzip, or a workbook.")
+    Path, typer.Argument(help="File with a column customer_id: CSV, plain or gzip, or a workbook.", callback=check_file)
 ]
 
 
@@ -180,7 +183,10 @@ async def set_(
     session: Session,
     key: MembersKey,
     file: Annotated[
-        Path, typer.Argument(help="File with a column customer_id or email: CSV, plain or gzip, or a workbook.")
+        Path,
+        typer.Argument(
+            help="File with a column customer_id or email: CSV, plain or gzip, or a workbook.", callback=check_file
+        ),
     ],
     skip_unknown: Annotated[
         bool, typer.Option("--skip-unknown", help="Leave out rows that name nobody, who else change nothing.")

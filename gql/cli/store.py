@@ -10,7 +10,7 @@ import typer
 
 from domain.errors import InvalidInput
 from domain.imports.columns import count_noun
-from gql.cli.output import clean_line
+from gql.cli.output import check_file, clean_line
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 businesses_app = make_app("The businesses (tenants) of the store.")
@@ -111,7 +111,7 @@ def backup(
 @copies_app.command(name="restore")
 def restore_copy(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A copy that segments backup made.")],
+    file: Annotated[Path, typer.Argument(help="A copy that segments backup made.", callback=check_file)],
     keep: Annotated[bool, typer.Option(help="Keep what is replaced, with the ending .before-restore.")] = True,
 ) -> None:
     """Let a copy be the store; nothing else may have it open. Example: segments restore monday.sqlite"""
@@ -161,7 +161,9 @@ schema_app = make_app()
 
 @schema_app.command()
 def schema(
-    check: Annotated[Path | None, typer.Option(help="Compare with this file instead of printing.")] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Compare with this file instead of printing.", callback=check_file)
+    ] = None,
 ) -> None:
     """Print the GraphQL schema. Example: segments schema > schema.graphql"""
     from gql.schema.schema import print_sdl
@@ -169,5 +171,5 @@ def schema(
     text = print_sdl()
     if check is None:
         sys.stdout.write(text)
-    elif not check.is_file() or check.read_text() != text:
+    elif check.read_text() != text:
         raise InvalidInput(f"{check} is not the schema of this program. Run: segments schema > {check}")

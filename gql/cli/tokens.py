@@ -107,5 +107,5 @@ async def revoke(
     whose = f"the tokens of {clean_line(subject)}" if subject else "all tokens"
     what = f"the token {clean_line(jti)}" if jti else whose
     then = (instant or at).astimezone(load_zone(chosen.time_zone))
-    until = "" if jti else f", issued before {then.isoformat(timespec='seconds')}"
+    until = "" if jti else f", issued before {then.isoformat(timespec='seconds').replace('+00:00', 'Z')}"
     typer.echo(f"Revoked {what} in {chosen.key}{until}. Every server knows within 5 seconds.")

@@ -19,7 +19,7 @@ from domain.calendar import Clock
 from domain.classification.pipeline import ImportedRows
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
-from domain.errors import InvalidInput, Sentence
+from domain.errors import InvalidInput, Names, Sentence
 from domain.imports.formats import SourceFormat
 from domain.imports.model import ImportSummary, RejectReason, add_reasons
 from domain.imports.presets import PURCHASES
@@ -183,6 +183,7 @@ class FileSource(RunSource):
     customers: Customers
     path: Path
     options: SourceFormat
+    names: Names = str
     name: str = "csv"
     pending: tuple[dict[str, Any], int] | None = None
     rejected: set[str] = field(default_factory=set)
@@ -239,7 +240,7 @@ class FileSource(RunSource):
 
     def _import_whole(self, mark: FileMark | None, change: int) -> ImportedRows:
         source = self._open_source()
-        opened = open_purchases(source, self.business, self.options, database=self.database)
+        opened = open_purchases(source, self.business, self.options, self.names, self.database)
         if opened.form.append_lines:
             # A file that goes on would be added with all that it held before.
             message = Sentence("{append_lines} is for imports: what is classified or watched states orders completely")
@@ -275,7 +276,7 @@ class FileSource(RunSource):
         source = AppendedCsv(self.path, last["size"], last["lines"], form.file_form, rate)
         if not source.sound:
             return None
-        opened = open_purchases(source, self.business, self.options, database=self.database)
+        opened = open_purchases(source, self.business, self.options, self.names, self.database)
         rejected: list[RejectedRow] = []
         portions = list(opened.read_rows(rejected.append))
         flawed = {row.order_id for row in rejected if row.order_id is not None}
@@ -359,6 +360,7 @@ class CollectionSource(RunSource):
     opener: SourceOpener
     wanted: Collection
     options: SourceFormat
+    names: Names = str
 
     @property
     def name(self) -> str:
@@ -373,7 +375,7 @@ class CollectionSource(RunSource):
     def open(self, whole: bool = False) -> OpenedPurchases:
         """The collection, from where it was last read to."""
         wanted = replace(self.wanted, whole=whole or self.wanted.whole)
-        return self.opener.open(wanted, self.business, self.options)
+        return self.opener.open(wanted, self.business, self.options, self.names)
 
     def is_unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether it holds no document beyond the last one that a run succeeded with."""

@@ -1,7 +1,9 @@
 """A report as a table with bars that reads well at 80 columns, and files that are there whole or not at all."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+import shlex
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -10,10 +12,15 @@ from typing import IO
 
 import typer
 
+from domain.calendar import load_zone, to_local_date
 from domain.classification.groups import Method
 from domain.errors import InvalidInput
+from domain.model import Business, CustomerSort
+from domain.pages import PageRequest
 from domain.reports.document import DIMENSION_TITLES, ReportDocument
 from domain.reports.figures import format_share
+from domain.store import CustomerFilter
+from gql.cli.session import Session
 from gql.cli.work.terminal import Fit, print_prose, print_rows
 
 
@@ -57,6 +64,32 @@ def open_whole_file(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(file.name).unlink(missing_ok=True)
         raise
+
+
+async def suggest_day(session: Session, business: Business) -> None:
+    """Say when the last purchase was, and the command that reports as of that day; for a report of nothing."""
+    newest = PageRequest(1)
+    async with session.services.store.read(business) as unit:
+        page = await unit.customers.load_page(newest, CustomerFilter(), CustomerSort.LAST_PURCHASE_AT, True)
+    last = page.items[0].totals.last_at if page.items else None
+    if last is None:
+        typer.echo(f"There are no purchases yet. Import some: segments import FILE --business {business.key}", err=True)
+        return
+    day = to_local_date(last, load_zone(business.time_zone))
+    command = shlex.join(replace_option(["segments", *sys.argv[1:]], "--as-of", day.isoformat()))
+    typer.echo(f"No purchase counts in this window. The last one of the shop was on {day}: {command}", err=True)
+
+
+def replace_option(command: Sequence[str], option: str, value: str) -> list[str]:
+    """The command as it was typed, with that value of the option."""
+    kept: list[str] = []
+    words = iter(command)
+    for word in words:
+        if word == option:
+            next(words, None)
+        elif not word.startswith(f"{option}="):
+            kept.append(word)
+    return [*kept, option, value]
 
 
 BAR = 12
