@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import openpyxl
 import pytest
+from starlette.requests import ClientDisconnect
 
 from domain.imports.sources import FILE_TYPES
 from domain.model import Actor, NewCustomer
@@ -154,6 +155,19 @@ async def test_what_is_wrong_is_said_and_nothing_is_kept(place: Place) -> None:
         "skip_unknown must be true or false",
     ]
     assert await members(face) == ["C1", "C2"]
+    assert place.files == []
+
+
+async def test_a_list_that_breaks_off_changes_nothing_and_leaves_no_file(place: Place) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"customer_id\nC3\n"
+        raise ClientDisconnect
+
+    address, headers = "/segments/vip/members", {**CSV, **place.face.bearer()}
+    gone = await place.face.client.put(address, content=broken(), headers=headers)
+
+    assert gone.status_code == 499
+    assert await members(place.face) == ["C1", "C2"]
     assert place.files == []
 
 
