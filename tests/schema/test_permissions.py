@@ -105,7 +105,7 @@ async def test_t4_the_explorer_page_alone_is_open_and_holds_no_data(face: Face) 
 
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
-    assert "const given = \"\";" in page.text
+    assert 'const given = "";' in page.text
     assert "eyJ" not in page.text
 
 
