@@ -13,35 +13,52 @@ MINUTES ?= 60
 # Hundreds of processes are started by the tests: what one of them compiled the next one loads.
 test test-slow: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: install serve test test-slow test-tools bench soak lint schema graphiql clients audit sbom
+.PHONY: install develop serve test test-slow test-tools bench soak lint schema graphiql clients audit sbom lock
 
-.venv/installed: requirements.lock pyproject.toml
+# What is loaded is compiled then, not all that is there. Each package is told: on a terminal in one line, else every tenth.
+define install
+@total=$$(grep -c '^[A-Za-z0-9]' $(1)); echo "Installing $$total packages of $(1) into .venv"; rm -f .venv/whole; \
+{ PYTHONUNBUFFERED=1 $(BIN)/pip install --disable-pip-version-check --no-compile --no-deps \
+    --require-hashes -r $(1) && touch .venv/whole; } | awk -v total="$$total" -v shown="$$([ -t 1 ] && echo 1)" ' \
+    /^(Collecting|Ignoring|Requirement already)/ { n++; if (shown) printf "\r\033[K%d of %d: %s", n, total, $$2; \
+      else if (n % 10 == 0) print n " of " total; fflush() } \
+    /^Installing collected/ { printf shown ? "\r\033[KUnpacking" : "Unpacking\n"; fflush() } \
+    END { if (shown) printf "\r\033[K" }'; test -e .venv/whole
+endef
+
+.venv/serving: requirements.lock pyproject.toml
 	test -d .venv || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(call install,requirements.lock)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-install: .venv/installed
+.venv/testing: .venv/serving requirements-dev.lock
+	$(call install,requirements-dev.lock)
+	touch $@
+
+install: .venv/serving
+
+develop: .venv/testing
 
 serve: install
 	PORT=$(PORT) $(BIN)/segments serve --demo
 
-test: install
+test: develop
 	$(BIN)/python -m pytest -m "not tools and not slow" --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
-test-slow: install
+test-slow: develop
 	$(BIN)/python -m pytest -m "(slow or hypothesis) and not tools" --hypothesis-profile=full
 
-test-tools: install graphiql clients
+test-tools: develop graphiql clients
 	$(BIN)/python -m pytest -m "tools $(WITHOUT)"
 
-bench: install
+bench: develop
 	$(BIN)/python -m tests.benchmarks
 
-soak: install
+soak: develop
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
-lint: install
+lint: develop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -57,15 +74,22 @@ graphiql:
 clients:
 	npm install --silent --no-audit --no-fund --no-package-lock --prefix node_modules/.clients graphql@16.11.0 graphql-ws@6.0.6 ws@8.18.3 @apollo/client@4.0.9 rxjs@7.8.2 @urql/core@6.0.1 @urql/exchange-graphcache@9.0.2 @urql/exchange-persisted@5.0.1
 
-$(SUPPLY)/installed: .venv/installed
+$(SUPPLY)/installed: .venv/serving
 	$(PYTHON) -m venv $(SUPPLY)
 	$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0
 	touch $@
 
 # Without the tool, or the network, it says what it would ask.
-audit: install
+audit: develop
 	-@$(MAKE) --no-print-directory $(SUPPLY)/installed
 	@$(BIN)/python -m tests.drivers.advisories $(SUPPLY)/bin/pip-audit
 
 sbom: $(SUPPLY)/installed
 	$(SUPPLY)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file $(SBOM)
+
+# For all platforms, with hashes and without addresses; --upgrade takes newer versions.
+LOCKED = uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --no-header --no-annotate --quiet
+lock:
+	$(LOCKED) --group install $(UPGRADE) --output-file requirements.lock
+	$(LOCKED) --group dev --extra otel $(UPGRADE) --constraint requirements.lock --output-file requirements-dev.lock \
+	  $$(sed -n 's/^\([A-Za-z0-9._-]*\).*==.*/--no-emit-package \1/p' requirements.lock)

@@ -10,10 +10,12 @@ from domain.classification.groups import Method
 from domain.classification.rfm import RfmScheme
 from domain.errors import InvalidInput, Sentence
 from domain.imports.formats import KEYS, OPTIONS, SourceFormat
+from domain.reports.document import Layout
 from domain.segments.member_export import check_columns
 from gql.file_formats import REPORT_FORMATS
 
 METHODS = tuple(method.value.lower() for method in Method)
+LAYOUTS = tuple(layout.value for layout in Layout)
 SCHEMES = {"eight": RfmScheme.EIGHT_SEGMENT, "eleven": RfmScheme.ELEVEN_SEGMENT}
 
 
@@ -21,7 +23,17 @@ BUSINESS, EXPIRES, SIGNATURE = "business", "expires", "signature"
 LINK_PARAMETERS = frozenset({BUSINESS, EXPIRES, SIGNATURE})
 """What a signed link carries beside the parameters of its file."""
 OLDER = {"segmentation_method": "method", "storefront_id": "storefront", "export_format": "format"}
-REPORT_PARAMETERS = ("method", "days", "as_of", "storefront", "segment_name", "segment_code", "scheme", "format")
+REPORT_PARAMETERS = (
+    "method",
+    "days",
+    "as_of",
+    "storefront",
+    "segment_name",
+    "segment_code",
+    "scheme",
+    "format",
+    "layout",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,7 @@ class ReportParameters:
     code: str | None = None
     scheme: RfmScheme = RfmScheme.EIGHT_SEGMENT
     format: str | None = None
+    layout: Layout = Layout.DOCUMENT
 
     @property
     def query(self) -> list[tuple[str, str]]:
@@ -48,6 +61,7 @@ class ReportParameters:
             "segment_name": self.name,
             "segment_code": self.code,
             "scheme": self.scheme.value.removesuffix("_SEGMENT").lower(),
+            "layout": None if self.layout is Layout.DOCUMENT else self.layout.value,
         }
         return [(name, value) for name, value in values.items() if value is not None]
 
@@ -64,6 +78,7 @@ def read_report_parameters(query: Sequence[tuple[str, str]]) -> ReportParameters
         values.get("segment_code"),
         read_scheme(values.get("scheme", "eight")),
         read_format(values["format"]) if "format" in values else None,
+        read_layout(values.get("layout", Layout.DOCUMENT.value)),
     )
 
 
@@ -104,6 +119,19 @@ def read_scheme(text: str) -> RfmScheme:
     if key not in SCHEMES:
         raise InvalidInput(Sentence("{scheme} must be one of: {}", ", ".join(SCHEMES)), ("scheme",))
     return SCHEMES[key]
+
+
+def read_layout(text: str) -> Layout:
+    """How a report lies in CSV, letter case ignored."""
+    if text.lower() not in LAYOUTS:
+        raise InvalidInput(Sentence("{layout} must be one of: {}", ", ".join(LAYOUTS)), ("layout",))
+    return Layout(text.lower())
+
+
+def check_layout(layout: Layout, format: str) -> None:
+    """InvalidInput where a file of that format has no such layout."""
+    if layout is not Layout.DOCUMENT and format != "csv":
+        raise InvalidInput(Sentence("{layout} {} is for csv, not {}", layout.value, format), ("layout",))
 
 
 def read_date(text: str) -> date:

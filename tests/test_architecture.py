@@ -185,7 +185,19 @@ CIRCLE = {f"gql.schema.types.{noun}" for noun in ("customer", "segment", "member
 """The nouns of the schema that truly refer to each other; nothing else imports in a circle."""
 LOADED_LATE = {
     "gql/cli/session.py": {"asyncio", "domain.jobs.progress", "gql.composition"},
-    "gql/composition.py": {"persistence.exports.xlsx"},
+    "gql/composition.py": {
+        "persistence.exports.csv",
+        "persistence.exports.json",
+        "persistence.exports.pdf",
+        "persistence.exports.xlsx",
+        "persistence.exports.xlsx_members",
+        "persistence.imports.importer",
+        "persistence.imports.undo",
+        "persistence.soundness.backup",
+        "persistence.soundness.checks",
+        "persistence.sources.inspecting",
+        "persistence.sources.opening",
+    },
     "gql/tracing.py": {"opentelemetry"},
     "persistence/migrations/migrate.py": {"alembic"},
     "persistence/reports/cache.py": {"aiocache", "redis"},
@@ -193,7 +205,8 @@ LOADED_LATE = {
     "persistence/sources/encodings.py": {"charset_normalizer"},
     "persistence/sources/opening.py": {"persistence.sources.mongodb"},
 }
-"""Imports inside functions, where loading costs more than 100 ms that others need not wait for."""
+"""Imports inside functions, where loading costs more than 100 ms that others need not wait for; in composition.py, what
+reads and writes files, which a small command waits for in vain."""
 COMMANDS = ROOT / "gql" / "cli"
 """The modules of this folder declare commands, and are loaded for every help text: there a function may import what it
 works with. tests/cli/test_costs.py holds what a help text then loads."""
@@ -219,6 +232,7 @@ REGISTRY_HOSTS = re.compile(
         )
     )
 )
+LOCKS = (ROOT / "requirements.lock", ROOT / "requirements-dev.lock")
 LOCKS_WITH_ADDRESSES = {"uv.lock", "poetry.lock", "Pipfile.lock", "pdm.lock", "pylock.toml", "package-lock.json"} | {
     "npm-shrinkwrap.json",
     "yarn.lock",
@@ -512,7 +526,7 @@ def test_no_module_does_work_when_it_is_imported() -> None:
 
 
 def test_nothing_that_would_shadow_our_own_packages_is_locked() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    lock = "".join(path.read_text(encoding="utf-8") for path in LOCKS)
     names = {line.partition("==")[0].strip().lower() for line in lock.splitlines() if re.match(r"[A-Za-z0-9]", line)}
 
     assert len(names) > 10
@@ -538,7 +552,7 @@ def test_no_tracked_file_names_a_package_registry() -> None:
 
 def test_no_tracked_lock_records_addresses() -> None:
     files = tracked()
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    lock = "".join(path.read_text(encoding="utf-8") for path in LOCKS)
 
     assert [shown(path) for path in files if path.name in LOCKS_WITH_ADDRESSES] == []
     assert [line for line in lock.splitlines() if re.search(r"https?://", line)] == []

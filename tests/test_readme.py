@@ -13,8 +13,8 @@ import sys
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import reduce
@@ -99,6 +99,12 @@ def lines(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip("\n").split("\n"))
 
 
+def without_figures(text: str) -> str:
+    """The text where every number, date and bar is as good as another, however wide its column is."""
+    text = re.sub(r"[-−]?\d[\d,.:-]*(Z| %)?", "0", re.sub("█+", "█", text))
+    return re.sub(" +", " ", text)
+
+
 def matches(printed: str, expected: str) -> bool:
     pattern = ".*".join(re.escape(part) for part in lines(expected).split("…"))
     return re.fullmatch(pattern, lines(printed), re.DOTALL) is not None
@@ -132,9 +138,9 @@ def toured(tmp_path_factory: pytest.TempPathFactory, filled: Path) -> Iterator[P
 
 @contextmanager
 def follow(tmp_path: Path) -> Iterator[Place]:
-    """A demo server with its data in `data`, as `make serve` leaves it, and the files of the README beside it."""
+    """A demo server with its data in `data`, as `make serve` leaves it, and the files of README and tour beside it."""
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    for block in blocks("README.md", "csv"):
+    for block in (*blocks("README.md", "csv"), *blocks("docs/tour.md", "csv")):
         (tmp_path / block.name).write_text(block.text)
     (tmp_path / "bin").mkdir()
     if shutil.which("curl") is None:
@@ -164,19 +170,50 @@ def import_shop(place: Place) -> None:
 def test_the_commands_print_what_the_document_says(place: Place, document: str) -> None:
     if document != "README.md":
         import_shop(place)
+
+    written = run_all(place, document)
+
+    assert [(command, said) for command, expected, said in written if not matches(said, expected)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_the_tour_shows_what_the_demo_shop_holds_on_every_day(place: Place) -> None:
+    token = place.shell(".venv/bin/segments token --business demo").strip()
+    (query,), (expected,) = blocks("docs/tour.md", "graphql"), blocks("docs/tour.md", "json")
+    entered = asyncio.create_task(wait_for_entrant(place, token, "Orders by phone"))
+
+    answer = json.dumps(place.ask(query.text, token)[1]["data"], indent=2, ensure_ascii=False)
+    written = await asyncio.to_thread(run_all, place, "docs/tour.md")
+
+    assert [
+        (command, said)
+        for command, expected, said in written
+        if not matches(without_figures(said), without_figures(expected))
+    ] == []
+    assert matches(without_figures(answer), without_figures(expected.text))
+    assert await asyncio.wait_for(entered, 20) == "Emily Hughes"
+
+
+async def wait_for_entrant(place: Place, token: str, segment: str) -> str:
+    """The name of the first customer who is told to enter the segment."""
+    query = "subscription { membershipChanges { changes { kind segment { name } customer { name } } } }"
+    async with subscribed(place, token, {"query": query}) as socket:
+        async for text in socket:
+            for change in json.loads(text)["payload"]["data"]["membershipChanges"]["changes"]:
+                if (change["kind"], change["segment"]["name"]) == ("ENTERED", segment):
+                    return str(change["customer"]["name"])
+    raise AssertionError("the socket was closed")
+
+
+def run_all(place: Place, document: str) -> list[tuple[str, str, str]]:
+    """Every command of the document, in order: it, what the document says of it, and what it printed."""
     written = [step for block in blocks(document, "console") for step in steps(block)]
     port = place.server.url.rpartition(":")[2]
-
     ends = "".join(f"{command}printf '\\n{END}'\n" for command, _ in written).replace(":8000", f":{port}")
     printed = place.shell(ends).split(END)[:-1]
-
     assert len(printed) == len(written) > 0
-    wrong = [
-        (command, said)
-        for (command, expected), said in zip(written, printed, strict=True)
-        if not matches(said, expected)
-    ]
-    assert wrong == []
+    return [(command, expected, said) for (command, expected), said in zip(written, printed, strict=True)]
 
 
 def test_the_queries_are_answered_and_nothing_is_refused(toured: Place) -> None:
@@ -264,10 +301,17 @@ def fill_in(example: dict[str, Any], place: Place, token: str) -> dict[str, Any]
 
 async def first_message(place: Place, token: str, payload: dict[str, Any]) -> dict[str, Any]:
     """What a subscription tells first."""
+    async with subscribed(place, token, payload) as socket:
+        told: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 20))["payload"]
+        return told
+
+
+@asynccontextmanager
+async def subscribed(place: Place, token: str, payload: dict[str, Any]) -> AsyncIterator[websockets.ClientConnection]:
+    """A socket on which the subscription has begun."""
     url = place.server.url.replace("http", "ws", 1)
     async with websockets.connect(f"{url}/graphql", subprotocols=[PROTOCOL], proxy=None) as socket:  # type: ignore[list-item]
         await socket.send(json.dumps({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}}))
         await socket.recv()
         await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
-        told: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 20))["payload"]
-        return told
+        yield socket

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers.advisories import LOCK, main, read_lock
+from tests.drivers.advisories import FURTHER, LOCK, main, read_lock
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,6 +34,14 @@ def test_the_lock_file_is_read_whatever_stands_beside_a_version(lock: Path) -> N
     assert read_lock(lock) == [("one", "1.0"), ("two", "2.0")]
     lines = [line for line in LOCK.read_text().splitlines() if line[:1].isalnum()]
     assert len(read_lock()) == len(lines) > 50
+
+
+def test_no_package_is_locked_twice_and_serving_needs_none_of_the_tests() -> None:
+    serving, testing = dict(read_lock()), dict(read_lock(FURTHER))
+
+    assert serving.keys() & testing.keys() == set()
+    assert {"pytest", "mypy", "ruff", "pandas", "numpy", "duckdb", "hypothesis"} <= testing.keys()
+    assert len(serving) < 60
 
 
 def test_a_known_fault_is_named_with_what_mends_it_and_makes_the_audit_fail(

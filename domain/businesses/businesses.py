@@ -183,7 +183,7 @@ class Businesses:
                 raise InvalidInput(message, ("expected_version",), "CONFLICT")
             plan = plan_changes(business.settings.stored, stated, find_exponent(business.currency), here=here)
             await _check_format(unit, plan)
-            changed: dict[str, object] = {one.name: {"old": one.old, "new": one.new} for one in plan.changes}
+            changed: dict[str, object] = {one.name: one.told for one in plan.changes}
             if plan.changes:
                 await unit.save_settings({"settings": plan.kept, "settings_version": version + 1})
                 await unit.mark_data_changed()

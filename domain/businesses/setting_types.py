@@ -1,6 +1,7 @@
 """The kinds of settings: what each kind may be, in words, and how a stated value becomes the one that is kept. A reader
 raises ValueError with the rest of a sentence that begins with the setting's name, and says what would be right."""
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from domain.errors import InvalidInput
 from domain.imports.formats import Key, check_format_name
 from domain.imports.presets import find_preset
 from domain.money import to_decimal, to_minor
+from domain.reports.brand import COLOUR, LARGEST, LONGEST_LABEL, decode_picture
 from domain.reports.scheduled import read_scheduled_reports
 
 LONGEST = 1_000
@@ -23,10 +25,12 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a setting may be: in words, and how it is read, given the decimals of the currency."""
+    """What a setting may be: in words, how it is read, given the decimals of the currency, and how a value is told
+    where it changes, which is more than a line only for pictures."""
 
     words: str
     read: Callable[[object, int], object]
+    tell: Callable[[object], object] = lambda value: value
 
 
 def whole(low: int, high: int) -> Kind:
@@ -134,6 +138,42 @@ def saved_format() -> Kind:
             raise ValueError(error.message.partition(" ")[2]) from error
 
     return Kind("name of a saved format", read)
+
+
+def picture() -> Kind:
+    """A picture, kept as base64."""
+    words = f"PNG or JPEG picture of at most {LARGEST:,} bytes, in base64; in a file of settings the path of one"
+
+    def read(value: object, decimals: int) -> object:
+        if not isinstance(value, str):
+            raise ValueError("must be the bytes of a PNG or JPEG picture in base64")
+        return base64.b64encode(decode_picture(value).data).decode()
+
+    return Kind(words, read, lambda value: str(decode_picture(str(value))))
+
+
+def colour() -> Kind:
+    """A colour as web pages write it."""
+
+    def read(value: object, decimals: int) -> object:
+        text = value.lower() if isinstance(value, str) else ""
+        if COLOUR.fullmatch(text) is None:
+            raise ValueError("must be a colour such as #1a5fb4")
+        return text
+
+    return Kind("colour such as #1a5fb4", read)
+
+
+def label() -> Kind:
+    """A few letters or signs."""
+
+    def read(value: object, decimals: int) -> object:
+        text = _read_text(value, f"text of at most {LONGEST_LABEL} characters, such as Rs").strip()
+        if len(text) > LONGEST_LABEL:
+            raise ValueError(f"must have at most {LONGEST_LABEL} characters")
+        return text
+
+    return Kind(f"text of at most {LONGEST_LABEL} characters", read)
 
 
 def order() -> Kind:

@@ -10,12 +10,15 @@ from domain.businesses.mongodb import SECTION as MONGODB
 from domain.businesses.setting_types import (
     Kind,
     amount,
+    colour,
     cron,
     file_name,
     folder,
     format_key,
+    label,
     order,
     periods,
+    picture,
     read_percentage,
     reports,
     saved_format,
@@ -26,6 +29,7 @@ from domain.classification.labels import BOUNDS, ClassificationSettings
 from domain.errors import FieldProblem, InvalidInput
 from domain.imports.formats import KEYS
 from domain.model import BusinessSettings
+from domain.reports.brand import ACCENT
 
 DEFAULTS = BusinessSettings()
 THRESHOLDS = ClassificationSettings()
@@ -74,6 +78,11 @@ SETTINGS: tuple[Setting, ...] = (
     _make_own_setting("follow_purchases", switch(), "whether dynamic segments follow as soon as purchases are written"),
     Setting("import.format", saved_format(), None, "saved format that files are read by"),
     *(Setting(f"import.{name}", format_key(name, key), None, key.words) for name, key in KEYS.items()),
+    Setting("brand.logo", picture(), None, "logo on the first page of reports"),
+    Setting("brand.colour", colour(), ACCENT, "colour of reports; darkened until letters in it can be read"),
+    Setting(
+        "brand.currency", label(), None, "what stands for the currency in reports, such as Rs; its code where absent"
+    ),
     _make_own_setting(
         "output_dir",
         folder(),
@@ -110,6 +119,13 @@ class SettingChange:
     name: str
     old: object
     new: object
+
+    @property
+    def told(self) -> dict[str, object]:
+        """The old and the new value as people are told of them."""
+        tell = BY_NAME[self.name].kind.tell
+        values = {"old": self.old, "new": self.new}
+        return {name: None if value is None else tell(value) for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,16 @@ class Method(StrEnum):
     BEHAVIOR = "BEHAVIOR"
 
 
+class Meaning(StrEnum):
+    """What it says of a business that customers are in a group: more of the good is better, more of those to be
+    watched, or of the bad, is worse; of the neutral it is neither."""
+
+    GOOD = "good"
+    WATCH = "watch"
+    BAD = "bad"
+    NEUTRAL = "neutral"
+
+
 @dataclass(frozen=True, slots=True)
 class GroupKind:
     """A named group of a report: never to be mixed up with a stored segment. `dimension` is what it divides the
@@ -53,6 +63,7 @@ class GroupKind:
     actions: tuple[str, ...]
     scores: tuple[int, int, int] | None
     dimension: str
+    meaning: Meaning = Meaning.NEUTRAL
 
 
 DIMENSION = "value"
@@ -60,7 +71,8 @@ DIMENSION = "value"
 
 def _make_value_kind(name: str, description: str, profile: str, *actions: str) -> GroupKind:
     code = name.removesuffix(" Value").upper()
-    return GroupKind(name, code, description, profile, actions, None, DIMENSION)
+    meaning = Meaning.GOOD if code == "HIGH" else Meaning.NEUTRAL
+    return GroupKind(name, code, description, profile, actions, None, DIMENSION, meaning)
 
 
 VALUES: tuple[GroupKind, ...] = (

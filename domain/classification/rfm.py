@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from domain.calendar import Span
-from domain.classification.groups import GroupKind
+from domain.classification.groups import GroupKind, Meaning
 from domain.model import Business
 
 
@@ -65,12 +65,23 @@ class Quintiles:
     population: int
 
 
+WATCHED = ("Need Attention", "Needs Attention", "Almost Lost")
+LOST = ("At Risk", "Hibernating", "Previously Loyal", "Dormant")
+
+
+def _find_meaning(name: str) -> Meaning:
+    """Whoever cools is to be watched, whoever stopped is lost, and all others that have a name are wanted."""
+    return Meaning.WATCH if name in WATCHED else Meaning.BAD if name in LOST else Meaning.GOOD
+
+
 def _make_eight(name: str, code: str, description: str, profile: str, *actions: str) -> RfmClass:
-    return RfmClass(name, code, description, profile, actions, (int(code[1]), int(code[3]), int(code[5])))
+    scores = (int(code[1]), int(code[3]), int(code[5]))
+    return RfmClass(name, code, description, profile, actions, scores, meaning=_find_meaning(name))
 
 
 def _make_eleven(name: str, description: str, *actions: str) -> RfmClass:
-    return RfmClass(name, name.upper().replace(" ", "_"), description, None, actions, None)
+    code = name.upper().replace(" ", "_")
+    return RfmClass(name, code, description, None, actions, None, meaning=_find_meaning(name))
 
 
 EIGHT: tuple[RfmClass, ...] = (

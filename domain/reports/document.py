@@ -2,18 +2,23 @@
 sheet, a table of text and a page show the same numbers. The window before is always computed, as a document shows
 it."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 
-from domain.classification.groups import Method
+from domain.classification.groups import Meaning, Method
 from domain.classification.rfm import RfmScheme
 from domain.model import Business, Storefront
 from domain.money import to_decimal
+from domain.reports.brand import Brand, label_currency
 from domain.reports.insights import Insights, describe_insights, find_insights
 from domain.reports.report import Group, Report, to_score
 from domain.reports.reporting import Reporting
+from domain.reports.transitions import Transitions
+from domain.reports.trend import Trend, build_trend
 
 CHARTED = 12
 """Groups that a chart shows by name; the long tail stands as Other. Data are never shortened."""
@@ -25,6 +30,28 @@ DIMENSION_TITLES = {
     "channel": "Channel",
     "season": "Season",
 }
+
+METHODS = {Method.VALUE: "by value", Method.BEHAVIOR: "by behaviour"}
+SCHEMES = {RfmScheme.EIGHT_SEGMENT: "eight segments", RfmScheme.ELEVEN_SEGMENT: "eleven segments"}
+FIGURES = {
+    "customers": ("Customers", False),
+    "revenue": ("Revenue", True),
+    "orders": ("Orders", False),
+    "average_order": ("Average order", True),
+    "average_spend": ("Spend per customer", True),
+}
+"""The headline figures by the names of Totals: what each is called, and whether it is an amount. More is better."""
+
+
+TRENDED = ("pdf", "xlsx")
+"""The formats that show the trend."""
+
+
+class Layout(StrEnum):
+    """How a report lies in CSV: with what it is about before the groups, or as a table alone, for other programs."""
+
+    DOCUMENT = "document"
+    TABLE = "table"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +66,7 @@ class DocumentGroup:
     profile: str | None
     actions: tuple[str, ...]
     scores: tuple[int, int, int] | None
+    meaning: Meaning
     customers: int
     orders: int
     revenue: Decimal
@@ -52,15 +80,21 @@ class DocumentGroup:
     average_frequency: float | None
     average_spend: Decimal | None
 
+    @property
+    def change(self) -> int | None:
+        """By how many customers the group grew."""
+        return None if self.previous_customers is None else self.customers - self.previous_customers
+
 
 @dataclass(frozen=True, slots=True)
 class ChartSlice:
-    """One bar of a chart."""
+    """One bar of a chart; the change is None without a window before."""
 
     name: str
+    meaning: Meaning
     customers: int
     revenue: Decimal
-    previous_customers: int | None
+    change: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +131,7 @@ class ReportDocument:
     business: str
     business_key: str
     currency: str
+    currency_label: str
     decimals: int
     time_zone: str
     storefront: str | None
@@ -116,6 +151,20 @@ class ReportDocument:
     unclassified: DocumentGroup | None
     cells: tuple[DocumentCell, ...] | None
     filtered: bool
+    brand: Brand = field(default_factory=Brand)
+    trend: Trend | None = None
+    unfinished: bool = False
+    layout: Layout = Layout.DOCUMENT
+
+    @property
+    def change(self) -> int | None:
+        """By how many customers the whole grew."""
+        return None if self.previous is None else self.totals.customers - self.previous.customers
+
+    @property
+    def kind(self) -> str:
+        """How the customers are grouped."""
+        return f"RFM, {SCHEMES[self.scheme]}" if self.method is Method.RFM else METHODS[self.method]
 
     @property
     def matrix(self) -> tuple[tuple[int, ...], ...] | None:
@@ -147,16 +196,17 @@ class ReportDocument:
 
 def build_slices(groups: Sequence[DocumentGroup], limit: int = CHARTED) -> tuple[ChartSlice, ...]:
     """What a chart of one dimension shows: the groups in their order, those beyond the limit added up as Other."""
-    bars = [ChartSlice(group.name, group.customers, group.revenue, group.previous_customers) for group in groups]
+    bars = [ChartSlice(group.name, group.meaning, group.customers, group.revenue, group.change) for group in groups]
     if len(bars) <= limit:
         return tuple(bars)
     tail = bars[limit - 1 :]
-    before = [bar.previous_customers for bar in tail if bar.previous_customers is not None]
+    changes = [bar.change for bar in tail if bar.change is not None]
     other = ChartSlice(
         f"{OTHER} ({len(tail)})",
+        Meaning.NEUTRAL,
         sum(bar.customers for bar in tail),
         sum((bar.revenue for bar in tail), Decimal(0)),
-        sum(before) if before else None,
+        sum(changes) if changes else None,
     )
     return (*bars[: limit - 1], other)
 
@@ -170,6 +220,7 @@ class ReportRequest:
     scheme: RfmScheme = RfmScheme.EIGHT_SEGMENT
     name: str | None = None
     code: str | None = None
+    layout: Layout = Layout.DOCUMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +228,24 @@ class ReportFiles:
     """Makes the documents of a business."""
 
     reporting: Reporting
+    transitions: Transitions
 
-    async def make_document(self, business: Business, asked: ReportRequest) -> ReportDocument:
-        """The document; InvalidInput names the argument that is wrong."""
+    async def make_document(
+        self, business: Business, asked: ReportRequest, *, trend: bool = True, patience: float | None = None
+    ) -> ReportDocument:
+        """The document; InvalidInput names the argument that is wrong. The trend is left out where the file shows none,
+        and where it takes more seconds than the patience: then it is computed on, for whoever asks again."""
         report = await self.make_report(business, asked)
         before = await self.reporting.measure_previous(business, report)
-        return build_document(business, asked.storefront, report, before)
+        made = replace(build_document(business, asked.storefront, report, before), layout=asked.layout)
+        if not trend:
+            return made
+        try:
+            async with asyncio.timeout(patience):
+                points = await self.transitions.load_months(business, report)
+        except TimeoutError:
+            return replace(made, unfinished=True)
+        return replace(made, trend=build_trend(points, report.codes, report.decimals))
 
     async def make_report(self, business: Business, asked: ReportRequest) -> Report:
         return await self.reporting.make_report(
@@ -202,11 +265,12 @@ def build_document(
 ) -> ReportDocument:
     """The report with everything that a file of it shows."""
     window, earlier = report.window, report.window.previous
-    insights = find_insights(report, before)
+    insights, label = find_insights(report, before), label_currency(business)
     return ReportDocument(
         business=business.name,
         business_key=business.key,
         currency=business.currency,
+        currency_label=label,
         decimals=report.decimals,
         time_zone=business.time_zone,
         storefront=None if storefront is None else storefront.name,
@@ -221,11 +285,12 @@ def build_document(
         totals=_to_totals(report),
         previous=None if before is None else _to_totals(before),
         insights=insights,
-        sentences=describe_insights(report, insights, business.currency),
+        sentences=describe_insights(report, insights, label),
         groups=tuple(_to_document_group(report, group, before) for group in report.shown),
         unclassified=None if report.other is None else _to_document_group(report, report.other, before),
         cells=_to_document_cells(report) if report.method is Method.RFM else None,
         filtered=report.filtered,
+        brand=Brand.of(business.settings),
     )
 
 
@@ -259,6 +324,7 @@ def _to_document_group(report: Report, group: Group, before: Report | None) -> D
         profile=kind.profile,
         actions=kind.actions,
         scores=kind.scores,
+        meaning=kind.meaning,
         customers=group.customers,
         orders=group.orders,
         revenue=to_decimal(group.revenue, decimals),

@@ -14,7 +14,7 @@ from domain.errors import DomainError, StoreUpgraded, Unavailable
 from domain.jobs.model import ATTEMPTS, GAVE_UP, JobKind, JobStatus, Lease, Outcome, may_pass, plan_pauses
 from domain.jobs.progress import ProgressFeed
 from domain.model import Actor, Business
-from domain.reports.document import ReportDocument, ReportFiles, ReportRequest
+from domain.reports.document import TRENDED, ReportDocument, ReportFiles, ReportRequest
 from domain.reports.scheduled import ScheduledReport, plan_reports, read_scheduled_reports
 from domain.store import Agenda, Store
 
@@ -128,7 +128,8 @@ class ScheduledReports:
         if report.storefront is not None:
             place = await self.purchases.find_storefront(business, report.storefront)
         asked = ReportRequest(report.method, report.days, None, place, report.scheme)
-        body = await self.render(report.format, await self.files.make_document(business, asked))
+        document = await self.files.make_document(business, asked, trend=report.format in TRENDED)
+        body = await self.render(report.format, document)
         file = await asyncio.to_thread(self.write, business, report, self.clock(), body)
         detail = {**report.as_json(), "file": file.name}
         await self.store.audit(business.id, ACTOR, "writeReport", None, detail)

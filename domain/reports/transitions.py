@@ -28,6 +28,8 @@ from domain.reports.reporting import list_festive_days, list_known_groups
 from domain.store import Cache, CustomerRecord, Grouping, Store, Transition, TransitionSums, TrendSums, Unit
 
 MAXIMUM_POINTS = 60
+MONTHS = 12
+"""Windows that a trend by month looks back on."""
 MAXIMUM_ROWS = 20_000
 """Of a trend or of transitions: by behaviour there may be as many groups as a shop has categories."""
 LABEL_ORDER: Mapping[str, tuple[str, ...]] = {
@@ -196,15 +198,39 @@ class Transitions:
         check_days(days)
         _check_order(first, last)
         dates = list_trend_dates(first, last, interval)
+        name = f"{first}:{last}:{interval.value.lower()}"
+        return await self._load_points(business, method, days, dates, name, storefront_id, scheme)
+
+    async def load_months(self, business: Business, report: Report) -> list[TrendPoint]:
+        """The same of the report's window and of those that end one to eleven months earlier; none where there would be
+        more rows than an answer may have."""
+        last, days, place = report.window.as_of, report.window.days, report.storefront_id
+        dates = list_months_back(last)
+        try:
+            return await self._load_points(business, report.method, days, dates, f"{last}:back", place, report.scheme)
+        except InvalidInput:
+            return []
+
+    async def _load_points(
+        self,
+        business: Business,
+        method: Method,
+        days: int,
+        dates: Sequence[date],
+        name: str,
+        storefront_id: int | None,
+        scheme: RfmScheme,
+    ) -> list[TrendPoint]:
+        """The points at these dates, kept under a name that says which they are."""
         spans = [_build_span(day, days, storefront_id) for day in dates]
         grouping = Grouping(method, scheme, list_festive_days(business, *spans))
 
         async def sum_up(unit: Unit) -> Sequence[Sequence[object]]:
             return [astuple(each) for each in await unit.groups.sum_trend(spans, grouping)]
 
-        name = f"segmentation_trend:{business.id}:{first}:{last}:{interval.value.lower()}"
         windows = _name_windows(days, storefront_id, method, scheme)
-        trend_sums = [TrendSums(*row) for row in await self._load_kept(business, f"{name}:{windows}", sum_up)]
+        key = f"segmentation_trend:{business.id}:{name}:{windows}"
+        trend_sums = [TrendSums(*row) for row in await self._load_kept(business, key, sum_up)]
         sums = {
             (each.window, find_kind(method, scheme, each.dimension, each.label)): (each.customers, each.spend)
             for each in trend_sums
@@ -273,6 +299,14 @@ def list_trend_dates(first: date, last: date, interval: SeriesInterval) -> list[
         dates.append(day)
     message = f"from and to must span at most {MAXIMUM_POINTS} points of the interval {interval.value}"
     raise InvalidInput(message, ("to",))
+
+
+def list_months_back(last: date) -> list[date]:
+    """The date and those one to eleven months before it, the earliest first; in a shorter month its last day. Before
+    the calendar there are none."""
+    months = range(last.year * 12 + last.month - MONTHS, last.year * 12 + last.month)
+    years = [(*divmod(month, 12), last.day) for month in months if month >= 12]
+    return [date(year, month + 1, min(day, monthrange(year, month + 1)[1])) for year, month, day in years]
 
 
 def _add_intervals(first: date, interval: SeriesInterval, times: int) -> date | None:

@@ -28,7 +28,7 @@ from domain.segments.model import MembershipSource, Segment
 from domain.segments.validation import MAXIMUM_KEY
 from domain.store import NamedCustomer, Naming, Store, Unit
 
-PORTION = 10_000
+PORTION = 2_000
 """Rows of a file that are in memory at a time."""
 MOST_SHOWN, LONGEST_SHOWN = 20, 80
 """Unknown customers who are listed, and characters of each."""

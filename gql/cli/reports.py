@@ -75,23 +75,25 @@ async def report(
     segment_code: Annotated[str | None, typer.Option(help="Only the group of this code.")] = None,
     scheme: Annotated[str, typer.Option(help="eight or eleven")] = "eight",
     format: Annotated[str | None, typer.Option(help=describe_formats(FORMATS, "table"))] = None,
+    layout: Annotated[str, typer.Option(help="Of CSV: document, or table for other programs.")] = "document",
     output: OutputOption = None,
 ) -> None:
     """Print or write the segmentation report. Example: segments report --days 90 --output report.pdf"""
-    from domain.reports.document import ReportRequest
+    from domain.reports.document import TRENDED, ReportRequest
     from gql.cli.work.reports import print_table, write_file
     from gql.composition import format_report, make_writers
-    from gql.parameters import read_date, read_method, read_scheme
+    from gql.parameters import check_layout, read_date, read_layout, read_method, read_scheme
 
     chosen, services = await session.choose(business), session.services
-    read, naming = read_method(method), read_scheme(scheme)
+    read, naming, lying = read_method(method), read_scheme(scheme), read_layout(layout)
     form = choose_format(format, output, FORMATS, "table")
     if form == "table" and output is not None:
         raise InvalidInput(f"--format must be one of: {', '.join(REPORT_FORMATS)}; a table goes to the terminal")
+    check_layout(lying, form)
     day = None if as_of is None else read_date(as_of)
     place = None if storefront is None else await services.purchases.find_storefront(chosen, storefront)
-    asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code)
-    document = await services.report_files.make_document(chosen, asked)
+    asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code, lying)
+    document = await services.report_files.make_document(chosen, asked, trend=form in TRENDED)
     if form == "table":
         print_table(document)
     elif form == "json" and output is None:

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from domain.errors import InvalidInput, NotFound, Unavailable
 from domain.model import Actor, Business, Permission, Storefront, Viewer
-from domain.reports.document import ReportRequest
+from domain.reports.document import TRENDED, ReportRequest
 from domain.segments.member_export import MemberExport
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.composition import Services, Writers
@@ -33,6 +33,7 @@ from gql.parameters import (
     LINK_PARAMETERS,
     SIGNATURE,
     ReportParameters,
+    check_layout,
     read_member_columns,
     read_report_parameters,
 )
@@ -52,7 +53,7 @@ FILES_AT_ONCE = 16
 BUSY = "Too many files are being made, or this one takes too long. Try again in a moment."
 UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"*/:<>?\\|%\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+')
 LONGEST_NAME = 150
-VERSION = 3
+VERSION = 4
 """Grows with every change of what the files of the same data look like."""
 
 
@@ -262,6 +263,7 @@ class Downloads:
     async def _answer_report(
         self, request: Request, business: Business, parameters: ReportParameters, ending: str, *, saved: bool
     ) -> Response:
+        check_layout(parameters.layout, ending)
         asked = await self._read_report_request(business, parameters)
         report = await self.services.report_files.make_report(business, asked)
         last = report.window.as_of
@@ -271,9 +273,14 @@ class Downloads:
         headers = build_file_headers(tag, ending, name if saved else None, plain)
         response = answer_without_body(request, headers)
         if response is None:
-            document = await self.services.report_files.make_document(business, asked)
+            # The trend may take a part of the time that the file has.
+            shown, patience = ending in TRENDED, self.seconds / 3
+            document = await self.services.report_files.make_document(business, asked, trend=shown, patience=patience)
             write = self.writers.reports[ending]
             body = await self.pool.run(lambda: write(document)) if FILE_FORMATS[ending].binary else write(document)
+            if document.unfinished:
+                # Whoever asks again is to have the rest of it.
+                del headers["ETag"]
             response = Response(body, headers=headers)
         return response
 
@@ -287,6 +294,7 @@ class Downloads:
             parameters.scheme,
             parameters.name,
             parameters.code,
+            parameters.layout,
         )
 
     async def _find_storefront(self, business: Business, key_or_id: str) -> Storefront:

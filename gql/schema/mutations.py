@@ -25,12 +25,12 @@ from domain.money import find_exponent, to_millionths, to_minor
 from domain.reports.document import ReportRequest
 from domain.segments.member_export import choose_columns
 from gql.file_formats import MEMBER_FORMATS, REPORT_FORMATS
-from gql.parameters import ReportParameters
+from gql.parameters import ReportParameters, check_layout
 from gql.schema.context import CanView, Info
 from gql.schema.segment_mutations import SegmentMutations
 from gql.schema.types.business import Business, SourceFormat, Storefront, find_storefront, read_settings
 from gql.schema.types.customer import Customer
-from gql.schema.types.enums import Method, PurchaseStatus, RfmScheme, describe_enum
+from gql.schema.types.enums import Layout, Method, PurchaseStatus, RfmScheme, describe_enum
 from gql.schema.types.ids import encode, expect, match
 from gql.schema.types.job import Job, PurchaseImport, Recalculation
 from gql.schema.types.payloads import Payload, mutation, payload, to_user_errors
@@ -294,14 +294,18 @@ class Mutation(SegmentMutations):
         scheme: Annotated[
             RfmScheme, strawberry.argument(description="Which set of RFM groups.")
         ] = RfmScheme.EIGHT_SEGMENT,
+        layout: Annotated[
+            Layout, strawberry.argument(description="How a file of CSV is laid out; others have one layout.")
+        ] = Layout.DOCUMENT,
     ) -> ExportPayload:
         context, business = info.context, await info.context.load_business()
+        check_layout(layout, format.value)
         storefront = await find_storefront(context, business, storefront_id)
-        asked = ReportRequest(method, days, as_of, storefront, scheme, segment_name, segment_code)
+        asked = ReportRequest(method, days, as_of, storefront, scheme, segment_name, segment_code, layout)
         report = await context.services.report_files.make_report(business, asked)
         # The day is said, so that the link shows tomorrow what it shows today.
         last, place = report.window.as_of, None if storefront is None else storefront.key
-        query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme).query
+        query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme, layout=layout).query
         url, expires = context.sign_link(f"/exports/segmentation.{format.value}", query)
         detail = {"format": format.value, **dict(query), "expiresAt": expires.isoformat()}
         await context.services.store.audit(business.id, context.actor, "exportSegmentationReport", None, detail)

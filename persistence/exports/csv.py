@@ -1,7 +1,8 @@
-"""CSV that spreadsheets and programs both take: every row has as many cells as the next, lines end as RFC 4180 has it.
+"""CSV that spreadsheets and programs both take: every row has as many cells as the next, lines end as RFC 4180 has it;
+amounts have the decimals of their currency. A report is a document of blocks, or a table alone for other programs.
 Whatever a spreadsheet would take for a formula is neutralised, so that no name of a customer or of a segment ever runs
 in somebody's sheet; numbers stay numbers. A file begins with a byte order mark where it holds more than ASCII, as
-spreadsheets need it."""
+spreadsheets need it; a table for programs never does."""
 
 import csv
 import re
@@ -11,8 +12,9 @@ from decimal import Decimal
 from io import StringIO
 
 from domain.calendar import format_instant, load_zone
+from domain.classification.groups import Method
 from domain.formulas import protect_text
-from domain.reports.document import DocumentGroup, ReportDocument
+from domain.reports.document import FIGURES, DocumentGroup, Layout, ReportDocument
 from domain.segments.member_export import MemberExport, MemberPage
 
 UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -35,6 +37,9 @@ def format_value(value: Cell) -> str:
         return format(value, "f")
     if isinstance(value, datetime):
         return format_instant(value)
+    if isinstance(value, float):
+        # Without an exponent, which not every program reads.
+        return format(Decimal(repr(value)), "f")
     return repr(value).lower() if isinstance(value, bool) else repr(value)
 
 
@@ -47,6 +52,8 @@ COLUMNS = (
     "customer_count",
     "customer_share",
     "previous_customer_count",
+    "previous_order_count",
+    "previous_total_revenue",
     "order_count",
     "total_revenue",
     "revenue_share",
@@ -61,10 +68,33 @@ COLUMNS = (
 )
 
 
+WINDOW_COLUMNS = ("first_day", "last_day", "method", "scheme", "storefront", "currency")
+TABLE_COLUMNS = tuple(name for name in COLUMNS if name not in ("description", "recommended_actions"))
+
+
 def render_report_csv(document: ReportDocument) -> bytes:
-    """What the report is about, the insights, and the table of the groups; an empty row between them."""
+    """The report in its layout."""
+    return _render_table(document) if document.layout is Layout.TABLE else _render_blocks(document)
+
+
+def _render_table(document: ReportDocument) -> bytes:
+    """One header, and one row a group that says its window, too."""
+    scheme = document.scheme.value if document.method is Method.RFM else None
+    window = (document.first.isoformat(), document.last.isoformat(), document.method.value, scheme)
+    own = [*window, document.storefront, document.currency]
+    rows = [[*own, *(group[name] for name in TABLE_COLUMNS)] for group in map(_build_row, document.rows)]
+    return _format_rows([(*WINDOW_COLUMNS, *TABLE_COLUMNS), *rows]).encode()
+
+
+def _render_blocks(document: ReportDocument) -> bytes:
+    """What the report is about, the insights, and the table of the groups, each of several dimensions with its sum; an
+    empty row stands between them."""
     rows: list[Sequence[Cell]] = [*_list_heading(document), (), *_list_insights(document), (), COLUMNS]
-    rows += [_build_row(group) for group in document.rows]
+    for place, (dimension, groups) in enumerate(document.dimensions.items()):
+        rows += [()] if place else []
+        rows += [list(_build_row(group).values()) for group in groups]
+        if len(document.dimensions) > 1 and not document.filtered:
+            rows.append(list(_build_sum_row(document, dimension).values()))
     text = _format_rows([*row, *[None] * (len(COLUMNS) - len(row))] for row in rows)
     return (text if text.isascii() else MARK + text).encode()
 
@@ -75,7 +105,7 @@ def _list_heading(document: ReportDocument) -> list[Sequence[Cell]]:
     return [
         ("Customer segmentation report", document.business),
         ("Method", document.method.value),
-        *([("Scheme", document.scheme.value)] if document.matrix is not None else []),
+        *([("Scheme", document.scheme.value)] if document.method is Method.RFM else []),
         ("First day", document.first.isoformat()),
         ("Last day", document.last.isoformat()),
         ("Days", document.days),
@@ -83,11 +113,11 @@ def _list_heading(document: ReportDocument) -> list[Sequence[Cell]]:
         *([] if document.storefront is None else [("Storefront", document.storefront)]),
         ("Currency", document.currency),
         ("Generated at", local.isoformat(timespec="seconds")),
-        ("Customers", totals.customers),
-        ("Customers in the window before", None if before is None else before.customers),
-        ("Orders", totals.orders),
-        ("Revenue", totals.revenue),
-        ("Average order value", totals.average_order),
+        *((label, getattr(totals, name)) for name, (label, _) in FIGURES.items()),
+        *(
+            (f"{label} in the window before", None if before is None else getattr(before, name))
+            for name, (label, _) in FIGURES.items()
+        ),
     ]
 
 
@@ -102,8 +132,8 @@ def _list_insights(document: ReportDocument) -> list[Sequence[Cell]]:
     ]
 
 
-def _build_row(group: DocumentGroup) -> list[Cell]:
-    return [
+def _build_row(group: DocumentGroup) -> dict[str, Cell]:
+    values: list[Cell] = [
         group.dimension,
         group.name,
         group.code,
@@ -111,6 +141,8 @@ def _build_row(group: DocumentGroup) -> list[Cell]:
         group.customers,
         group.customer_share,
         group.previous_customers,
+        group.previous_orders,
+        group.previous_revenue,
         group.orders,
         group.revenue,
         group.revenue_share,
@@ -121,6 +153,27 @@ def _build_row(group: DocumentGroup) -> list[Cell]:
         group.average_spend,
         "; ".join(group.actions),
     ]
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _build_sum_row(document: ReportDocument, dimension: str) -> dict[str, Cell]:
+    totals, before = document.totals, document.previous
+    return {
+        **dict.fromkeys(COLUMNS),
+        "dimension": dimension,
+        "segment_name": "All customers",
+        "customer_count": totals.customers,
+        "customer_share": float(bool(totals.customers)),
+        "previous_customer_count": None if before is None else before.customers,
+        "previous_order_count": None if before is None else before.orders,
+        "previous_total_revenue": None if before is None else before.revenue,
+        "order_count": totals.orders,
+        "total_revenue": totals.revenue,
+        "revenue_share": float(bool(totals.revenue)),
+        "average_order_value": totals.average_order,
+        "avg_purchase_frequency": totals.orders / totals.customers if totals.customers else None,
+        "avg_total_spend": totals.average_spend,
+    }
 
 
 async def write_members_csv(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:

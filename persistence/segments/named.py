@@ -30,7 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.store import NamedCustomer, Naming
 from persistence.customers import join_named
 from persistence.customers import named as known_as
-from persistence.database.dialects import IsAscii, MembersOf, Negation, analyze, create, empty, select_part
+from persistence.database.dialects import IsAscii, MembersOf, Negation, Selective, analyze, create, empty, select_part
 from persistence.tables import PRESENT, customer, customer_term
 
 TABLES = {
@@ -80,12 +80,15 @@ class NamedCustomerStore:
     async def resolve(self) -> None:
         """Look up whom each row means, in the state that the transaction sees."""
         await self.connection.run_sync(empty, "meant", "wanted")
-        many = (await self.connection.execute(select(func.count()).select_from(listed))).scalar_one() >= MANY
+        sizes = select(listed.c.naming, func.count()).group_by(listed.c.naming)
+        counts = {row[0]: row[1] for row in await self.connection.execute(sizes)}
+        many = sum(counts.values()) >= MANY
         if many:
             await self.connection.run_sync(analyze, "listed")
         for naming in Naming:
-            statement = insert(meant).from_select(["line", "customer_id"], self._select_meant(naming))
-            await self.connection.execute(statement)
+            if PLACES[naming] in counts:
+                statement = insert(meant).from_select(["line", "customer_id"], self._select_meant(naming))
+                await self.connection.execute(statement)
         await self.connection.execute(text(WANT))
         if many:
             await self.connection.run_sync(analyze, "meant", "wanted")
@@ -103,9 +106,8 @@ class NamedCustomerStore:
                 conditions += [mine, known_as.c.business_id == self.business_id, customer.c.erased == false()]
             case Naming.EMAIL:
                 terms = customer_term.c
-                found = listed.join(
-                    customer_term, and_(terms.business_id == self.business_id, terms.term == listed.c.term)
-                )
+                of_row = Selective(terms.term == listed.c.term)
+                found = listed.join(customer_term, and_(terms.business_id == self.business_id, of_row))
                 source = found.join(customer, and_(mine, customer.c.id == terms.customer_id))
                 # What finds a customer may be a name or an id, too. Both databases fold the letters of ASCII alike; two
                 # e-mails with others are the same where the term is.

@@ -20,7 +20,7 @@ def test_a_store_is_copied_and_restored(shop: Segments, tmp_path: Path) -> None:
     assert refused == f"{copied} is there already. Give another name, or --force to replace it."
     assert restored.out == f"The store is that of {copied} now. What it was is in {file}.before-restore.\n"
     assert "later" not in shop.run("businesses", "list").out
-    assert shop.run("report", *WINDOW).lines[11] == REVENUE
+    assert shop.run("report", *WINDOW).lines[12] == REVENUE
     assert shop.run("db", "check").out == SOUND
     assert shop.run("restore", copied, "--no-keep").out == f"The store is that of {copied} now.\n"
 
@@ -31,7 +31,7 @@ def test_a_copy_is_restored_where_there_is_no_store(shop: Segments, tmp_path: Pa
 
     shop.run("restore", tmp_path / "monday.sqlite")
 
-    assert shop.run("report", *WINDOW).lines[11] == REVENUE
+    assert shop.run("report", *WINDOW).lines[12] == REVENUE
 
 
 def test_there_is_nothing_to_copy_before_the_first_store(segments: Segments, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_name_zone_and_currency_can_be_set_while_there_are_no_purchases(two: Seg
 
 def test_another_zone_moves_the_days_of_the_purchases(segments: Segments, tmp_path: Path) -> None:
     def told(day: str) -> str:
-        return segments.run("report", "--as-of", day, "--days", "1").lines[11]
+        return segments.run("report", "--as-of", day, "--days", "1").lines[12]
 
     file = write_lines(tmp_path / "o.csv", "customer_id,order_id,timestamp,amount", "C1,1,2024-03-30T22:00:00Z,5.00")
     segments.run("import", file, *MAKE)

@@ -32,7 +32,7 @@ def test_the_ending_of_the_file_decides_its_format(shop: Segments, tmp_path: Pat
     assert said == [""] * 4
     rows = list(csv.reader(io.StringIO(files[0].read_text(encoding="utf-8-sig"), newline="")))
     assert rows[0][:2] == ["Customer segmentation report", "shop"]
-    assert load_workbook(files[1]).sheetnames == ["Summary", "RFM segments", "Heat map", "Chart data"]
+    assert load_workbook(files[1]).sheetnames == ["Summary", "RFM segments", "Heat map", "Trend", "Chart data"]
     assert files[2].read_bytes().startswith(b"%PDF-")
     assert json.loads(files[3].read_text())["data"]["customer_count"] == 10
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []

@@ -147,7 +147,7 @@ def test_a_business_without_purchases_has_a_report_of_zeros(segments: Segments) 
             "--segment-code must be one of: R5F5M5, R4F4M4, R4F2M3, R3F2M2, R2F2M3, R2F3M3, R5F1M1, R1F1M2, OTHER.",
         ),
         ("--business mars", "There is no business with the key mars. There are: shop."),
-        ("--colour", "No such option: --colour. --help shows how it is used."),
+        ("--tint", "No such option: --tint. --help shows how it is used."),
         ("now", "Got unexpected extra argument(s) (now). --help shows how it is used."),
     ],
 )

@@ -2,9 +2,11 @@
 sight and out of the store."""
 
 import json
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from domain.businesses.settings import read_effective
 from domain.imports.columns import FIELDS
@@ -39,6 +41,53 @@ def test_a_file_that_was_applied_changes_nothing_again(made: Segments, tmp_path:
     made.run("settings", "apply", file)
 
     assert made.run("settings", "apply", file).out == "Nothing changed in shop (version 2).\n"
+
+
+@pytest.mark.parametrize("place", ["logo.png", "below/Logo.PNG"])
+def test_a_logo_is_the_picture_that_the_file_names(made: Segments, tmp_path: Path, place: str) -> None:
+    picture = tmp_path / place
+    picture.parent.mkdir(exist_ok=True)
+    Image.new("RGB", (120, 40), "#7b1fa2").save(picture)
+    file = write_settings(tmp_path, f'[brand]\nlogo = "{place}"\ncolour = "#7B1FA2"\ncurrency = "Rs"\n')
+
+    ended = made.run("settings", "apply", file)
+    again = made.run("settings", "apply", write_settings(tmp_path, made.run("settings", "show").out, "shown.toml"))
+
+    size = picture.stat().st_size
+    assert ended.lines == [
+        f'brand.logo: none -> "PNG picture, 120 x 40 pixels, {size:,} bytes"',
+        'brand.colour: "#1f5fbf" -> "#7b1fa2"',
+        'brand.currency: none -> "Rs"',
+        "3 settings changed in shop (version 2).",
+    ]
+    assert b64decode(made.json("settings", "show")["brand"]["logo"]) == picture.read_bytes()
+    assert again.out == "Nothing changed in shop (version 2).\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "brand.logo cannot be read from logo.png: No such file or directory"),
+        (b"<svg/>", "brand.logo must be a whole PNG or JPEG picture"),
+        (b"\x89PNG" + bytes(200_000), "brand.logo must have at most 102,400 bytes"),
+    ],
+)
+def test_a_logo_that_is_no_picture_is_refused_beside_the_other_faults(
+    made: Segments, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / "logo.png").write_bytes(content)
+    text = '[brand]\nlogo = "logo.png"\ncolour = "purple"\ncurrency = "Rupees of here"\n'
+
+    ended = made("settings", "apply", write_settings(tmp_path, text))
+
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.splitlines() == [
+        f"Error: {said}.",
+        "Error: brand.colour must be a colour such as #1a5fb4.",
+        "Error: brand.currency must have at most 8 characters.",
+    ]
+    assert made.json("settings", "show") == {**read_effective({}), "mongodb": {}}
 
 
 def test_check_says_what_would_change_and_writes_nothing(made: Segments, tmp_path: Path) -> None:

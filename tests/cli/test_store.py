@@ -227,5 +227,5 @@ def test_a_store_on_postgresql_is_upgraded_by_its_operator(segments: Segments, t
 
     assert before == NO_TABLES
     assert segments.run("db", "check").out.endswith(SOUND)
-    assert segments.run("report", *WINDOW).lines[11] == "Customers: 10   Revenue: EUR 2,600.00"
+    assert segments.run("report", *WINDOW).lines[12] == "Customers: 10   Revenue: EUR 2,600.00"
     assert not segments.data.exists()

@@ -1,4 +1,4 @@
-"""`make audit`: what is publicly known to be wrong with the packages of requirements.lock, asked by pip-audit. A
+"""`make audit`: what is publicly known to be wrong with the packages of the locks, asked by pip-audit. A
 package about which nobody could be asked is named so and never counts as sound; only a known fault makes it fail."""
 
 import json
@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-LOCK = Path(__file__).parents[2] / "requirements.lock"
+ROOT = Path(__file__).parents[2]
+LOCK, FURTHER = ROOT / "requirements.lock", ROOT / "requirements-dev.lock"
 SECONDS = 300
 
 
@@ -48,4 +49,4 @@ def main(program: str, lock: Path = LOCK) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(max(main(sys.argv[1], lock) for lock in (LOCK, FURTHER)))

@@ -68,9 +68,10 @@ class Page:
             await asyncio.sleep(0.1)
         raise AssertionError(f"never true: {script}; the page says {self.complaints}")
 
-    async def screenshot(self, file: Path) -> None:
+    async def draw(self) -> bytes:
+        """What it looks like, as a PNG."""
         picture = await self.call("Page.captureScreenshot", format="png")
-        file.write_bytes(base64.b64decode(picture["data"]))
+        return base64.b64decode(picture["data"])
 
 
 @asynccontextmanager

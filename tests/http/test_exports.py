@@ -11,6 +11,7 @@ import pytest
 from openpyxl import load_workbook
 
 from domain.model import Actor, NewCustomer
+from domain.reports.document import ReportFiles
 from gql.composition import make_writers
 from gql.file_formats import MEMBER_FORMATS, REPORT_FORMATS
 from gql.settings import Settings
@@ -195,6 +196,43 @@ async def test_csv_format(both: Face) -> None:
     assert [row["segment_name"] for row in table][-1] == "Unclassified"
     assert sum(int(row["customer_count"]) for row in table) == 2
     assert sum(Decimal(row["total_revenue"]) for row in table) == Decimal("140.50")
+
+
+async def test_a_table_for_other_programs_is_csv_alone(both: Face) -> None:
+    await small_shop(both)
+
+    answer = await get(both, f"{REPORT}.csv?layout=table")
+    refused = [await get(both, f"{REPORT}.{ending}?layout=table") for ending in ("json", "pdf", "xlsx")]
+    unknown = await get(both, f"{REPORT}.csv?layout=wide")
+
+    rows = list(csv.DictReader(io.StringIO(answer.text, newline=""), strict=True))
+    assert len(rows) == 9
+    assert {(row["first_day"], row["last_day"], row["currency"]) for row in rows} == {
+        ("2024-03-18", "2024-06-15", "EUR")
+    }
+    assert sum(Decimal(row["total_revenue"]) for row in rows) == Decimal("140.50")
+    assert answer.headers["etag"] != (await get(both, f"{REPORT}.csv")).headers["etag"]
+    assert [one.status_code for one in (*refused, unknown)] == [400] * 4
+    assert refused[0].json()["error"] == "layout table is for csv, not json"
+    assert unknown.json()["error"] == "layout must be one of: document, table"
+
+
+async def test_a_file_without_its_trend_is_not_kept_by_the_client(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    await small_shop(face)
+    whole = await get(face, f"{REPORT}.pdf?method=behavior")
+    make = ReportFiles.make_document
+
+    async def hurry(files: ReportFiles, *asked: Any, **how: Any) -> Any:
+        return await make(files, *asked, **{**how, "patience": 0})
+
+    monkeypatch.setattr(ReportFiles, "make_document", hurry)
+    hurried = await get(face, f"{REPORT}.pdf?method=value")
+
+    assert "Trend" in "".join(page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(whole.content))
+    assert "Trend" not in "".join(
+        page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(hurried.content)
+    )
+    assert ("etag" in whole.headers, "etag" in hurried.headers) == (True, False)
 
 
 async def test_pdf_format(both: Face) -> None:

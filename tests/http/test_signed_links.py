@@ -302,3 +302,15 @@ async def test_a_link_over_a_socket_is_a_whole_address(opening: Opening, proxies
 
         url = answer["data"]["exportSegmentationReport"]["url"]
         assert url.startswith(f"{origin.replace('HOST', server.host)}/exports/segmentation.csv?")
+
+
+async def test_a_link_to_a_table_for_other_programs(face: Face) -> None:
+    await fill(face)
+
+    made = (await face.data(REPORT % "format: CSV, layout: TABLE"))["exportSegmentationReport"]
+    refused = (await face.data(REPORT % "format: PDF, layout: TABLE"))["exportSegmentationReport"]
+
+    answer = await face.client.get(made["url"])
+    assert answer.text.startswith("first_day,last_day,method,")
+    assert refused["userErrors"][0]["message"] == "layout table is for csv, not pdf"
+    assert refused["userErrors"][0]["field"] == ["layout"]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from gql.counters import MEMORY
+from gql.counters import SHARED
 from tests.drivers.server import QuietHandler, Server, listening, running, until
 from tests.drivers.uploading import CSV, ROWS
 from tests.http.test_metrics import ASKING, TOKEN, Numbers, read
@@ -33,7 +33,7 @@ class Seen:
     after: Numbers
     lines: list[dict[str, Any]]
     spans: list[tuple[Any, Any]]
-    left: list[Path]
+    shared: Path
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,6 @@ def seen(folder: Path) -> Iterator[Seen]:
             self.send_response(200)
             self.end_headers()
 
-    before = set(Path(MEMORY).glob("segments-*"))
     more = {"SEGMENTS_METRICS_TOKEN": TOKEN, "SEGMENTS_LOG_FORMAT": "json", "SEGMENTS_LOG_LEVEL": "DEBUG"}
     with listening(Collector) as address:
         traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_BSP_SCHEDULE_DELAY": "100"}
@@ -59,6 +58,8 @@ def seen(folder: Path) -> Iterator[Seen]:
             send(server, "/imports/purchases", ROWS, CSV)
             until(lambda: sum(ended(ask(server)).values()) >= 2)
             told = [ask(server) for _ in range(6)]
+            shared = find_shared_folder(min(server.workers))
+            assert len(list(shared.iterdir())) > 2
             os.kill(min(server.workers), signal.SIGKILL)
             until(lambda: "takes its place" in server.log.read_text())
             after = ask(server)
@@ -66,8 +67,13 @@ def seen(folder: Path) -> Iterator[Seen]:
     sent = [ExportTraceServiceRequest.FromString(body) for body in bodies]
     traced_by = [(each.resource, of) for one in sent for each in one.resource_spans for of in each.scope_spans]
     spans = [(span, resource) for resource, of in traced_by for span in of.spans]
-    left = [path for path in set(Path(MEMORY).glob("segments-*")) - before if path.exists()]
-    yield Seen(told, after, lines, spans, left)
+    yield Seen(told, after, lines, spans, shared)
+
+
+def find_shared_folder(worker: int) -> Path:
+    """Where the worker was told to keep its numbers."""
+    variables = Path(f"/proc/{worker}/environ").read_text().split("\0")
+    return Path(next(one.partition("=")[2] for one in variables if one.startswith(SHARED)))
 
 
 def send(server: Server, path: str, body: str, headers: dict[str, str] | None = None) -> None:
@@ -98,7 +104,7 @@ def test_whichever_worker_is_asked_tells_the_numbers_of_both_and_none_is_lost_wi
     assert {count_requests(numbers) for numbers in (*seen.told, seen.after)} == {QUERIES + 2}
     assert {numbers["segments_statements_total"] > QUERIES for numbers in seen.told} == {True}
     assert seen.after["segments_sockets"] == 0
-    assert seen.left == []
+    assert not seen.shared.exists()
 
 
 def test_work_is_counted_by_its_kind_and_how_it_ended_and_rows_by_what_became_of_them(seen: Seen) -> None:

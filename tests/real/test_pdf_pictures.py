@@ -47,7 +47,8 @@ def title(name: str) -> bytes:
 
 
 def width(name: str) -> float:
-    left, _bottom, right, _top = shown(title(name))[0].boxes[0]
+    # The number of the page comes first.
+    left, _bottom, right, _top = shown(title(name))[0].boxes[1]
     return right - left
 
 
@@ -55,7 +56,8 @@ def last_letter(name: str) -> Image.Image:
     """The last letter of the title, as drawn."""
     document = pypdfium2.PdfDocument(title(name))
     page = document[0]
-    left, bottom, right, top = page.get_textpage().get_charbox(len(name) - 1)
+    text = page.get_textpage()
+    left, bottom, right, top = text.get_charbox(text.get_text_range().index(name) + len(name) - 1)
     picture = page.render(scale=8.0).to_pil().convert("L")
     document.close()
     height = picture.height / 8.0

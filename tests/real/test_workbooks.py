@@ -10,12 +10,15 @@ from pathlib import Path
 import pypdfium2
 import pytest
 
+from domain.classification.groups import Meaning
 from domain.model import Business, BusinessSettings
+from domain.reports.brand import ACCENT, COLOURS
 from domain.reports.document import ReportDocument
 from domain.segments.member_export import MEMBER_COLUMNS, MemberExport
 from domain.segments.model import Definition, Segment, SegmentKind
-from persistence.exports.xlsx import COLUMNS, MemberBook, render_report_xlsx
-from tests.shops.report_documents import categories, eight_segments
+from persistence.exports.xlsx import COLUMNS, MONEY, render_report_xlsx
+from persistence.exports.xlsx_members import MemberBook
+from tests.shops.report_documents import categories, eight_segments, trended
 
 pytestmark = [pytest.mark.tools, pytest.mark.libreoffice]
 AT = datetime(2024, 6, 15, 12, tzinfo=UTC)
@@ -51,26 +54,35 @@ def test_a_report_shows_its_values(tmp_path: Path, made: ReportDocument) -> None
 
     titles = {"rfm": "RFM segments", "category": "Category preference"}
     dimension, groups = next(iter(made.dimensions.items()))
-    head, *rows = found[titles[dimension]]
+    head, *rows, total = found[titles[dimension]]
     assert [row[0] for row in rows] == [group.name for group in groups]
-    assert [Decimal(row[head.index("Revenue")]) for row in rows] == [group.revenue for group in groups]
+    amounts = [Decimal(row[head.index("Revenue (EUR)")]) for row in rows]
+    assert amounts == [group.revenue for group in groups]
+    assert (total[0], Decimal(total[head.index("Revenue (EUR)")])) == ("All customers", made.totals.revenue)
     assert [int(row[head.index("Customers")]) for row in rows] == [group.customers for group in groups]
     assert not [cell for sheet in found.values() for row in sheet for cell in row if cell.startswith(("#", "Err:"))]
 
 
 def test_the_charts_are_drawn(tmp_path: Path) -> None:
     file = tmp_path / "report.xlsx"
-    file.write_bytes(render_report_xlsx(eight_segments()))
+    file.write_bytes(render_report_xlsx(trended(eight_segments())))
 
     (page,) = convert(file, "pdf")
 
     pages = pypdfium2.PdfDocument(page)
-    text = pages[0].get_textpage().get_text_range()
-    assert "EUR 353,213.38" in text
-    # The names stand at the axes of both charts.
-    assert text.count("Potential Loyalists") == 2
-    assert "Customers: RFM segments" in text
-    assert "Revenue (EUR): RFM segments" in text
+    text, *_, trend = (one.get_textpage().get_text_range() for one in pages)
+    # A sheet a page; the data of the charts are on none.
+    assert len(pages) == 4
+    assert "353,213" in text
+    # The names stand at the axes of the charts.
+    assert text.count("Potential Loyalists") == 3
+    for title in ("Customers", "Revenue (EUR)", "Change of customers"):
+        assert f"{title}: RFM segments" in text
+    # In two tables, and beside the areas of two charts.
+    assert trend.count("Potential Loyalists") == 4
+    colours = {colour[:3] for _, colour in pages[0].render(scale=2).to_pil().getcolors(1 << 24)}
+    drawn = (ACCENT, COLOURS[Meaning.GOOD], COLOURS[Meaning.BAD], COLOURS[Meaning.NEUTRAL])
+    assert {tuple(bytes.fromhex(colour[1:])) for colour in drawn} <= colours
 
 
 def test_every_heading_and_every_action_is_to_be_seen(tmp_path: Path) -> None:
@@ -81,8 +93,11 @@ def test_every_heading_and_every_action_is_to_be_seen(tmp_path: Path) -> None:
 
     shown = pypdfium2.PdfDocument(page)[1].get_textpage()
     place, _ = shown.search("Champions").get_next()
-    head = shown.get_text_bounded(bottom=shown.get_charbox(place)[3] + 1)
-    assert sorted(head.split()) == sorted(word for name, _ in COLUMNS for word in name.split())
+    head = shown.get_text_bounded(bottom=shown.get_charbox(place)[3] + 1).partition("2026-09-28")[2]
+    words = [word for name, _ in COLUMNS for word in name.split()]
+    words += ["(EUR)"] * sum(kind == MONEY for _, kind in COLUMNS)
+    # Where lines are put together, the words of two cells may stand as one.
+    assert sorted("".join(head.split())) == sorted("".join(words))
     text = " ".join(shown.get_text_range().split())
     assert [action for group in made.rows for action in group.actions if action not in text] == []
 

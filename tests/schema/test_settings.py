@@ -1,9 +1,12 @@
 """Settings of a business over the API: shown with defaults, changed as a whole, seen at once wherever they decide."""
 
 import asyncio
+import io
+from base64 import b64encode
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from domain.businesses.settings import read_effective
 from domain.imports.presets import PURCHASES, load_presets
@@ -95,6 +98,21 @@ async def test_what_is_given_changes_and_the_rest_keeps(both: Face) -> None:
     assert business == {"settings": expected, "settingsVersion": 3}
     assert await shown(both) == (expected, 3)
     assert await shown(both, "other") == (read_effective({}), 1)
+
+
+async def test_a_logo_is_kept_whole_and_told_of_in_a_line(both: Face) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (120, 40)).save(file, "jpeg")
+    logo = b64encode(file.getvalue()).decode()
+
+    settings = (await done(both, {"brand": {"logo": logo, "colour": "#1A5FB4"}}))["settings"]
+
+    assert settings["brand"] == {"logo": logo, "colour": "#1a5fb4", "currency": None}
+    told = {"old": None, "new": f"JPG picture, 120 x 40 pixels, {len(file.getvalue()):,} bytes"}
+    assert (await details(both))[0]["brand.logo"] == told
+    wrong_logo = await wrong(both, {"brand": {"logo": "logo.png"}})
+    fault = "brand.logo must be the bytes of a PNG or JPEG picture in base64"
+    assert wrong_logo == [(["settings", "brand.logo"], "INVALID", fault)]
 
 
 async def test_null_goes_back_to_the_default(both: Face) -> None:

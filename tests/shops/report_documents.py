@@ -5,10 +5,12 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from domain.classification.groups import Method
+from domain.classification.groups import Meaning, Method
 from domain.classification.rfm import EIGHT, UNCLASSIFIED, RfmScheme
 from domain.reports.document import DocumentCell, DocumentGroup, ReportDocument, Totals
 from domain.reports.insights import Insights
+from domain.reports.transitions import MONTHS, list_months_back
+from domain.reports.trend import Trend, TrendSeries
 
 GENERATED = datetime(2026, 9, 28, 12, 5, 33, tzinfo=UTC)
 EIGHT_ROWS = (
@@ -44,6 +46,7 @@ def group(
     profile: str | None = None,
     actions: tuple[str, ...] = ("Write to them", "Call them", "Visit them"),
     decimals: int = 2,
+    meaning: Meaning = Meaning.NEUTRAL,
 ) -> DocumentGroup:
     customers, before, orders, revenue, ages = figures
     # Before, each of its customers ordered and spent as much.
@@ -60,6 +63,7 @@ def group(
         profile=profile,
         actions=actions,
         scores=None,
+        meaning=meaning,
         customers=customers,
         orders=orders,
         revenue=money(revenue),
@@ -109,6 +113,7 @@ def document(groups: tuple[DocumentGroup, ...], rest: DocumentGroup | None = Non
         business="Brückner & Söhne",
         business_key="shop",
         currency="EUR",
+        currency_label="EUR",
         decimals=2,
         time_zone="Europe/Berlin",
         storefront=None,
@@ -133,7 +138,8 @@ def document(groups: tuple[DocumentGroup, ...], rest: DocumentGroup | None = Non
         cells=None,
         filtered=False,
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    labelled = {"currency_label": changes["currency"]} if "currency" in changes else {}
+    return replace(made, **{**labelled, **changes})  # type: ignore[arg-type]
 
 
 def eight_segments(**changes: object) -> ReportDocument:
@@ -143,7 +149,7 @@ def eight_segments(**changes: object) -> ReportDocument:
     made = [
         replace(
             group(kind.name, row, whole, code=kind.code),
-            **{name: getattr(kind, name) for name in ("description", "profile", "actions")},
+            **{name: getattr(kind, name) for name in ("description", "profile", "actions", "meaning")},
         )
         for kind, row in zip((*EIGHT, UNCLASSIFIED), rows, strict=True)
     ]
@@ -180,3 +186,20 @@ def categories(names: tuple[str, ...], **changes: object) -> ReportDocument:
             groups.append(group(name, row, whole, dimension=dimension, code=f"{dimension.upper()}:{name}"))
     standing = Insights(names[0], names[0])
     return document(tuple(groups), None, **{"method": Method.BEHAVIOR, "insights": standing, **changes})
+
+
+def trended(made: ReportDocument) -> ReportDocument:
+    """The document with a trend in which every group grew by a twelfth of itself from window to window."""
+    places = range(1, MONTHS + 1)
+    series = tuple(
+        TrendSeries(
+            row.dimension,
+            row.name,
+            row.code,
+            row.meaning,
+            tuple(row.customers * place // MONTHS for place in places),
+            tuple(round(row.revenue * place / MONTHS, made.decimals) for place in places),
+        )
+        for row in made.rows
+    )
+    return replace(made, trend=Trend(tuple(list_months_back(made.last)), series))

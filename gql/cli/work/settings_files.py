@@ -3,6 +3,7 @@ so that they can be read again. Secrets are never printed."""
 
 import json
 import tomllib
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,9 +17,13 @@ from domain.businesses.mongodb import MASK, NAMES, SECTION
 from domain.businesses.settings import BY_NAME, SECTIONS, SettingChange, read_effective
 from domain.errors import FieldProblem, InvalidInput
 from domain.model import Business
+from domain.reports.brand import LARGEST
+from domain.reports.brand import SECTION as BRAND
 
 MAXIMUM_BYTES = 1024 * 1024
 RESET = "reset"
+LOGO, PICTURES = "logo", (".png", ".jpg", ".jpeg")
+"""A file of settings names its picture, from its own folder on; what is kept is what stands in it."""
 SECRET = ("uri", "password")
 
 
@@ -61,6 +66,14 @@ def read_statement(file: Path) -> Statement:
             fault(RESET, f"reset must not name {name}, which the file sets")
         else:
             stated[name] = None
+    brand = stated.get(BRAND)
+    if isinstance(brand, dict) and isinstance(brand.get(LOGO), str) and Path(brand[LOGO]).suffix.lower() in PICTURES:
+        try:
+            with (file.parent / brand[LOGO]).open("rb") as picture:
+                brand[LOGO] = b64encode(picture.read(LARGEST + 1)).decode()
+        except OSError as error:
+            fault(f"{BRAND}.{LOGO}", f"{BRAND}.{LOGO} cannot be read from {brand[LOGO]}: {error.strerror}")
+            del brand[LOGO]
     return Statement(stated, mongodb_section, tuple(problems))
 
 
@@ -140,7 +153,8 @@ def _parse_json(text: str) -> Any:
 
 
 def describe_change(change: SettingChange) -> str:
-    return f"{change.name}: {_format_text(change.old)} -> {_format_text(change.new)}"
+    told = change.told
+    return f"{change.name}: {_format_text(told['old'])} -> {_format_text(told['new'])}"
 
 
 def describe_mongodb(name: str, stored: Mapping[str, str], section: Mapping[str, str]) -> str:

@@ -6,11 +6,13 @@ from typing import TypeVar
 import strawberry
 
 from domain.calendar import SeriesInterval as SeriesInterval
+from domain.classification.groups import Meaning as Meaning
 from domain.classification.groups import Method as Method
 from domain.classification.rfm import Metric as Metric
 from domain.classification.rfm import RfmScheme as RfmScheme
 from domain.jobs.model import JobStatus as JobStatus
 from domain.model import PurchaseStatus as PurchaseStatus
+from domain.reports.document import Layout as Layout
 from domain.segments.model import ChangeKind as ChangeKind
 from domain.segments.model import MembershipSource as MembershipSource
 from domain.segments.model import SegmentKind as SegmentKind
@@ -85,6 +87,22 @@ ENUMS = (
         "Which set of named RFM groups.",
         EIGHT_SEGMENT="Eight groups by scores; who matches none is unclassified.",
         ELEVEN_SEGMENT="Groups by recency and the mean of frequency and monetary; everybody has one.",
+    ),
+    describe_enum(
+        Meaning,
+        "GroupMeaning",
+        "What it says of the business that customers are in a group.",
+        GOOD="More of them is better.",
+        WATCH="They cool down: more of them is worse.",
+        BAD="They are being lost: more of them is worse.",
+        NEUTRAL="More of them is neither better nor worse.",
+    ),
+    describe_enum(
+        Layout,
+        "ReportLayout",
+        "How a report lies in CSV.",
+        DOCUMENT="What the report is about, the insights, and the groups with their sums.",
+        TABLE="For other programs: one header, and a row a group that says its window, too.",
     ),
     describe_enum(
         SegmentKind,

@@ -17,6 +17,7 @@ from domain.classification.rfm import Score
 from domain.model import Business as BusinessEntity
 from domain.money import to_decimal
 from domain.pages import Mapped, Page, PageRequest
+from domain.reports.brand import label_currency
 from domain.reports.insights import describe_insights, find_insights
 from domain.reports.report import Group, to_score
 from domain.reports.report import Report as ReportEntity
@@ -28,7 +29,7 @@ from domain.store import CustomerRecord, Transition
 from gql.schema.context import Info
 from gql.schema.types.business import Storefront
 from gql.schema.types.customer import Customer
-from gql.schema.types.enums import Method
+from gql.schema.types.enums import Meaning, Method
 from gql.schema.types.pagination import After, Connection, First, build_connection, build_page_request, read_order
 
 
@@ -88,6 +89,7 @@ class ReportSegment:
     segment_code: str = strawberry.field(description="Code of the group; a label, not a score.")
     description: str = strawberry.field(description="What the group is, in a few words.")
     profile: str | None = strawberry.field(description="Who is in the group, in a few words.")
+    meaning: Meaning = strawberry.field(description="What it says that customers are in it, as files colour it.")
     customer_count: int = strawberry.field(description="Number of customers in the group.")
     order_count: int = strawberry.field(description="Number of qualifying purchases in the window.")
     customer_share: float = strawberry.field(description="Share of the report's customers, 0 to 1.")
@@ -114,6 +116,7 @@ class ReportSegment:
             segment_code=kind.code,
             description=kind.description,
             profile=kind.profile,
+            meaning=kind.meaning,
             customer_count=group.customers,
             order_count=group.orders,
             customer_share=report.compute_customer_share(group),
@@ -333,7 +336,7 @@ class SegmentationReport:
             fastest_growing_segment=entity.fastest_growing,
             fastest_growing_change=entity.fastest_growing_change,
             needs_attention=entity.needs_attention,
-            sentences=list(describe_insights(source.report, entity, source.business.currency)),
+            sentences=list(describe_insights(source.report, entity, label_currency(source.business))),
         )
 
 

@@ -8,23 +8,26 @@ from decimal import Decimal
 import pytest
 
 from domain.formulas import protect_text
-from domain.reports.document import ReportDocument
+from domain.reports.document import Layout, ReportDocument
 from domain.reports.insights import Insights
 from persistence.exports.csv import COLUMNS, render_report_csv
-from tests.shops.report_documents import categories, eight_segments
+from tests.shops.report_documents import EIGHT_ROWS, categories, document, eight_segments, group
 
 MARK = b"\xef\xbb\xbf"
+SUM = "All customers"
+AMOUNTS = ("total_revenue", "average_order_value", "avg_total_spend", "previous_total_revenue")
 
 
-def rows(document: ReportDocument) -> list[list[str]]:
-    text = render_report_csv(document).decode("utf-8-sig")
+def rows(made: ReportDocument) -> list[list[str]]:
+    text = render_report_csv(made).decode("utf-8-sig")
     return list(csv.reader(io.StringIO(text, newline=""), strict=True))
 
 
-def table(document: ReportDocument) -> list[dict[str, str]]:
-    found = rows(document)
+def table(made: ReportDocument) -> list[dict[str, str]]:
+    found = rows(made)
     head = found.index(list(COLUMNS))
-    return [dict(zip(COLUMNS, row, strict=True)) for row in found[head + 1 :]]
+    named = (dict(zip(COLUMNS, row, strict=True)) for row in found[head + 1 :])
+    return [row for row in named if row["segment_name"] not in ("", SUM)]
 
 
 def test_every_row_has_the_same_number_of_cells_and_ends_as_the_rfc_says() -> None:
@@ -36,11 +39,11 @@ def test_every_row_has_the_same_number_of_cells_and_ends_as_the_rfc_says() -> No
 
 
 def test_the_table_holds_every_number_of_the_document() -> None:
-    document = eight_segments()
+    made = eight_segments()
 
-    found = table(document)
+    found = table(made)
 
-    assert [row["segment_name"] for row in found] == [group.name for group in document.rows]
+    assert [row["segment_name"] for row in found] == [each.name for each in made.rows]
     assert found[0] == {
         "dimension": "rfm",
         "segment_name": "Champions",
@@ -49,6 +52,8 @@ def test_the_table_holds_every_number_of_the_document() -> None:
         "customer_count": "124",
         "customer_share": "0.124",
         "previous_customer_count": "118",
+        "previous_order_count": "1062",
+        "previous_total_revenue": "141033.31",
         "order_count": "1116",
         "total_revenue": "148204.50",
         "revenue_share": repr(14_820_450 / 35_321_338),
@@ -61,8 +66,8 @@ def test_the_table_holds_every_number_of_the_document() -> None:
         "avg_total_spend": "1195.20",
         "recommended_actions": "Offer VIP loyalty perks; Invite to referral programs; Early access to new collections",
     }
-    assert sum(Decimal(row["total_revenue"]) for row in found) == document.totals.revenue
-    assert sum(int(row["customer_count"]) for row in found) == document.totals.customers
+    assert sum(Decimal(row["total_revenue"]) for row in found) == made.totals.revenue
+    assert sum(int(row["customer_count"]) for row in found) == made.totals.customers
 
 
 def test_dimensions_stand_one_after_the_other_in_one_order() -> None:
@@ -73,6 +78,79 @@ def test_dimensions_stand_one_after_the_other_in_one_order() -> None:
 
     assert [row["dimension"] for row in found] == ["category", "category", "channel", "channel", "season", "season"]
     assert [row["segment_name"] for row in found[:2]] == ["Tea", "Milk"]
+
+
+def test_each_of_several_dimensions_has_its_own_sum() -> None:
+    made = categories(("Tea", "Milk"))
+
+    found = rows(made)
+
+    sums = [dict(zip(COLUMNS, row, strict=True)) for row in found if row[1] == SUM]
+    totals = made.totals
+    assert [row["dimension"] for row in sums] == ["category", "channel", "season"]
+    assert {(row["customer_count"], row["customer_share"]) for row in sums} == {(str(totals.customers), "1.0")}
+    assert {(row["total_revenue"], row["revenue_share"]) for row in sums} == {(str(totals.revenue), "1.0")}
+    assert all(set(found[found.index([*row.values()]) + 1]) == {""} for row in sums[:-1])
+    assert SUM not in [row[1] for row in rows(eight_segments())]
+    assert SUM not in [row[1] for row in rows(replace(made, filtered=True))]
+
+
+def test_a_table_for_programs_has_one_header_and_a_row_a_group_that_says_its_window() -> None:
+    made = replace(categories(("Tée", "Milk"), storefront="Mitte"), layout=Layout.TABLE)
+
+    body = render_report_csv(made)
+
+    assert not body.startswith(MARK)
+    found = list(csv.DictReader(io.StringIO(body.decode(), newline=""), strict=True))
+    assert [row["segment_name"] for row in found] == [group.name for group in made.rows]
+    assert found[0] == {
+        "first_day": "2026-07-01",
+        "last_day": "2026-09-28",
+        "method": "BEHAVIOR",
+        "scheme": "",
+        "storefront": "Mitte",
+        "currency": "EUR",
+        "dimension": "category",
+        "segment_name": "Tée",
+        "segment_code": "CATEGORY:Tée",
+        "customer_count": "900",
+        "customer_share": repr(900 / 1797),
+        "previous_customer_count": "880",
+        "previous_order_count": "978",
+        "previous_total_revenue": "48888.89",
+        "order_count": "1000",
+        "total_revenue": "50000.00",
+        "revenue_share": repr(5_000_000 / 9_984_999),
+        "average_order_value": "50.00",
+        "recency_score": "",
+        "frequency_score": "",
+        "monetary_score": "",
+        "avg_days_since_last_purchase": "10.0",
+        "avg_purchase_frequency": repr(1000 / 900),
+        "avg_total_spend": "55.56",
+    }
+
+
+def test_numbers_have_no_exponent() -> None:
+    tiny = replace(eight_segments().groups[0], customer_share=0.00001)
+
+    assert table(replace(eight_segments(), groups=(tiny,)))[0]["customer_share"] == "0.00001"
+
+
+@pytest.mark.parametrize(("currency", "decimals"), [("EUR", 2), ("JPY", 0), ("KWD", 3)])
+@pytest.mark.parametrize("layout", Layout)
+def test_every_amount_has_the_decimals_of_its_currency(currency: str, decimals: int, layout: Layout) -> None:
+    whole = (953, 34_301_005)
+    groups = tuple(group(name, row, whole, decimals=decimals) for name, row in zip("AB", EIGHT_ROWS, strict=False))
+
+    made = document(groups, currency=currency, decimals=decimals, layout=layout)
+
+    text = render_report_csv(made).decode("utf-8-sig")
+    head = next(place for place, line in enumerate(text.splitlines()) if ",segment_name," in line)
+    found = list(csv.DictReader(text.splitlines()[head:]))
+    amounts = [row[name] for row in found for name in AMOUNTS]
+    assert {len(amount.partition(".")[2]) for amount in amounts} == {decimals}
+    assert all(("." in amount) == (decimals > 0) for amount in amounts)
 
 
 def test_the_insights_stand_in_a_block_before_the_table() -> None:
@@ -103,13 +181,13 @@ def test_times_are_those_of_the_business() -> None:
     ["=1+1", "+49 170", "-2", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", ";=1", '"=1', '=HYPERLINK("http://x","y")'],
 )
 def test_a_name_that_looks_like_a_formula_is_text_everywhere(name: str) -> None:
-    document = categories((name, "Plain"), business=name, storefront=name, insights=Insights(name, name))
+    made = categories((name, "Plain"), business=name, storefront=name, insights=Insights(name, name))
 
-    cells = [cell for row in rows(document) for cell in row]
+    cells = [cell for row in rows(made) for cell in row]
 
     assert protect_text(name) in cells
     assert name not in cells
-    assert [row["segment_name"] for row in table(document)][:2] == [protect_text(name), "Plain"]
+    assert [row["segment_name"] for row in table(made)][:2] == [protect_text(name), "Plain"]
 
 
 @pytest.mark.parametrize("name", ["Plain", "1-2", "a=b", "'quoted", "", " plain", "é=1", "(1)"])
@@ -118,10 +196,10 @@ def test_other_text_stays_as_it_is(name: str) -> None:
 
 
 def test_numbers_stay_numbers_also_negative_ones() -> None:
-    document = eight_segments()
-    lost = replace(document.groups[0], revenue=Decimal("-12.50"))
+    made = eight_segments()
+    lost = replace(made.groups[0], revenue=Decimal("-12.50"))
 
-    found = table(replace(document, groups=(lost,)))
+    found = table(replace(made, groups=(lost,)))
 
     assert found[0]["total_revenue"] == "-12.50"
 

@@ -17,8 +17,8 @@ from openpyxl import Workbook, load_workbook
 from domain.model import Business, BusinessSettings
 from domain.segments.member_export import MemberExport, MemberPage
 from domain.segments.model import Definition, Segment, SegmentKind
-from persistence.exports import xlsx
-from persistence.exports.xlsx import MemberBook, write_members_xlsx
+from persistence.exports import xlsx_members
+from persistence.exports.xlsx_members import MemberBook, write_members_xlsx
 from tests.drivers.sockets import becomes
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +60,7 @@ async def test_rows_have_their_types_and_the_currency_its_format() -> None:
 
 
 async def test_a_full_sheet_is_followed_by_another_with_its_own_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xlsx, "LARGEST_SHEET", 4)
+    monkeypatch.setattr(xlsx_members, "LARGEST_SHEET", 4)
 
     body = b"".join([piece async for piece in write_members_xlsx(export(), pages(4))])
 
@@ -135,7 +135,7 @@ async def test_a_book_that_is_given_up_while_it_is_written_is_taken_away_after_t
             except Exception as error:
                 failures.append(error)
 
-    monkeypatch.setattr(xlsx, "MemberBook", Slow)
+    monkeypatch.setattr(xlsx_members, "MemberBook", Slow)
     await read_until(writing)
     go_on.set()
 
