@@ -17,6 +17,9 @@ pytestmark = [pytest.mark.tools, pytest.mark.anyio]
 RESULT = "document.querySelector('.graphiql-response .CodeMirror')?.CodeMirror.getValue() ?? ''"
 TABS = "[...document.querySelectorAll('.graphiql-tab-button')].map(tab => tab.innerText)"
 EXAMPLES = "[...document.querySelectorAll('.examples button')].map(one => one.querySelector('b').innerText)"
+CHOICES = """[...document.querySelectorAll('.graphiql-explorer-root > div > div > [class*=graphiql-explorer]')]
+  .sort((one, other) => one.getBoundingClientRect().top - other.getBoundingClientRect().top)
+  .map(one => one.querySelector('.graphiql-explorer-field-view').innerText.trim())"""
 NAMED = """(editor => !editor.operationName || editor.getValue().includes(` ${editor.operationName}`))(
   document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror)"""
 """Whether the editor has seen what operation it holds."""
@@ -136,3 +139,13 @@ async def test_no_name_is_cut_off(server: Server, tmp_path: Path, width: int) ->
         cut += await page.evaluate(CUT)
 
     assert cut == []
+
+
+async def test_what_is_asked_most_stands_first_among_the_fields_to_choose_from(server: Server, tmp_path: Path) -> None:
+    async with explorer(server, tmp_path) as page:
+        await press(page, "Show GraphiQL Explorer")
+        await page.wait_for(f"({CHOICES}).length > 10")
+        listed = await page.evaluate(CHOICES)
+
+    assert listed[:3] == ["viewer", "segments", "customers"]
+    assert listed[-2:] == ["node", "nodes"]
