@@ -5,7 +5,7 @@ the function that needs it, and what only the server needs stands in app.py."""
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ from domain.reports.transitions import Transitions
 from domain.segments.analysis import Analysis
 from domain.segments.handler import RecalculationHandler
 from domain.segments.history import Snapshots
-from domain.segments.member_export import MemberFiles, MemberWriter
+from domain.segments.member_export import MemberExport, MemberFiles, MemberPage, MemberWriter
 from domain.segments.member_lists import MemberLists
 from domain.segments.memberships import Memberships
 from domain.segments.recalculation import Recalculations
@@ -167,18 +167,31 @@ def make_writers(settings: Settings) -> Writers:
     from persistence.exports.csv import render_report_csv, write_members_csv
     from persistence.exports.json import render_report_json, write_members_json
     from persistence.exports.pdf import render_report_pdf
-    from persistence.exports.xlsx import render_report_xlsx
-    from persistence.exports.xlsx_members import write_members_xlsx
 
     return Writers(
         {
             "csv": render_report_csv,
-            "xlsx": render_report_xlsx,
+            "xlsx": render_workbook,
             "pdf": partial(render_report_pdf, fonts=settings.fonts),
             "json": render_report_json,
         },
-        {"csv": write_members_csv, "xlsx": write_members_xlsx, "json": write_members_json},
+        {"csv": write_members_csv, "xlsx": write_workbook, "json": write_members_json},
     )
+
+
+def render_workbook(document: ReportDocument) -> bytes:
+    """A report as a workbook. What writes it is loaded with the first one: a fifth of a second, in which a server that
+    starts answers already."""
+    from persistence.exports.xlsx import render_report_xlsx
+
+    return render_report_xlsx(document)
+
+
+def write_workbook(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
+    """Members as a workbook, likewise."""
+    from persistence.exports.xlsx_members import write_members_xlsx
+
+    return write_members_xlsx(export, pages)
 
 
 def make_opener(settings: Settings, database: Database, clock: Clock) -> "SourceOpener":
