@@ -9,7 +9,7 @@ COPY pyproject.toml README.md LICENSE /src/
 COPY domain /src/domain
 COPY persistence /src/persistence
 COPY gql /src/gql
-RUN /opt/segments/bin/pip install --no-deps /src \
+RUN /opt/segments/bin/pip install --no-deps --no-build-isolation /src \
     && /opt/segments/bin/python -m compileall -q /opt/segments/lib
 
 FROM python:3.11.13-slim-bookworm

@@ -72,8 +72,8 @@ class ReceivedFile:
 class Uploads:
     """Answers /imports/purchases: a file of at most `maximum` bytes is received into `folder`, and its header passes
     `check` before it waits; /imports/inspect: one is received, looked at by `inspect`, and removed; and the members of
-    segments: a list is received, read as `open_rows` opens it, and removed. `coming` counts the files of a business
-    that are on their way, or being looked at."""
+    segments: a list is received, read as `open_rows` opens it, in `turn`, and removed. `coming` counts the files of a
+    business that are on their way, or being looked at."""
 
     services: Services
     admission: Admission
@@ -84,6 +84,7 @@ class Uploads:
     inspect: InspectFile
     open_rows: OpenRows
     coming: dict[int, int] = field(default_factory=dict)
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     def make_routes(self) -> list[Route]:
         endpoints = Endpoints(
@@ -140,7 +141,9 @@ class Uploads:
             received = await self._receive(request, parameters.name)
             try:
                 file = MembersFile.of(await asyncio.to_thread(self.open_rows, received.path, form))
-                done = await lists.set_from_file(business, which, file, actor, skip_unknown=parameters.skip_unknown)
+                # Each holds a connection of those that runs need, too.
+                async with self.turn:
+                    done = await lists.set_from_file(business, which, file, actor, skip_unknown=parameters.skip_unknown)
             finally:
                 await asyncio.to_thread(received.drop)
         return make_json_response(build_list_document(encode("Segment", business.id, done.segment.id), done))

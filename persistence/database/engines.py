@@ -27,6 +27,8 @@ STATEMENT_SECONDS = 65
 """Beyond the longest deadline of a request: what still runs then has been forgotten."""
 INTERRUPT_SECONDS = 1
 READERS = 4
+WORKERS = 3
+"""Two for runs and one for the list of members that is set."""
 CACHE_KIB, BULK_CACHE_KIB, BULK_TEMPORARY_KIB = 65_536, 20_480, 8_192
 T = TypeVar("T")
 Observe = Callable[[str, float], None]
@@ -34,8 +36,9 @@ Observe = Callable[[str, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The engines of one store. `bulk` serves imports and migrations, outside the event loop; `worker` serves runs,
-    which read for long and then write on the same connection: the execution option `begin` says which it is."""
+    """The engines of one store. `bulk` serves imports and migrations, outside the event loop; `worker` serves runs
+    and lists of members, which read for long and then write on the same connection: the execution option `begin` says
+    which it is."""
 
     reader: AsyncEngine
     writer: AsyncEngine
@@ -131,7 +134,7 @@ def _open_sqlite(url: URL) -> Database:
     }
     reader = create_async_engine(asynchronous, pool_size=READERS, **common)
     writer = create_async_engine(asynchronous, pool_size=1, max_overflow=0, **common)
-    worker = create_async_engine(asynchronous, pool_size=2, max_overflow=0, **common)
+    worker = create_async_engine(asynchronous, pool_size=WORKERS, max_overflow=0, **common)
     bulk = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=QueuePool)
     for engine, begin, cache, temporary in (
         (reader.sync_engine, "BEGIN", CACHE_KIB, CACHE_KIB),
@@ -190,7 +193,7 @@ def _open_postgresql(url: URL) -> Database:
     limited = options(f" -c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={BUSY_SECONDS}s")
     engine = create_async_engine(driver, pool_size=10, max_overflow=10, pool_timeout=POOL_SECONDS, **limited)
     bulk = create_engine(driver, pool_size=2, **options())
-    worker = create_async_engine(driver, pool_size=2, max_overflow=0, pool_timeout=POOL_SECONDS, **options())
+    worker = create_async_engine(driver, pool_size=WORKERS, max_overflow=0, pool_timeout=POOL_SECONDS, **options())
     return Database(engine, engine, bulk, worker, "postgresql", Condition())
 
 

@@ -29,7 +29,7 @@ PICTURES = {
     "explorer": ("Segments", ""),
     "preview": ("Preview of a rule", ""),
     "why": ("Why is somebody in a segment?", ""),
-    "won-back": ("Who went from group to group", '"At Risk"'),
+    "won-back": ("Who went from group to group", '"fromSegment": "At Risk"'),
     "shrinking": ("A segment that shrinks", ""),
     "subscription": ("Follow who comes and goes", ""),
 }

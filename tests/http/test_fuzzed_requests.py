@@ -17,6 +17,9 @@ from openpyxl import Workbook
 
 from domain.imports.formats import OPTIONS
 from domain.imports.sources import FILE_TYPES
+from domain.model import Actor
+from domain.segments.model import SegmentKind
+from domain.segments.validation import Draft
 from gql.parameters import REPORT_PARAMETERS
 from persistence.database.engines import Database
 from tests.conftest import SetClock, examples, sqlite_alone
@@ -38,6 +41,7 @@ REQUESTS: dict[str, Request] = {
     "members": ("GET", "/exports/segments/x/members.json", {}, b""),
     "inspection": ("POST", "/imports/inspect", {"Content-Type": "text/csv"}, ROW),
     "upload": ("POST", "/imports/purchases", {"Content-Type": "text/csv"}, ROW),
+    "list of members": ("PUT", "/segments/x/members", {"Content-Type": "text/csv"}, ROW),
     "import": ("GET", "/imports/purchases/x", {}, b""),
     "health": ("GET", "/healthz", {}, b""),
     "ready": ("GET", "/readyz", {}, b""),
@@ -211,10 +215,15 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 @sqlite_alone
-@pytest.mark.parametrize("address", ["/imports/inspect", "/imports/purchases"])
-async def test_b1_no_file_is_our_fault(place: Place, address: str) -> None:
+@pytest.mark.parametrize(
+    "request_line", ["POST /imports/inspect", "POST /imports/purchases", "PUT /segments/vip/members?skip_unknown=true"]
+)
+async def test_b1_no_file_is_our_fault(place: Place, request_line: str) -> None:
+    shop = await place.face.services.businesses.open("shop")
+    await place.face.services.segments.create(shop, Draft("VIP", SegmentKind.MANUAL), Actor("test"))
+    method, address = request_line.split()
     files = st.tuples(st.sampled_from(MEDIA), damaged())
-    odd = files.map(lambda one: ("POST", address, {"Content-Type": one[0]}, one[1]))
+    odd = files.map(lambda one: (method, address, {"Content-Type": one[0]}, one[1]))
 
     assert await find_faults(place.face, draw_some(odd, 25, 1500)) == []
     await place.import_waiting()

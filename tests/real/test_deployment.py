@@ -143,6 +143,7 @@ def can_unshare() -> bool:
     return tool is not None and subprocess.run([tool, "-m", "true"], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.tools
 @pytest.mark.skipif(not can_unshare(), reason="no name space of mounts can be made here")
 def test_the_commands_of_the_image_run_where_only_data_and_temporary_files_can_be_written(tmp_path: Path) -> None:
     (command,) = re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)

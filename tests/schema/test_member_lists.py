@@ -7,6 +7,7 @@ import pytest
 
 from domain.model import Actor, NewCustomer
 from gql.schema.types.ids import encode
+from persistence.soundness.checks import find_faults
 from persistence.store import SqlStore
 from tests.drivers.face import Face
 from tests.drivers.segment_client import ERRORS, FIELDS, RICH, RUN, by_hand, create, events, said, uses
@@ -225,7 +226,7 @@ async def test_the_members_of_now_or_of_an_instant_become_a_segment_by_hand(both
     now = (await both.data(FREEZE, {"id": vip, "name": "Now"}))["freezeSegment"]
     past = (await both.data(FREEZE, {"id": vip, "name": "Then", "asOf": then.isoformat()}))["freezeSegment"]
     late = (await both.data(FREEZE, {"id": vip, "name": "Late", "asOf": "2100-01-01T00:00:00Z"}))["freezeSegment"]
-    told = [(detail["from"], detail["members"]) for _, _, detail in await events(both) if "from" in detail]
+    made = [detail for _, action, detail in await events(both) if action == "freezeSegment" and "from" in detail]
 
     assert (now["segment"]["kind"], now["segment"]["memberCount"], now["recalculation"]) == ("MANUAL", 1, None)
     assert await list_members(both, "now") == ["C2"]
@@ -234,7 +235,8 @@ async def test_the_members_of_now_or_of_an_instant_become_a_segment_by_hand(both
     assert said(late) == [("asOf", "INVALID", None)]
     source = await both.data('{ segment(key: "then") { members { edges { source assignedBy } } } }')
     assert {tuple(edge.values()) for edge in source["segment"]["members"]["edges"]} == {("MANUAL", "tester")}
-    assert told == [("vip", 1), ("vip", 3)]
+    assert [(detail["from"], detail["members"]) for detail in made] == [("vip", 1), ("vip", 3)]
+    assert find_faults(both.database).faults == ()
 
 
 async def test_what_was_compacted_cannot_be_frozen(both: Face) -> None:

@@ -17,6 +17,8 @@ SEGMENTS, CUSTOMERS = 45, 255
 PARTS = {
     "metrics": "metrics { totalMembers totalRevenue snapshots { memberCount members(first: 1) { nodes { id } } } }",
     "members": "members(first: 2) { totalCount nodes { externalId segments { segment { key } } } }",
+    "sorted members": "members(first: 2, sort: TOTAL_REVENUE, reverse: true) { totalCount nodes { externalId } }",
+    "found members": 'members(first: 2, sort: NAME, search: "c1") { totalCount nodes { externalId } }',
     "past members": 'members(first: 2, asOf: "2024-06-16") { totalCount edges { source } }',
     "is member": f'isMember(customerId: "{encode("Customer", 1, 1)}")',
     "snapshots": "snapshots(first: 2) { totalCount nodes { memberIds(first: 3) segment { key } } }",

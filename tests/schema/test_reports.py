@@ -14,8 +14,8 @@ REPORT = """query R($method: SegmentationMethod! = RFM, $name: String, $code: St
     storefrontId: $place) {
     method customerCount totalRevenue startDate endDate storefront { key }
     insights { highestRevenueSegment largestSegment fastestGrowingSegment needsAttention }
-    segments { dimension segmentName segmentCode description profile customerCount orderCount customerShare revenueShare
-      totalRevenue averageOrderValue recencyScore previousCustomerCount recommendedActions
+    segments { dimension segmentName segmentCode description profile meaning customerCount orderCount customerShare
+      revenueShare totalRevenue averageOrderValue recencyScore previousCustomerCount recommendedActions
       characteristics { avgDaysSinceLastPurchase avgPurchaseFrequency avgTotalSpend } }
     unclassified { segmentCode customerCount } } }"""
 PAGES = """query P($method: SegmentationMethod! = RFM, $first: Int! = 250, $code: String, $after: String) {
@@ -32,7 +32,7 @@ async def test_value_and_behaviour_have_the_same_shape_as_rfm(reported: Face) ->
     assert (value["customerCount"], value["totalRevenue"], value["unclassified"]) == (10, "2600.00", None)
     names = {"dimension": "value", "segmentName": "High Value", "segmentCode": "HIGH", "recencyScore": None}
     words = {"description": "Spend more than four fifths of the customers"}
-    words |= {"profile": "Carry the revenue, worth personal care"}
+    words |= {"profile": "Carry the revenue, worth personal care", "meaning": "GOOD"}
     actions = ["Offer VIP service and perks", "Give early access to new collections", "Ask for referrals and reviews"]
     counts = {"customerCount": 2, "orderCount": 11, "customerShare": 0.2, "previousCustomerCount": None}
     revenue = {"totalRevenue": "1400.00", "revenueShare": 1400 / 2600, "averageOrderValue": "127.27"}

@@ -6,6 +6,7 @@ from typing import TypeVar
 import strawberry
 
 from domain.calendar import SeriesInterval as SeriesInterval
+from domain.classification.groups import Meaning as Meaning
 from domain.classification.groups import Method as Method
 from domain.classification.rfm import Metric as Metric
 from domain.classification.rfm import RfmScheme as RfmScheme
@@ -86,6 +87,15 @@ ENUMS = (
         "Which set of named RFM groups.",
         EIGHT_SEGMENT="Eight groups by scores; who matches none is unclassified.",
         ELEVEN_SEGMENT="Groups by recency and the mean of frequency and monetary; everybody has one.",
+    ),
+    describe_enum(
+        Meaning,
+        "GroupMeaning",
+        "What it says of the business that customers are in a group.",
+        GOOD="More of them is better.",
+        WATCH="They cool down: more of them is worse.",
+        BAD="They are being lost: more of them is worse.",
+        NEUTRAL="More of them is neither better nor worse.",
     ),
     describe_enum(
         Layout,

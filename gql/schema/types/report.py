@@ -29,7 +29,7 @@ from domain.store import CustomerRecord, Transition
 from gql.schema.context import Info
 from gql.schema.types.business import Storefront
 from gql.schema.types.customer import Customer
-from gql.schema.types.enums import Method
+from gql.schema.types.enums import Meaning, Method
 from gql.schema.types.pagination import After, Connection, First, build_connection, build_page_request, read_order
 
 
@@ -89,6 +89,7 @@ class ReportSegment:
     segment_code: str = strawberry.field(description="Code of the group; a label, not a score.")
     description: str = strawberry.field(description="What the group is, in a few words.")
     profile: str | None = strawberry.field(description="Who is in the group, in a few words.")
+    meaning: Meaning = strawberry.field(description="What it says that customers are in it, as files colour it.")
     customer_count: int = strawberry.field(description="Number of customers in the group.")
     order_count: int = strawberry.field(description="Number of qualifying purchases in the window.")
     customer_share: float = strawberry.field(description="Share of the report's customers, 0 to 1.")
@@ -115,6 +116,7 @@ class ReportSegment:
             segment_code=kind.code,
             description=kind.description,
             profile=kind.profile,
+            meaning=kind.meaning,
             customer_count=group.customers,
             order_count=group.orders,
             customer_share=report.compute_customer_share(group),

@@ -5,13 +5,16 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+import pypdfium2
 import pytest
 
-from domain.reports.brand import VERDICTS, judge_change
+from domain.classification.groups import VALUES, Method
+from domain.reports.brand import COLOURS, VERDICTS, judge_change
 from domain.reports.document import DocumentGroup, ReportDocument
 from domain.reports.figures import choose_decimals, format_amount, format_change
 from persistence.exports import pdf
 from persistence.exports.pdf import load_font_book, render_report_pdf
+from persistence.exports.pdf_content import build_content
 from tests.drivers.pdf_reading import drop_spaces, overlaps, shown, whole_text
 from tests.shops.report_documents import (
     EIGHT_ROWS,
@@ -94,6 +97,61 @@ def test_no_text_overlaps_or_leaves_the_page(name: str) -> None:
         assert page.boxes
         assert overlaps(page.boxes) == []
         assert [box for box in page.boxes if box[0] < LEFT or box[2] > RIGHT or box[1] < FOOT or box[3] > TOP] == []
+
+
+@pytest.mark.usefixtures("fonts")
+@pytest.mark.parametrize("name", ["eight segments", "by value", "by behaviour", "one customer"])
+def test_no_page_has_a_quarter_that_is_blank(name: str) -> None:
+    usual = {"by value": by_value, "by behaviour": lambda: categories(("Books", "Games", "Garden", "Shoes", "Mixed"))}
+    made = trended({**DOCUMENTS, **usual}[name]())
+
+    pages = shown(render_report_pdf(made))
+
+    height, margin, foot = 842.0, 42.0, 36.0
+    lowest = [min(bottom for _, bottom, _, _ in page.boxes if bottom > foot) for page in pages]
+    assert [round(each) for each in lowest if each - margin > height / 4] == []
+
+
+def by_value() -> ReportDocument:
+    figures = ((100, 90, 700, 6_000_000, 900), (300, 310, 600, 2_600_000, 9_000), (100, 80, 110, 400_000, 4_000))
+    rows = [
+        replace(
+            group(kind.name, row, (500, 9_000_000), dimension="value", code=kind.code, actions=kind.actions),
+            description=kind.description,
+            profile=kind.profile,
+            meaning=kind.meaning,
+        )
+        for kind, row in zip(VALUES, figures, strict=True)
+    ]
+    return document(tuple(rows), method=Method.VALUE)
+
+
+def test_the_trend_is_a_chart_and_a_table_of_every_group() -> None:
+    made = trended(eight_segments())
+    assert made.trend is not None
+
+    text = whole_text(render_report_pdf(made))
+
+    assert drop_spaces("Trend Each point is the 90 days up to the day below it; the latest is this report.") in text
+    for title in ("Customers by window: RFM segments", "Revenue, EUR by window: RFM segments"):
+        table = text.partition(drop_spaces(title))[2]
+        assert table.startswith(drop_spaces("Group 28 Oct 2025 28 Nov 2025 28 Dec 2025"))
+        for one in made.trend.series:
+            figures = one.customers if title.startswith("Customers") else [f"{each:,.0f}" for each in one.revenue]
+            assert drop_spaces(f"{one.name} {' '.join(map(str, figures))}") in table, one.name
+
+
+def test_what_is_worse_is_striped_and_what_is_better_is_not() -> None:
+    made = eight_segments()
+
+    (chart,) = build_content(made)["charts"]
+
+    verdicts = {bar["name"]: bar["verdict"] for bar in chart["bars"]}
+    assert {name for name, verdict in verdicts.items() if verdict == "bad"} == {"Loyal Customers", "At Risk"}
+    assert {name for name, verdict in verdicts.items() if verdict == "neutral"} == {"Promising", "Unclassified"}
+    picture = pypdfium2.PdfDocument(render_report_pdf(made))[0].render(scale=3).to_pil()
+    colours = {colour[:3] for _, colour in picture.getcolors(1 << 24)}
+    assert {tuple(bytes.fromhex(colour[1:])) for colour in COLOURS.values() if colour != "#966400"} <= colours
 
 
 def test_all_names_numbers_and_actions_of_the_document_are_there() -> None:
