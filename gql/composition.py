@@ -5,13 +5,13 @@ the function that needs it, and what only the server needs stands in app.py."""
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 from domain.audit import Refusals
@@ -25,8 +25,6 @@ from domain.customers.purchases import Purchases
 from domain.errors import InvalidInput, Names
 from domain.imports.formats import SourceFormat
 from domain.imports.imports import PurchaseImports, UndoSummary
-from domain.imports.inspection.inspection import Inspection
-from domain.imports.inspection.sample import Sample
 from domain.imports.model import ImportSummary, Progress
 from domain.imports.rows import PurchaseSource, RejectedRow
 from domain.imports.saved_formats import SourceFormats
@@ -40,7 +38,7 @@ from domain.reports.transitions import Transitions
 from domain.segments.analysis import Analysis
 from domain.segments.handler import RecalculationHandler
 from domain.segments.history import Snapshots
-from domain.segments.member_export import MemberFiles, MemberWriter
+from domain.segments.member_export import MemberExport, MemberFiles, MemberPage, MemberWriter
 from domain.segments.member_lists import MemberLists
 from domain.segments.memberships import Memberships
 from domain.segments.recalculation import Recalculations
@@ -52,26 +50,16 @@ from gql.settings import LONGEST_LIFETIME_HOURS, Settings
 from persistence.alerts import Alerts
 from persistence.database.condition import can_write, translate_condition
 from persistence.database.engines import Database, open_database
-from persistence.exports.csv import render_report_csv, write_members_csv
-from persistence.exports.json import build_report_data, encode_value, render_report_json, write_members_json
-from persistence.exports.pdf import render_report_pdf
-from persistence.imports.customers_file import CustomersFile
-from persistence.imports.importer import PurchaseImporter, pause_collector
-from persistence.imports.undo import ImportUndo
 from persistence.migrations.migrate import require_newest, upgrade
 from persistence.reports.cache import MemoryCache
-from persistence.soundness.backup import back_up, restore
-from persistence.soundness.checks import Findings, Report, find_faults
-from persistence.sources.inspecting import ignore_progress, inspect_purchases
-from persistence.sources.opening import (
-    OpenedPurchases,
-    SourceOpener,
-    open_customers,
-    open_file,
-    read_section,
-    write_section,
-)
 from persistence.store import SqlStore
+
+if TYPE_CHECKING:
+    from domain.imports.inspection.inspection import Inspection
+    from domain.imports.inspection.sample import Sample
+    from persistence.imports.customers_file import CustomersFile
+    from persistence.soundness.checks import Findings, Report
+    from persistence.sources.opening import OpenedPurchases, SourceOpener
 
 T = TypeVar("T")
 
@@ -176,28 +164,47 @@ class Writers:
 
 
 def make_writers(settings: Settings) -> Writers:
-    # openpyxl takes 300 ms to load, which no other command need wait for.
-    from persistence.exports.xlsx import render_report_xlsx
-    from persistence.exports.xlsx_members import write_members_xlsx
+    from persistence.exports.csv import render_report_csv, write_members_csv
+    from persistence.exports.json import render_report_json, write_members_json
+    from persistence.exports.pdf import render_report_pdf
 
     return Writers(
         {
             "csv": render_report_csv,
-            "xlsx": render_report_xlsx,
+            "xlsx": render_workbook,
             "pdf": partial(render_report_pdf, fonts=settings.fonts),
             "json": render_report_json,
         },
-        {"csv": write_members_csv, "xlsx": write_members_xlsx, "json": write_members_json},
+        {"csv": write_members_csv, "xlsx": write_workbook, "json": write_members_json},
     )
 
 
-def make_opener(settings: Settings, database: Database, clock: Clock) -> SourceOpener:
+def render_workbook(document: ReportDocument) -> bytes:
+    """A report as a workbook. What writes it is loaded with the first one: a fifth of a second, in which a server that
+    starts answers already."""
+    from persistence.exports.xlsx import render_report_xlsx
+
+    return render_report_xlsx(document)
+
+
+def write_workbook(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
+    """Members as a workbook, likewise."""
+    from persistence.exports.xlsx_members import write_members_xlsx
+
+    return write_members_xlsx(export, pages)
+
+
+def make_opener(settings: Settings, database: Database, clock: Clock) -> "SourceOpener":
     """What opens sources of purchases."""
+    from persistence.sources.opening import SourceOpener
+
     return SourceOpener(database, clock, settings.data, settings.mongodb_uri)
 
 
 def format_report(document: ReportDocument) -> str:
     """The report's JSON, indented for people."""
+    from persistence.exports.json import build_report_data, encode_value
+
     return encode_value(build_report_data(document), indent=2)
 
 
@@ -228,11 +235,15 @@ class OpenStore:
     def make_worker(self, feed: ProgressFeed, clock: Clock) -> Worker:
         return make_worker(self.database, clock, feed)
 
-    def open_customers(self, path: Path, business: Business, form: SourceFormat, names: Names) -> CustomersFile:
+    def open_customers(self, path: Path, business: Business, form: SourceFormat, names: Names) -> "CustomersFile":
         """A file of customers with its header understood; InvalidInput says what is wrong with it."""
+        from persistence.sources.opening import open_customers
+
         return open_customers(path, business, form, names, self.database)
 
-    def open_purchases(self, place: Place, business: Business, options: SourceFormat, names: Names) -> OpenedPurchases:
+    def open_purchases(
+        self, place: Place, business: Business, options: SourceFormat, names: Names
+    ) -> "OpenedPurchases":
         """A file or a collection with its columns understood; InvalidInput says what is wrong with it. Reasons of
         rejected rows are in the words of the face."""
         return make_opener(self.settings, self.database, read_system_clock).open(place, business, options, names)
@@ -245,12 +256,14 @@ class OpenStore:
         names: Names,
         *,
         assumed: tuple[str, ...] = (),
-        progress: Callable[[Progress], None] = ignore_progress,
-        known: Sample | None = None,
+        progress: Callable[[Progress], None],
+        known: "Sample | None" = None,
         declined: Collection[str] = (),
         count: bool = True,
-    ) -> Inspection:
+    ) -> "Inspection":
         """What a file looks like and what is proposed for it; InvalidInput where it cannot be read at all."""
+        from persistence.sources.inspecting import inspect_purchases
+
         return inspect_purchases(
             path,
             business,
@@ -267,7 +280,7 @@ class OpenStore:
 
     def import_purchases(
         self,
-        source: OpenedPurchases,
+        source: "OpenedPurchases",
         actor: Actor,
         *,
         dry_run: bool,
@@ -277,6 +290,8 @@ class OpenStore:
     ) -> ImportSummary:
         """Import the rows of the source into its business; `reject` is told of each that is refused, `beside` of the
         others of an order that stands although one of its rows was."""
+        from persistence.imports.importer import PurchaseImporter, pause_collector
+
         with pause_collector():
             return PurchaseImporter(self.database, source.business, read_system_clock).run(
                 source.name,
@@ -297,6 +312,8 @@ class OpenStore:
         self, business: Business, number: int, actor: Actor, progress: Callable[[int, int], None]
     ) -> UndoSummary:
         """Take an import back; `progress` is told customers done, of how many."""
+        from persistence.imports.undo import ImportUndo
+
         return ImportUndo(self.database, business, read_system_clock, number).run(actor, progress)
 
     async def disconnect(self) -> None:
@@ -342,8 +359,10 @@ def upgrade_store(settings: Settings) -> None:
         database.bulk.dispose()
 
 
-def check_store(settings: Settings, report: Report) -> Findings:
+def check_store(settings: Settings, report: "Report") -> "Findings":
     """What is wrong with the store; `report` is told what is looked at, how much is done, and of how much."""
+    from persistence.soundness.checks import find_faults
+
     database = connect_store(settings)
     try:
         return find_faults(database, report)
@@ -351,8 +370,10 @@ def check_store(settings: Settings, report: Report) -> Findings:
         database.bulk.dispose()
 
 
-def back_up_store(settings: Settings, target: Path, report: Report, *, force: bool) -> None:
+def back_up_store(settings: Settings, target: Path, report: "Report", *, force: bool) -> None:
     """Copy the store to the file, while it is used; what is there already is only replaced by force."""
+    from persistence.soundness.backup import back_up
+
     database = connect_store(settings)
     try:
         back_up(database, target, report, force=force)
@@ -360,8 +381,10 @@ def back_up_store(settings: Settings, target: Path, report: Report, *, force: bo
         database.bulk.dispose()
 
 
-def restore_store(settings: Settings, source: Path, report: Report, *, keep: bool) -> Path | None:
+def restore_store(settings: Settings, source: Path, report: "Report", *, keep: bool) -> Path | None:
     """Let the copy be the store; the file that what was the store is kept in, if it is to be."""
+    from persistence.soundness.backup import restore
+
     with translate_folder_errors():
         return restore(settings.url, source, report, keep=keep)
 
@@ -385,14 +408,20 @@ def check_folder(path: Path) -> None:
 
 def open_rows(path: Path) -> PurchaseSource:
     """A file of rows under a header, whatever they are; InvalidInput where it cannot be read."""
+    from persistence.sources.opening import open_file
+
     return open_file(path)
 
 
 def read_mongodb_section(settings: Settings, business_key: str) -> dict[str, str]:
     """How the business's MongoDB is reached, as it is kept in the data folder; empty where nobody has said it."""
+    from persistence.sources.opening import read_section
+
     return read_section(settings.data, business_key)
 
 
 def write_mongodb_section(settings: Settings, business_key: str, section: Mapping[str, str]) -> None:
     """Replace what is kept of it."""
+    from persistence.sources.opening import write_section
+
     write_section(settings.data, business_key, section)

@@ -12,7 +12,7 @@ from typing import Any
 from gql.logs import Activity
 
 ASKING = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER")
-CALLER_HEADERS = ("traceparent", "tracestate", "baggage")
+CALLER_HEADERS = (b"traceparent", b"tracestate", b"baggage")
 """By which a caller says what a request is part of."""
 END_SECONDS = 2.0
 """How long spans that are not sent yet may take when the process ends."""

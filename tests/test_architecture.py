@@ -185,7 +185,19 @@ CIRCLE = {f"gql.schema.types.{noun}" for noun in ("customer", "segment", "member
 """The nouns of the schema that truly refer to each other; nothing else imports in a circle."""
 LOADED_LATE = {
     "gql/cli/session.py": {"asyncio", "domain.jobs.progress", "gql.composition"},
-    "gql/composition.py": {"persistence.exports.xlsx", "persistence.exports.xlsx_members"},
+    "gql/composition.py": {
+        "persistence.exports.csv",
+        "persistence.exports.json",
+        "persistence.exports.pdf",
+        "persistence.exports.xlsx",
+        "persistence.exports.xlsx_members",
+        "persistence.imports.importer",
+        "persistence.imports.undo",
+        "persistence.soundness.backup",
+        "persistence.soundness.checks",
+        "persistence.sources.inspecting",
+        "persistence.sources.opening",
+    },
     "gql/tracing.py": {"opentelemetry"},
     "persistence/migrations/migrate.py": {"alembic"},
     "persistence/reports/cache.py": {"aiocache", "redis"},
@@ -193,7 +205,8 @@ LOADED_LATE = {
     "persistence/sources/encodings.py": {"charset_normalizer"},
     "persistence/sources/opening.py": {"persistence.sources.mongodb"},
 }
-"""Imports inside functions, where loading costs more than 100 ms that others need not wait for."""
+"""Imports inside functions, where loading costs more than 100 ms that others need not wait for; in composition.py, what
+reads and writes files, which a small command waits for in vain."""
 COMMANDS = ROOT / "gql" / "cli"
 """The modules of this folder declare commands, and are loaded for every help text: there a function may import what it
 works with. tests/cli/test_costs.py holds what a help text then loads."""

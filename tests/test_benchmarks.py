@@ -9,7 +9,7 @@ from tests.test_architecture import ROOT
 
 NAMES = (
     "import-one", "import-ten", "postgresql-one", "postgresql-ten", "report", "requests", "page", "segments", "exports",
-    "pipeline",
+    "pipeline", "commands",
 )  # fmt: skip
 
 

@@ -33,10 +33,12 @@ Alarm = Callable[[Business, str, str, str, datetime], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A file that is whole on the disk: `publish` gives it its name, and takes away those that are too old."""
+    """A file that is whole on the disk: `publish` gives it its name, and takes away those that are too old, `drop`
+    takes it away."""
 
     name: str
     publish: Callable[[], None]
+    drop: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +134,12 @@ class ScheduledReports:
         body = await self.render(report.format, document)
         file = await asyncio.to_thread(self.write, business, report, self.clock(), body)
         detail = {**report.as_json(), "file": file.name}
-        await self.store.audit(business.id, ACTOR, "writeReport", None, detail)
-        await asyncio.to_thread(file.publish)
+        try:
+            await self.store.audit(business.id, ACTOR, "writeReport", None, detail)
+            await asyncio.to_thread(file.publish)
+        except Exception:
+            await asyncio.to_thread(file.drop)
+            raise
         log.info("report %s of business %s written: %s", report.name, business.id, file.name)
 
     async def _keep_alive(self, business: Business, lease: Lease) -> None:

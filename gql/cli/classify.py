@@ -71,13 +71,14 @@ def classify(
         raise InvalidInput(f"Options that say how a source is written are for --source {' or '.join(SOURCES)}")
     if options.preset is not None:
         find_preset(options.preset)
+    place = choose_place(kind, csv_path, meant)
     if every is None:
         check_file(csv_path)
     if output is not None and output.exists() and not output.is_dir():
         raise InvalidInput(f"--output must be a folder, and {output} is a file")
     segmenter = Segmenter(
         context.obj,
-        choose_place(kind, csv_path, meant),
+        place,
         business=business,
         output=output,
         options=options,

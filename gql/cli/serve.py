@@ -38,5 +38,8 @@ def serve(
 async def demo(session: Session) -> None:
     """Fill the store with the demo shop, unless it is there. Example: segments demo"""
     from gql.cli.work.demo import fill_demo
+    from gql.cli.work.terminal import show_steps
 
-    typer.echo(await fill_demo(session.store))
+    with show_steps(lines=True) as report:
+        done = await fill_demo(session.store, report=report)
+    typer.echo(done)

@@ -86,8 +86,8 @@ class RequestMiddleware:
         request_id = uuid.uuid4().hex[:16]
         origin = find_origin(HTTPConnection(scope), self.public_url)
         scope.setdefault("state", {}).update(request_id=request_id, origin=origin)
-        said = Headers(scope=scope)
-        activity.set(Activity(request_id, {name: said[name] for name in CALLER_HEADERS if name in said}))
+        said = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in CALLER_HEADERS}
+        activity.set(Activity(request_id, said))
         started = False
 
         async def send_with_id(message: Message) -> None:

@@ -51,7 +51,8 @@ class ReportFolder:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
             raise OSError(error.errno, error.strerror, str(folder / name)) from error
-        return WrittenFile(f"{business.key}/{name}", partial(_publish, beside, folder / name, report.name))
+        publish, drop = partial(_publish, beside, folder / name, report.name), partial(beside.unlink, missing_ok=True)
+        return WrittenFile(f"{business.key}/{name}", publish, drop)
 
 
 def _publish(beside: Path, path: Path, report: str) -> None:

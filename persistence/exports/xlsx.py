@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
+from math import ceil
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,10 @@ class ReportBook:
 
     def _write_summary(self, sheet: Any) -> None:
         document = self.document
-        self._put(sheet, 1, 1, f"{document.business}: customer segmentation").font = TITLE
+        title = self._put(sheet, 1, 1, f"{document.business}: customer segmentation")
+        title.font, title.alignment = TITLE, Alignment(vertical="top", wrap_text=True)
+        sheet.merge_cells(start_row=1, end_row=1, start_column=1, end_column=6)
+        sheet.row_dimensions[1].height = compute_row_height(ceil(1.4 * count_lines(title.value, 75)))
         lines: list[tuple[str, Cell | date, str | None]] = [
             ("Report", document.kind, None),
             ("First day", document.first, DAY),
@@ -200,7 +204,8 @@ class ReportBook:
             self._put(sheet, row, 1, f"{label} ({self.label})" if is_amount else label)
             self._put(sheet, row, 2, now, form)
             if now is None or earlier is None:
-                self._put(sheet, row, 3, "no purchases in the window before" if before is None else None)
+                said = "no purchases in the window before" if before is None else None
+                self._put(sheet, row, 3, said).alignment = Alignment(indent=1)
                 continue
             self._put(sheet, row, 3, earlier, form)
             verdict = judge_change(Meaning.GOOD, (now > earlier) - (now < earlier))

@@ -34,6 +34,11 @@ LOCK_LIMIT = 1.0
 SEGMENT_LIMIT = Fraction(2)
 IMPORT_LIMITS = {"one": Fraction(3), "ten": Fraction(3, 2)}
 POSTGRESQL_LIMIT = Fraction(5, 2)
+COMMAND_RUNS = 7
+COMMAND_LIMITS = {
+    **dict.fromkeys(("businesses list", "status", "settings show", "segment list"), Fraction(8, 5)),
+    "import --help": Fraction(3, 4),
+}
 REPORT_LIMITS = {90: Fraction(1, 10), 730: Fraction(1, 5)}
 
 
@@ -211,6 +216,20 @@ def measure_segments(file: PurchaseFile) -> Iterator[Line]:
     yield Line(f"50 segments over {customers // 10:,} customers in one run", seconds(many))
 
 
+def measure_commands(_: PurchaseFile) -> Iterator[Line]:
+    """Time of the processor of small commands and of a help text, beside what every command of such a program loads:
+    the least of several runs, as everything else that a machine does only adds to it."""
+    bare = [sys.executable, "-c", "import sqlmodel, typer"]
+    with tempfile.TemporaryDirectory() as data:
+        environ = {"SEGMENTS_DATA": data}
+        run([SEGMENTS, "businesses", "create", *BUSINESS[1:]], environ)
+        for words, limit in COMMAND_LIMITS.items():
+            costs = [(run([SEGMENTS, *words.split()], environ), run(bare)) for _ in range(COMMAND_RUNS)]
+            ours, peer = (min(cost.processor for cost in side) for side in zip(*costs, strict=True))
+            yield compare_times(f"processor: segments {words}; import sqlmodel, typer", ours, peer, limit)
+            yield Line(f"memory: segments {words}", f"{max(cost.megabytes for cost, _ in costs):.0f} MB")
+
+
 def measure_pipeline(file: PurchaseFile) -> Iterator[Line]:
     """Import, classification and output beside a pandas script that classifies the file and stores nothing."""
     today = datetime.now(UTC).date().isoformat()
@@ -248,6 +267,7 @@ PARTS = {
     "exports": measure_exports,
     "workbooks": measure_workbooks,
     "pipeline": measure_pipeline,
+    "commands": measure_commands,
 }
 
 

@@ -34,11 +34,12 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a process took: wall time, the most memory it held at once, and what it printed."""
+    """What a process took: wall time, the most memory it held at once, what it printed, and time of the processor."""
 
     seconds: float
     megabytes: float
     output: str
+    processor: float
 
 
 def run(command: Sequence[str | Path], environ: Mapping[str, str] | None = None) -> Cost:
@@ -55,7 +56,8 @@ def run(command: Sequence[str | Path], environ: Mapping[str, str] | None = None)
         if child.returncode:
             last = (errors.read().strip() or output.read().strip()).splitlines()[-1:]
             raise Failed(f"exit code {child.returncode}: {''.join(last)}")
-        return Cost(seconds, usage.ru_maxrss * RSS_UNIT / MEGABYTE, output.read())
+        memory, processor = usage.ru_maxrss * RSS_UNIT / MEGABYTE, usage.ru_utime + usage.ru_stime
+        return Cost(seconds, memory, output.read(), processor)
 
 
 def python(module: str, *arguments: str | Path) -> Cost:

@@ -48,6 +48,7 @@ def test_the_demo_shop_is_made_once(segments: Segments) -> None:
         first.out,
     )
     assert made is not None
+    assert first.err.splitlines()[:2] == [f"Filling the demo shop, weeks: {week} of 13" for week in (0, 1)]
     assert int(made[1].replace(",", "")) >= 2_000
     assert int(made[2].replace(",", "")) >= 12_000
     assert again.out == "The demo shop is there already, in business demo.\n"

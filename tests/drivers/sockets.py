@@ -100,10 +100,12 @@ async def subscribe(client: ClientConnection, key: str, query: str, variables: o
     await send(client, type="subscribe", id=key, payload={"query": query, "variables": variables})
 
 
-async def fetch_answer(client: ClientConnection, key: str, query: str, variables: object = None) -> Any:
+async def fetch_answer(
+    client: ClientConnection, key: str, query: str, variables: object = None, seconds: float = 5
+) -> Any:
     """The one answer of a query or mutation, complete."""
     await subscribe(client, key, query, variables)
-    answer, end = await receive(client), await receive(client)
+    answer, end = await receive(client, seconds), await receive(client, seconds)
     assert (answer["type"], answer["id"]) == ("next", key), answer
     assert end == {"type": "complete", "id": key}
     return answer["payload"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import openpyxl
 import pytest
+from starlette.requests import ClientDisconnect
 
 from domain.imports.sources import FILE_TYPES
 from domain.model import Actor, NewCustomer
@@ -16,7 +17,7 @@ from domain.segments.validation import Draft
 from gql.http import imports
 from gql.schema.types.ids import encode
 from persistence.database.engines import Database
-from tests.conftest import SetClock
+from tests.conftest import SetClock, sqlite_alone
 from tests.drivers.face import Face
 from tests.drivers.uploading import CSV, Place, placing
 
@@ -85,7 +86,8 @@ async def test_exactly_the_customers_of_the_file_are_members_afterwards(place: P
     assert place.files == []
 
 
-@pytest.mark.parametrize("header", ["customer_id", "external_id", "Customer ID"])
+@sqlite_alone
+@pytest.mark.parametrize("header", ["customer_id", "External ID"])
 async def test_the_shops_ids_go_before_e_mails(place: Place, header: str) -> None:
     answer = await put(place.face, f"email,{header}\nc9@x.com,C5\n")
 
@@ -93,6 +95,7 @@ async def test_the_shops_ids_go_before_e_mails(place: Place, header: str) -> Non
     assert await members(place.face) == ["C5"]
 
 
+@sqlite_alone
 async def test_e_mails_and_workbooks_name_customers_too(place: Place) -> None:
     book, held = openpyxl.Workbook(), io.BytesIO()
     for row in (["E-Mail"], ["C7@X.com"], ["c8@x.com "]):
@@ -125,6 +128,7 @@ async def test_rows_that_name_nobody_change_nothing_unless_they_are_left_out(pla
     assert await members(place.face) == ["C1", "C3"]
 
 
+@sqlite_alone
 async def test_what_is_wrong_is_said_and_nothing_is_kept(place: Place) -> None:
     face, viewer = place.face, place.face.token("customers:view")
     good = "customer_id\nC3\n"
@@ -157,6 +161,21 @@ async def test_what_is_wrong_is_said_and_nothing_is_kept(place: Place) -> None:
     assert place.files == []
 
 
+@sqlite_alone
+async def test_a_list_that_breaks_off_changes_nothing_and_leaves_no_file(place: Place) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"customer_id\nC3\n"
+        raise ClientDisconnect
+
+    address, headers = "/segments/vip/members", {**CSV, **place.face.bearer()}
+    gone = await place.face.client.put(address, content=broken(), headers=headers)
+
+    assert gone.status_code == 499
+    assert await members(place.face) == ["C1", "C2"]
+    assert place.files == []
+
+
+@sqlite_alone
 async def test_who_has_enough_files_under_way_waits_with_a_list(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imports, "AT_ONCE", 0)
 

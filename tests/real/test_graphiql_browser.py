@@ -23,9 +23,10 @@ CHOICES = """[...document.querySelectorAll('.graphiql-explorer-root > div > div 
 NAMED = """(editor => !editor.operationName || editor.getValue().includes(` ${editor.operationName}`))(
   document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror)"""
 """Whether the editor has seen what operation it holds."""
-CUT = """[...document.querySelectorAll(`.graphiql-doc-explorer-title, .graphiql-tab-button, .CodeMirror-line,
+CUT = """[...document.querySelectorAll(`.graphiql-doc-explorer-title, .graphiql-tab-button, .CodeMirror-hscrollbar,
   .graphiql-history-item-label, .examples button`)]
-  .filter(one => one.offsetParent !== null && one.scrollWidth > one.clientWidth + 1).map(one => one.innerText)"""
+  .filter(one => one.offsetParent !== null && one.scrollWidth > one.clientWidth + 1)
+  .map(one => one.innerText || one.className)"""
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,7 @@ async def test_a_token_is_entered_once_for_all_tabs_and_kept_with_the_history_fo
         await page.evaluate(f"{typed}({json.dumps(server.token)})")
         await run(page, '"demo"')
         assert await page.evaluate("document.getElementById('authorization').value") == f"Bearer {server.token}"
+        await page.wait_for("(sessionStorage.getItem('graphiql:tabState') ?? '').includes('viewer')")
 
         await page.open(f"{server.url}/graphql")
         await page.wait_for(f"({TABS}).length === 2")
@@ -121,10 +123,12 @@ async def test_a_token_is_entered_once_for_all_tabs_and_kept_with_the_history_fo
 async def test_no_name_is_cut_off(server: Server, tmp_path: Path, width: int) -> None:
     async with explorer(server, tmp_path, width) as page:
         await page.wait_for(f"({EXAMPLES}).length > 0")
+        cut = await page.evaluate(CUT)
         for number in range(1, 8):
             await page.evaluate(f"document.querySelectorAll('.examples button')[{number}].click()")
             await page.wait_for(f"({TABS}).length === {number + 1}")
-        cut = await page.evaluate(CUT)
+            await page.wait_for(NAMED)
+            cut += await page.evaluate(CUT)
         await run(page, '"data"')
         await press(page, "Show History")
         await page.wait_for("document.querySelectorAll('.graphiql-history-item').length > 0")

@@ -158,7 +158,7 @@ async def test_the_last_message_of_a_run_agrees_with_a_query_made_after_it(face:
                     continue
                 assert message["type"] == "complete"
                 said = last[message["id"]]
-                after = (await fetch_answer(ask, "q", QUERY, {"id": runs.pop(message["id"])}))["data"]["job"]
+                after = (await fetch_answer(ask, "q", QUERY, {"id": runs.pop(message["id"])}, PATIENCE))["data"]["job"]
                 if said == after and said["segment"]["memberCount"] == number + 1:
                     agreeing += 1
                 else:
@@ -202,7 +202,7 @@ async def test_the_last_message_of_a_run_of_all_agrees_with_a_query_made_after_i
             answer = await face.data("mutation { recalculateSegments { recalculation { id } } }")
             run = answer["recalculateSegments"]["recalculation"]["id"]
             said = await follow_to_the_end(client, FOLLOW_ALL, {"id": run})
-            after = (await fetch_answer(ask, "q", QUERY_ALL, {"id": run}))["data"]
+            after = (await fetch_answer(ask, "q", QUERY_ALL, {"id": run}, PATIENCE))["data"]
 
             assert said == after["job"]
             assert said["status"] == "SUCCEEDED"
@@ -233,7 +233,7 @@ async def test_the_last_message_of_an_import_agrees_with_a_query_made_after_it(f
             sent = await face.client.post("/imports/purchases", content=rows, headers=kind)
             run = sent.json()["id"]
             said = await follow_to_the_end(client, FOLLOW_IMPORT, {"id": run})
-            after = (await fetch_answer(ask, "q", QUERY_IMPORT, {"id": run}))["data"]
+            after = (await fetch_answer(ask, "q", QUERY_IMPORT, {"id": run}, PATIENCE))["data"]
 
             assert said == after.pop("job")
             assert (said["status"], said["created"], said["rejects"]["totalCount"]) == ("SUCCEEDED", 1, 1)
@@ -277,7 +277,7 @@ async def test_a_message_of_changes_of_members_agrees_with_a_query_made_after_it
             await face.data(MOVE, {"id": key, "who": [customer], "in": entering})
             said = (await receive(client, PATIENCE))["payload"]["data"]["membershipChanges"]
             asked = {"id": key, "who": who, "after": cursor}
-            after = (await fetch_answer(ask, "q", QUERY_CHANGES, asked))["data"]
+            after = (await fetch_answer(ask, "q", QUERY_CHANGES, asked, PATIENCE))["data"]
 
             (change,) = said["changes"]
             cursor = said["cursor"]

@@ -4,7 +4,10 @@ most frequent stands first, and nothing of those who were erased or of another b
 from typing import Any
 
 import pytest
+from sqlalchemy.dialects import sqlite
 
+from domain.rules.context import RuleContext
+from persistence.rules.values import VariableValues
 from tests.drivers.face import Face
 
 pytestmark = pytest.mark.anyio
@@ -133,3 +136,17 @@ async def test_at_most_two_hundred_values_are_told_of_each(both: Face) -> None:
 
     assert values["city"] == ["City 229", *(f"City {n:03}" for n in range(199))]
     assert values["attributes.note"] == ["N229", *(f"N{n:03}" for n in range(199))]
+
+
+async def test_no_statement_compares_each_customer_with_each(face: Face) -> None:
+    await fill(face)
+    values = VariableValues(None, RuleContext(await face.services.businesses.open("shop"), face.clock(), None, 1))  # type: ignore[arg-type]
+    names = [name for name in dir(values) if name.startswith("select_")]
+
+    for name in names:
+        statement = getattr(values, name)().compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+        async with face.database.reader.connect() as connection:
+            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")
+            steps = [row[3] for row in plan]
+        assert [step for step in steps if step.startswith("SCAN") and step.endswith("JOIN")] == [], name
+    assert len(names) == 6

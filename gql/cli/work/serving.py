@@ -16,6 +16,7 @@ from gql.app import create_app
 from gql.auth import find_signing_secret, issue_token
 from gql.cli.session import Session
 from gql.cli.work.demo import fill_demo
+from gql.cli.work.terminal import show_steps
 from gql.composition import open_store, read_system_clock
 from gql.counters import share_counters
 from gql.http.processes import REQUEST_SECONDS, Workers, raise_file_limit, serve_alone
@@ -80,7 +81,8 @@ def prepare_store(settings: Settings) -> str | None:
 async def _prepare_demo(session: Session) -> str | None:
     keys = [business.key for business in await session.services.businesses.load_all()]
     if not keys or keys == [KEY]:
-        await fill_demo(session.store)
+        with show_steps(lines=True) as report:
+            await fill_demo(session.store, report=report)
         return KEY
     for wanted in (session.settings.business, KEY):
         if wanted in keys:

@@ -177,12 +177,15 @@ def show_import_progress() -> Iterator[Callable[[Progress], None]]:
 
 
 @contextmanager
-def show_steps() -> Iterator[Callable[[str, int, int], None]]:
-    """Told what is being done, how much of it is done and of how much, for a bar."""
+def show_steps(*, lines: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Told what is being done, how much of it is done and of how much, for a bar; with `lines` for lines on standard
+    error where there is no terminal."""
     with make_progress_bar(TaskProgressColumn()) as bar:
         task = bar.add_task("", total=None)
 
         def report(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
+            if bar.disable and lines:
+                typer.echo(f"{what}: {done} of {total}", err=True)
 
         yield report

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from domain.errors import DomainError
 from domain.jobs.model import JobKind
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.worker import Worker
@@ -24,6 +25,7 @@ from gql.composition import Services, make_writers
 from gql.settings import Settings
 from persistence.database.engines import Database
 from persistence.exports.report_folder import ReportFolder
+from persistence.store import SqlStore
 from tests.conftest import NOW, SetClock
 from tests.shops.factories import purchase
 
@@ -151,6 +153,23 @@ async def test_the_audit_log_has_each_file(server: Server) -> None:
     (event,) = page.items
     assert (event.actor, event.action) == ("schedule", "writeReport")
     assert event.detail["file"] == "shop/hourly-2024-06-15-1300.json"
+
+
+async def test_a_file_that_the_audit_log_does_not_have_is_not_given_out(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    business = await server.settle(HOURLY)
+    server.clock.now = NOW + timedelta(hours=1)
+
+    async def fail(*_: object, **__: object) -> None:
+        assert [name[:11] for name in server.files] == [".unfinished"]
+        raise DomainError("The audit log is full.")
+
+    monkeypatch.setattr(SqlStore, "audit", fail)
+
+    assert await server.make_worker().run_once(business)
+    assert server.files == []
+    assert server.alarms == [("hourly", "The audit log is full.")]
 
 
 async def test_a_report_that_cannot_be_written_is_told_and_keeps_no_other(server: Server) -> None:
