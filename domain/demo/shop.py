@@ -21,9 +21,15 @@ TIME_ZONE = "Asia/Colombo"
 SEED = 20
 DAYS = 3 * 365
 
-SHOPS = ("colombo", "kandy", "galle")
 ONLINE = "online"
-STOREFRONTS = (*SHOPS, ONLINE)
+STOREFRONTS = {
+    "colombo": "Colombo, Galle Road",
+    "kandy": "Kandy, Temple Street",
+    "galle": "Galle Fort",
+    ONLINE: "Online shop",
+}
+"""The names of the storefronts by their keys."""
+SHOPS = tuple(key for key in STOREFRONTS if key != ONLINE)
 UNRECORDED = "galle"
 """The shop whose till does not say by what channel it sold."""
 CHANNELS = ("store", "web", "app", "phone")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from domain.calendar import Clock
 from domain.demo.segments import DRAFTS, HAND_CHANGES, TOLD_DAYS
-from domain.demo.shop import CURRENCY, KEY, NAME, TIME_ZONE, DemoShop, make_demo_shop
+from domain.demo.shop import CURRENCY, KEY, NAME, STOREFRONTS, TIME_ZONE, DemoShop, make_demo_shop
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.worker import Worker
 from domain.model import Actor, Business
@@ -78,8 +78,9 @@ async def _walk(
         began, purchases = purchases, bisect_right(bought, clock.now)
         await services.purchases.record(business, shop.purchases[began:purchases], ACTOR, limit=purchases)
         if days_ago == TOLD_DAYS:
-            # Attributes are known since the customers are there.
+            # Attributes are known since the customers are there, storefronts since they bought.
             business = await services.businesses.open(KEY)
+            await services.purchases.name_storefronts(business, STOREFRONTS, ACTOR)
             for draft in DRAFTS:
                 if await services.segments.find_by_key(business, draft.key or make_slug(draft.name)) is None:
                     await services.segments.create(business, draft, ACTOR)
