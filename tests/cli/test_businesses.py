@@ -116,7 +116,10 @@ def test_the_only_business_is_taken_whatever_the_setting_says(shop: Segments) ->
 def test_a_setting_that_names_no_business_lists_those_there_are(two: Segments) -> None:
     two.patch.setenv("SEGMENTS_BUSINESS", "gamma")
 
-    assert two.expect_refusal("report") == "There is no business with the key gamma. There are: alpha, beta."
+    assert (
+        two.expect_refusal("report")
+        == "SEGMENTS_BUSINESS is gamma, and there is no business with the key gamma. There are: alpha, beta."
+    )
 
 
 def test_without_any_business_the_import_says_how_to_make_one(segments: Segments, ten: Path) -> None:

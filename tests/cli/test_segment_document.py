@@ -14,6 +14,7 @@ def test_the_files_of_the_page_make_what_is_said_of_them(shop: Segments, tmp_pat
     examples = EXAMPLE.findall(PAGE.read_text(encoding="utf-8"))
     said = []
 
+    shop.patch.delenv("COLUMNS")
     for form, text, _ in examples:
         key = shop.run("segment", "create", write_lines(tmp_path / f"segment.{form}", text)).out.split()[1]
         shown = {line[:12].strip(): line[13:] for line in shop.run("segment", "show", key).lines}
