@@ -21,7 +21,7 @@ from domain.model import Business, Viewer
 from domain.reports.document import ReportDocument
 from domain.reports.handler import ScheduledReports
 from gql.auth import Authenticator
-from gql.composition import make_owner, make_services, make_worker, make_writers, read_system_clock
+from gql.composition import Services, make_owner, make_worker, make_writers, read_system_clock
 from gql.counters import count_statement, count_work
 from gql.http.endpoint import make_fallback_routes
 from gql.http.explorer import make_asset_routes, make_explorer
@@ -107,7 +107,7 @@ def create_app(
     redis = RedisCache(settings.cache_url) if settings.cache_url else None
     cache = MemoryCache(redis or DatabaseCache(opened))
     classifiers = load_installed(opened.bulk)
-    services = make_services(opened, clock, feed, cache, classifiers, timedelta(hours=settings.token_lifetime_hours))
+    services = Services(opened, clock, feed, cache, classifiers, timedelta(hours=settings.token_lifetime_hours))
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
     admission = Admission(authenticator.authenticate)

@@ -82,7 +82,7 @@ def primary_key(*columns: str) -> PrimaryKeyConstraint:
 def index(name: str, *columns: str, unique: bool = False, where: str | None = None) -> Index:
     """An index that begins with the business; of those rows only that meet the condition, where one is given."""
     condition = None if where is None else text(where)
-    return Index(name, "business_id", *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+    return Index(name, "business_id", *columns, unique=unique, sqlite_where=condition)
 
 
 def of_business(*more: Any) -> tuple[Any, ...]:
@@ -90,7 +90,13 @@ def of_business(*more: Any) -> tuple[Any, ...]:
     return (ForeignKeyConstraint(["business_id"], ["business.id"]), *more, WITHOUT_ROWID)
 
 
-class BusinessRow(SQLModel, table=True):
+class Row(SQLModel):
+    """x"""
+
+    model_config = {"defer_build": True}
+
+
+class BusinessRow(Row, table=True):
     """A tenant. `change_number` rises with every write; `data_version` is the last one that changed data. Dynamic
     memberships have followed what changed until `followed_at`. `digest_key` keys the digests that ids are made of,
     `attributes` holds the kind of each by owner and name."""
@@ -120,7 +126,7 @@ class BusinessRow(SQLModel, table=True):
     attributes: Any = nullable(NullableJson)
 
 
-class StorefrontRow(SQLModel, table=True):
+class StorefrontRow(Row, table=True):
     """A place where the business sells."""
 
     __tablename__ = "storefront"
@@ -131,7 +137,7 @@ class StorefrontRow(SQLModel, table=True):
     name: str = not_null(CodePointText)
 
 
-class CustomerRow(SQLModel, table=True):
+class CustomerRow(Row, table=True):
     """A buyer. `name_sort` is the casefolded name, or the highest code point where there is none. One who was merged
     stays for the history, and its external id as another name of `merged_into`, who was not merged itself."""
 
@@ -158,7 +164,7 @@ class CustomerRow(SQLModel, table=True):
     merged_into: int | None = nullable(BigInteger)
 
 
-class CustomerAttributeRow(SQLModel, table=True):
+class CustomerAttributeRow(Row, table=True):
     """What the business itself names of a customer. Its kind says where a value stands; a number as it was written in
     `text` and as rules compare it in `number`."""
 
@@ -173,7 +179,7 @@ class CustomerAttributeRow(SQLModel, table=True):
     instant: int | None = nullable(BigInteger)
 
 
-class CustomerTermRow(SQLModel, table=True):
+class CustomerTermRow(Row, table=True):
     """What a search may begin with: casefolded external ids, name, email and the name's later words."""
 
     __tablename__ = "customer_term"
@@ -183,7 +189,7 @@ class CustomerTermRow(SQLModel, table=True):
     customer_id: int = not_null(BigInteger)
 
 
-class CustomerMetricsRow(SQLModel, table=True):
+class CustomerMetricsRow(Row, table=True):
     """Kept totals of a customer's counted purchases; one row a customer, zeros without purchases. `changed_at` is the
     instant of the last write that touched what rules read of the customer."""
 
@@ -207,7 +213,7 @@ class CustomerMetricsRow(SQLModel, table=True):
     changed_at: int = not_null(BigInteger, 0)
 
 
-class PurchaseRow(SQLModel, table=True):
+class PurchaseRow(Row, table=True):
     """An order. `status` is its place in STATUS_ORDER; `counted` is 1 where it qualifies and its instant has passed.
     `written_by` is the import, or else the change number, that stated it last; 0 where that was not kept yet.
     `attributes` is JSON text, the same for the same values, so that it compares as text on both databases."""
@@ -234,7 +240,7 @@ class PurchaseRow(SQLModel, table=True):
     attributes: str | None = nullable(CodePointText)
 
 
-class PurchaseLineRow(SQLModel, table=True):
+class PurchaseLineRow(Row, table=True):
     """A line of an order, numbered from 1 in the order it was stated. Its business is that of its purchase: a reference
     of its own would be checked for each line, which is most of what writing one costs PostgreSQL. `quantity` is in
     millionths."""
@@ -253,7 +259,7 @@ class PurchaseLineRow(SQLModel, table=True):
     quantity: int | None = nullable(BigInteger)
 
 
-class AuditSequenceRow(SQLModel, table=True):
+class AuditSequenceRow(Row, table=True):
     """The last id that an audit event of the business was given; no row where there was none."""
 
     __tablename__ = "audit_sequence"
@@ -262,7 +268,7 @@ class AuditSequenceRow(SQLModel, table=True):
     last_id: int = not_null(BigInteger)
 
 
-class AuditEventRow(SQLModel, table=True):
+class AuditEventRow(Row, table=True):
     """Who did what, and how it ended: one row a write, with its change number, and one a file that was given out or an
     attempt that was refused, without."""
 
@@ -285,7 +291,7 @@ class AuditEventRow(SQLModel, table=True):
     subject_id: int | None = nullable(BigInteger)
 
 
-class CachedReportRow(SQLModel, table=True):
+class CachedReportRow(Row, table=True):
     """A report that one worker computes, or has computed, for all: `value` is null until then, and whoever is `owner`
     has until `leased_until`. Times are in seconds since 1970."""
 
@@ -299,7 +305,7 @@ class CachedReportRow(SQLModel, table=True):
     value: str | None = nullable(CodePointText)
 
 
-class CostBucketRow(SQLModel, table=True):
+class CostBucketRow(Row, table=True):
     """What a caller may still ask for, as workers have settled it: the instant at which the bucket is full again, in
     microseconds since 1970."""
 
@@ -310,7 +316,7 @@ class CostBucketRow(SQLModel, table=True):
     full_at: int = not_null(BigInteger)
 
 
-class SegmentRow(SQLModel, table=True):
+class SegmentRow(Row, table=True):
     """A named group. `name_sort` is the casefolded name; `member_count` is kept with every change of memberships;
     `defined_at` is the instant of the present definition."""
 
@@ -345,7 +351,7 @@ class SegmentRow(SQLModel, table=True):
     member_count: int = not_null(BigInteger, 0)
 
 
-class MembershipRow(SQLModel, table=True):
+class MembershipRow(Row, table=True):
     """A customer in a segment from `entered_at` until `left_at`, which is null while it lasts. `source` is its place in
     SOURCE_ORDER."""
 
@@ -367,7 +373,7 @@ class MembershipRow(SQLModel, table=True):
     left_by: str | None = nullable(CodePointText)
 
 
-class MembershipChangeRow(SQLModel, table=True):
+class MembershipChangeRow(Row, table=True):
     """One write that changed the members of one segment: how many entered and left, and how many there were then. Its
     customers are the memberships that begin or end at the instant."""
 
@@ -383,7 +389,7 @@ class MembershipChangeRow(SQLModel, table=True):
     member_count: int = not_null(BigInteger)
 
 
-class SnapshotRow(SQLModel, table=True):
+class SnapshotRow(Row, table=True):
     """An instant of a segment with its member count; `job_id` is the run that made it, if one did."""
 
     __tablename__ = "snapshot"
@@ -396,7 +402,7 @@ class SnapshotRow(SQLModel, table=True):
     created_by: str | None = nullable(CodePointText)
 
 
-class JobRow(SQLModel, table=True):
+class JobRow(Row, table=True):
     """Background work, with ids of its own a kind: a recalculation, an import (the rest of which stands in
     `purchase_import` under the same id), a classification. `owner` holds it while its `heartbeat_at` is fresh. Of one
     segment's runs at most one is active; `parent_id` is the run that this one is a part of."""
@@ -435,7 +441,7 @@ class JobRow(SQLModel, table=True):
     snapshot_at: int | None = nullable(BigInteger)
 
 
-class PurchaseImportRow(SQLModel, table=True):
+class PurchaseImportRow(Row, table=True):
     """What an import says beside its job: its counts, and how it is taken back; `id` is the change number that it began
     with. `options` say how an uploaded file is to be read; `content` is the hash of the file, and `adds` says that it
     added rows to the lines of orders that were there; `undo_begun_at` stands from the first range that was taken back,
@@ -467,7 +473,7 @@ class PurchaseImportRow(SQLModel, table=True):
     adds: bool = not_null(Boolean, False)
 
 
-class ImportRejectRow(SQLModel, table=True):
+class ImportRejectRow(Row, table=True):
     """A row that an import refused: its line number, its text and why; `kind` is the reason without the values of the
     row."""
 
@@ -481,7 +487,7 @@ class ImportRejectRow(SQLModel, table=True):
     kind: str = not_null(CodePointText, "")
 
 
-class ImportRangeRow(SQLModel, table=True):
+class ImportRangeRow(Row, table=True):
     """The ids that one write transaction of an import gave to what it created; a span whose last is before its first
     is empty."""
 
@@ -497,7 +503,7 @@ class ImportRangeRow(SQLModel, table=True):
     last_storefront: int = not_null(BigInteger)
 
 
-class PurchaseBeforeRow(SQLModel, table=True):
+class PurchaseBeforeRow(Row, table=True):
     """A purchase as it stood before an import changed it."""
 
     __tablename__ = "purchase_before"
@@ -516,7 +522,7 @@ class PurchaseBeforeRow(SQLModel, table=True):
     attributes: str | None = nullable(CodePointText)
 
 
-class PurchaseLineBeforeRow(SQLModel, table=True):
+class PurchaseLineBeforeRow(Row, table=True):
     """A line of such a purchase as it stood before."""
 
     __tablename__ = "purchase_line_before"
@@ -534,7 +540,7 @@ class PurchaseLineBeforeRow(SQLModel, table=True):
     quantity: int | None = nullable(BigInteger)
 
 
-class CustomerLabelRow(SQLModel, table=True):
+class CustomerLabelRow(Row, table=True):
     """The labels of a customer as of what `label_state` says; customers without a counted purchase have no row."""
 
     __tablename__ = "customer_label"
@@ -546,7 +552,7 @@ class CustomerLabelRow(SQLModel, table=True):
     category: str | None = nullable(CodePointText)
 
 
-class LabelStateRow(SQLModel, table=True):
+class LabelStateRow(Row, table=True):
     """What the kept labels of a business are true for: `basis` says day and settings, null while they are written;
     they hold what was committed until `seen_at`. `owner` wrote them last. `due_at` is when the schedule comes next,
     `reports` what is planned of scheduled reports."""
@@ -561,7 +567,7 @@ class LabelStateRow(SQLModel, table=True):
     reports: str | None = nullable(CodePointText)
 
 
-class SourceStateRow(SQLModel, table=True):
+class SourceStateRow(Row, table=True):
     """How far a source was read: `state` is the source's own, `data_version` that of the business right after."""
 
     __tablename__ = "source_state"
@@ -573,7 +579,7 @@ class SourceStateRow(SQLModel, table=True):
     at: int = not_null(BigInteger)
 
 
-class SourceFormatRow(SQLModel, table=True):
+class SourceFormatRow(Row, table=True):
     """How a source is written, kept by name: `settings` is what was stated, by the keys of formats."""
 
     __tablename__ = "source_format"
@@ -584,7 +590,7 @@ class SourceFormatRow(SQLModel, table=True):
     updated_at: int = not_null(BigInteger)
 
 
-class IdempotentRequestRow(SQLModel, table=True):
+class IdempotentRequestRow(Row, table=True):
     """A request that came with an Idempotency-Key: `owner` is the id of the request that works on it until
     `leased_until`, `effect` what the mutation did, null until it was committed, `answer` the body that every later
     request with the key is answered, null until it was given."""
@@ -602,7 +608,7 @@ class IdempotentRequestRow(SQLModel, table=True):
     answer: str | None = nullable(CodePointText)
 
 
-class RevokedTokenRow(SQLModel, table=True):
+class RevokedTokenRow(Row, table=True):
     """Tokens that are worth nothing any more: the one of that id, or those issued before the instant, of the subject
     where one is named. From `ends_at` on none of them could be valid by itself."""
 

@@ -65,8 +65,8 @@ async def set_(
     """Change a business. Example: segments businesses set shop --name "The Shop" """
     if name is None and time_zone is None and currency is None:
         raise InvalidInput("Nothing to change: give --name, --time-zone or --currency.")
-    businesses = session.services.businesses
-    await businesses.change(key, ACTOR, name=check_name(name), time_zone=time_zone, currency=currency)
+    changes = session.services.business_changes
+    await changes.change(key, ACTOR, name=check_name(name), time_zone=time_zone, currency=currency)
     typer.echo(f"Changed {key}.")
 
 

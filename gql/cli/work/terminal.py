@@ -3,6 +3,7 @@ without markup, and bars are on standard error and only where somebody looks at 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -20,8 +21,10 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from domain.imports.model import Progress
 from gql.cli.output import clean_line
+
+if TYPE_CHECKING:
+    from domain.imports.model import Progress
 
 FOLDED_WIDTH = 12
 UNBOUNDED = 100_000
@@ -67,12 +70,12 @@ def make_progress_bar(measure: ProgressColumn | None = None) -> ProgressBar:
 
 
 @contextmanager
-def show_import_progress() -> Iterator[Callable[[Progress], None]]:
+def show_import_progress() -> Iterator["Callable[[Progress], None]"]:
     """A bar for each phase of an import."""
     with make_progress_bar() as bar:
         tasks: dict[str, TaskID] = {}
 
-        def update(step: Progress) -> None:
+        def update(step: "Progress") -> None:
             if step.phase not in tasks:
                 for task in tasks.values():
                     bar.stop_task(task)

@@ -96,7 +96,7 @@ async def test_whatever_changes_while_two_workers_run_the_members_agree_in_the_e
                 spent[names[number]] += 17
             case 4:
                 lowest = chance.choice(LOWEST)
-                await services.businesses.set_settings("shop", {"low_lifetime": lowest}, ACTOR)
+                await services.business_changes.set_settings("shop", {"low_lifetime": lowest}, ACTOR)
             case _:
                 with suppress(AlreadyRunning):
                     await working.recalculations.start_all(shop, ACTOR)
