@@ -162,7 +162,7 @@ def format_day(day: date) -> str:
 def check_days(days: int) -> int:
     """The length of a window; InvalidInput when out of bounds."""
     if not 1 <= days <= MAXIMUM_DAYS:
-        raise InvalidInput(f"days must be between 1 and {MAXIMUM_DAYS}", ("days",))
+        raise InvalidInput(Sentence("{days} must be between 1 and {}", MAXIMUM_DAYS), ("days",))
     return days
 
 

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from domain.businesses.businesses import Businesses
-from domain.calendar import Clock, find_next_run, format_instant
+from domain.calendar import Clock, find_next_run, format_instant, from_micros
 from domain.classification.pipeline import (
     DecidedLabels,
     Pipeline,
@@ -23,7 +23,7 @@ from domain.classification.pipeline import (
 )
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
-from domain.errors import DomainError, InvalidInput, StoreUpgraded, Unavailable
+from domain.errors import DomainError, InvalidInput, Names, StoreUpgraded, Unavailable
 from domain.imports.formats import SourceFormat
 from domain.imports.sources import Collection, Place, SourceName, choose_place, get_source
 from domain.jobs.model import ATTEMPTS, GAVE_UP, JobKind, JobStatus, Lease, Outcome, may_pass, plan_pauses
@@ -210,7 +210,8 @@ class ScheduledSegmentation:
 @dataclass(slots=True)
 class Segmenter:
     """Runs of one source of one business into one folder; `next_run` is when its schedule comes next, `begun` says that
-    what was asked could be meant. What the fields mean is said at `run_segmentation`."""
+    what was asked could be meant, `names` how whoever asked calls options. What the fields mean is said at
+    `run_segmentation`."""
 
     settings: Settings
     place: Place | None = None
@@ -222,6 +223,7 @@ class Segmenter:
     next_run: datetime | None = None
     clock: Clock = read_system_clock
     begun: bool = False
+    names: Names = str
 
     def run(self, *, as_of: date | None = None, check_freshness: bool = False, force: bool = False) -> Segmentation:
         self.begun = False
@@ -234,9 +236,12 @@ class Segmenter:
                 labels = StoredLabels(LabelStore(store, meant.id, self.clock, classifiers))
                 source = self._make_source(store, meant, classifiers)
                 pipeline = Pipeline(source, labels, folder, self.clock)
+                since = run_alone(store, self._find_end(store, meant))
                 segmentation = pipeline.run(RunRequest(as_of, check_freshness, force, self.next_run))
                 if self.place is not None and not segmentation["metadata"]["skipped"]:
                     run_alone(store, self._follow(store, meant))
+                    changed = run_alone(store, self._count_changes(store, meant, since))
+                    segmentation["metadata"]["segments"] = changed
                 return segmentation
 
     def find_zone(self) -> str:
@@ -287,13 +292,27 @@ class Segmenter:
             return StoreSource(*kept)
         customers = Customers(SqlStore(store, self.clock), self.clock, MemoryCache(), classifiers)
         if isinstance(self.place, Path):
-            return FileSource(*kept, customers, self.place, self.options)
+            return FileSource(*kept, customers, self.place, self.options, self.names)
         opener = make_opener(self.settings, store, self.clock)
-        return CollectionSource(*kept, customers, opener, self.place, self.options)
+        return CollectionSource(*kept, customers, opener, self.place, self.options, self.names)
 
     async def _follow(self, store: Database, business: Business) -> None:
         """Memberships follow the purchases that were imported."""
         await make_recalculation(store, self.clock, ProgressFeed()).follow(business)
+
+    async def _find_end(self, store: Database, business: Business) -> datetime:
+        """An instant after every change of memberships that there is."""
+        async with SqlStore(store, self.clock).read(business) as unit:
+            return from_micros((await unit.history.find_newest_place()).at)
+
+    async def _count_changes(self, store: Database, business: Business, since: datetime) -> dict[str, tuple[int, int]]:
+        """The segments that customers entered or left since, by key, with how many entered and how many left."""
+        until = await self._find_end(store, business)
+        async with SqlStore(store, self.clock).read(business) as unit:
+            keys = {segment.id: segment.key for segment in await unit.segments.load_all()}
+            sizes = await unit.history.compute_sizes(list(keys), [since, until]) if keys else {}
+        changed = {keys[segment]: (entered, left) for segment, [(_, entered, left)] in sizes.items()}
+        return {key: counts for key, counts in changed.items() if counts != (0, 0)}
 
 
 def run_segmentation(

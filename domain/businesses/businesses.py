@@ -68,7 +68,8 @@ class Businesses:
             return await self.open(wanted)
         keys = ", ".join(business.key for business in every) or "none yet"
         if wanted:
-            raise InvalidInput(f"There is no business with the key {wanted}. There are: {keys}.", ("business",))
+            said = "There is" if key else f"SEGMENTS_BUSINESS is {wanted}, and there is"
+            raise InvalidInput(f"{said} no business with the key {wanted}. There are: {keys}.", ("business",))
         message = Sentence("Which business? Give {business} KEY or SEGMENTS_BUSINESS. There are: {}.", keys)
         raise InvalidInput(message, ("business",))
 

@@ -35,13 +35,22 @@ class RunState(StrEnum):
 
 
 class Metadata(TypedDict):
-    """What a run says of itself: instants are ISO 8601 in UTC, `rejected` counts rows of the source."""
+    """What a run says of itself: instants are ISO 8601 in UTC; `rejected` counts rows of the source, and
+    `reject_reasons` say why they were; `created`, `updated` and `unchanged` count those that were read now. `labels`
+    are those that another number of customers has than after the run before, by dimension, each with the difference;
+    `segments` are those that customers entered or left since the run began, by key, each with how many."""
 
     total_customers: int
     started_at: str
     finished_at: str
     skipped: bool
     rejected: int
+    reject_reasons: list[Mapping[str, object]]
+    created: int
+    updated: int
+    unchanged: int
+    labels: Mapping[str, Mapping[str, int]]
+    segments: Mapping[str, tuple[int, int]]
 
 
 class Segmentation(TypedDict):
@@ -53,10 +62,15 @@ class Segmentation(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class ImportedRows:
-    """Rows of a source by what became of them: how many there were, and how many were rejected."""
+    """Rows of a source by what became of them: how many there were, and how many were rejected, with reason, count and
+    first line for each kind of reason. The other three count those that were read now."""
 
     rows: int = 0
     rejected: int = 0
+    reasons: Sequence[Mapping[str, object]] = ()
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
 
 
 class Source(Protocol):
@@ -105,6 +119,10 @@ class Folder(Protocol):
         ...
 
     def read_status(self) -> Mapping[str, object]: ...
+    def read_distribution(self) -> Mapping[str, Mapping[str, int]]:
+        """Dimension, label, number of customers as the last run that wrote the output counted them."""
+        ...
+
     def write_status(self, status: Mapping[str, object]) -> None: ...
     def append_log(self, entry: Mapping[str, object]) -> None: ...
     def write_output(self, parts: Iterator[Part], further: Sequence[str], question: str) -> None: ...
@@ -142,7 +160,7 @@ class Pipeline:
     def run(self, wanted: RunRequest) -> Segmentation:
         """One run. What goes wrong is in status and log, too."""
         progress = _Progress(self.clock())
-        last = self.folder.read_status()
+        last, before = self.folder.read_status(), self.folder.read_distribution()
         self._write_status(RunState.RUNNING, progress, last, wanted)
         try:
             self._work(progress, wanted)
@@ -153,13 +171,21 @@ class Pipeline:
         self.folder.append_log(self._build_log_entry(progress, finished, None))
         customers = self._count_customers(progress, last)
         self._write_status(RunState.IDLE, progress, last, wanted, finished, customers)
+        brought = progress.brought
+        labels = {} if progress.skipped else compute_changes(before, progress.counted.count_labels())
         return {
             "metadata": {
                 "total_customers": customers,
                 "started_at": format_instant(progress.started),
                 "finished_at": format_instant(finished),
                 "skipped": progress.skipped,
-                "rejected": progress.brought.rejected,
+                "rejected": brought.rejected,
+                "reject_reasons": list(brought.reasons),
+                "created": brought.created,
+                "updated": brought.updated,
+                "unchanged": brought.unchanged,
+                "labels": labels,
+                "segments": {},
             },
             "output_file": self.folder.output,
         }
@@ -228,6 +254,19 @@ class Pipeline:
                 "error": error,
             }
         )
+
+
+def compute_changes(
+    before: Mapping[str, Mapping[str, int]], now: Mapping[str, Mapping[str, int]]
+) -> Mapping[str, Mapping[str, int]]:
+    """Dimension, label, by how many customers more, or fewer, have it; labels of as many are left out."""
+    changes: dict[str, Mapping[str, int]] = {}
+    for dimension, counts in now.items():
+        earlier = before.get(dimension, {})
+        differences = {label: counts.get(label, 0) - earlier.get(label, 0) for label in {**counts, **earlier}}
+        if changed := {label: more for label, more in differences.items() if more}:
+            changes[dimension] = changed
+    return changes
 
 
 def count_rows(parts: Iterator[Part], into: Distribution) -> Iterator[Part]:

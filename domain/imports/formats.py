@@ -163,6 +163,12 @@ def _sign(value: Any) -> str:
     return AmountForm.of(None, None, _text()(value)).sign
 
 
+def _decimal(value: Any) -> str:
+    if value not in DECIMALS:
+        raise ValueError("must be . or ,")
+    return str(value)
+
+
 def _thousands(value: Any) -> str:
     text = " " if value == "space" else value
     if text not in THOUSANDS:
@@ -175,7 +181,7 @@ KEYS: Mapping[str, Key] = {
     "date_format": Key("list", "Form of the dates, such as %d/%m/%Y; also excel, epoch, epoch_ms.", _dates),
     "preset": Key("text", "Preset that the rest builds on, such as shopify.", _text()),
     "amount": Key("text", "Whose amount a row carries: line or order.", _text(*AMOUNTS)),
-    "decimal": Key("text", "Sign before decimals: . or ,", _text(*DECIMALS)),
+    "decimal": Key("text", "Sign before decimals: . or ,", _decimal),
     "thousands": Key("text", "Sign between thousands: , . ' or space.", _thousands),
     "currency_sign": Key("text", "Sign of the currency, such as € or Rs.", _sign),
     "sheet": Key("text", "Sheet of a workbook; the first where absent.", _text()),

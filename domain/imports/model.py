@@ -1,7 +1,7 @@
 """Imports of purchases as values: what was asked for, how far it came, and which rows it refused; and how sources are
 written, kept by name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -97,10 +97,19 @@ class NewImport:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectReason:
+    """A kind of reason of an import's rejects: how many rows there are of it, and the line of the first."""
+
+    reason: str
+    count: int
+    first_line: int
+
+
+@dataclass(frozen=True, slots=True)
 class ImportSummary:
     """Rows of the file by what became of them; the four add up to `rows_read`. `future` of them wait for their day;
     `quality` says what is doubtful, `import_id` is the record's, None for a dry run; `failure` is why nothing could be
-    imported at all, where every row was rejected."""
+    imported at all, where every row was rejected; `reasons` are those of the rejected rows, most first."""
 
     rows_read: int = 0
     created: int = 0
@@ -111,6 +120,7 @@ class ImportSummary:
     quality: Quality | None = None
     import_id: int | None = None
     failure: str | None = None
+    reasons: tuple[RejectReason, ...] = ()
 
     def check(self) -> "ImportSummary":
         """The same; AllRejected where every row was."""
@@ -123,26 +133,26 @@ ANOTHER_ROW = "another row of this order is rejected"
 """The reason of rows that are right themselves."""
 
 
-def describe_failure(rows_read: int, kinds: Mapping[str, int]) -> str | None:
+def describe_failure(rows_read: int, reasons: Sequence[RejectReason]) -> str | None:
     """Why an import failed whose every row was rejected: how often which kinds of reasons, the most frequent of which
     is named, but for that of rows that are right themselves; None for any other import."""
-    rejected = sum(kinds.values())
+    rejected = sum(one.count for one in reasons)
     if rejected == 0 or rejected < rows_read:
         return None
-    count, kind = min((-count, kind) for kind, count in kinds.items() if kind != ANOTHER_ROW or len(kinds) == 1)
+    main = next(one for one in add_reasons(reasons) if one.reason != ANOTHER_ROW or len(reasons) == 1)
     if rejected == 1:
-        return f"The only row was rejected: {kind}."
-    every = "for one reason" if -count == rejected else f"{-count:,} of them for this reason"
-    return f"All {rejected:,} rows were rejected, {every}: {kind}."
+        return f"The only row was rejected: {main.reason}."
+    every = "for one reason" if main.count == rejected else f"{main.count:,} of them for this reason"
+    return f"All {rejected:,} rows were rejected, {every}: {main.reason}."
 
 
-@dataclass(frozen=True, slots=True)
-class RejectReason:
-    """A kind of reason of an import's rejects: how many rows there are of it, and the line of the first."""
-
-    reason: str
-    count: int
-    first_line: int
+def add_reasons(reasons: Iterable[RejectReason]) -> tuple[RejectReason, ...]:
+    """The reasons with their rows added up, most first, then by their text."""
+    added: dict[str, RejectReason] = {}
+    for one in reasons:
+        known = added.get(one.reason, RejectReason(one.reason, 0, one.first_line))
+        added[one.reason] = RejectReason(one.reason, known.count + one.count, min(known.first_line, one.first_line))
+    return tuple(sorted(added.values(), key=lambda one: (-one.count, one.reason)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from gql.cli.imports import (
     ZoneOption,
     with_format_options,
 )
+from gql.cli.output import FormatOption, check_file, to_option_name
 from gql.cli.session import BusinessOption, make_app
 
 classify_app = make_app()
@@ -50,6 +51,7 @@ def classify(
     options: SourceFormat,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
+    format: FormatOption = "table",
 ) -> None:
     """Classify every customer. Exit codes: 0 done, 10 skipped, 11 done but rows were rejected, 12 failed. Example:
     segments classify --source csv --csv-path orders.csv --output labels"""
@@ -69,17 +71,23 @@ def classify(
         raise InvalidInput(f"Options that say how a source is written are for --source {' or '.join(SOURCES)}")
     if options.preset is not None:
         find_preset(options.preset)
+    place = choose_place(kind, csv_path, meant)
+    if every is None:
+        check_file(csv_path)
+    if output is not None and output.exists() and not output.is_dir():
+        raise InvalidInput(f"--output must be a folder, and {output} is a file")
     segmenter = Segmenter(
         context.obj,
-        choose_place(kind, csv_path, meant),
+        place,
         business=business,
         output=output,
         options=options,
         time_zone=time_zone,
         currency=currency,
+        names=to_option_name,
     )
     day = None if as_of is None else read_date(as_of)
-    run = Run(segmenter, day, check_freshness, force)
+    run = Run(segmenter, day, check_freshness, force, format)
     if every is None:
         raise typer.Exit(classify_once(run))
     classify_every(segmenter, run, check(every, ("--every",)))

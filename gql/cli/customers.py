@@ -11,7 +11,7 @@ from domain.imports.columns import count_noun
 from domain.imports.formats import SourceFormat
 from domain.model import CustomerSort
 from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption, with_format_options
-from gql.cli.output import clean_line, to_option_name
+from gql.cli.output import FormatOption, check_file, clean_line, to_option_name
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 customers_app = make_app()
@@ -24,16 +24,17 @@ listed_app = make_app()
 async def import_customers(
     session: Session,
     *,
-    file: Annotated[Path, typer.Argument(help="File of customers.")],
+    file: Annotated[Path, typer.Argument(help="File of customers.", callback=check_file)],
     business: BusinessOption = None,
     options: SourceFormat,
     time_zone: ZoneOption = None,
     currency: CurrencyOption = None,
     rejects: RejectsOption = None,
+    format: FormatOption = "table",
 ) -> None:
     """Import customers. Example: segments import-customers customers.csv --business shop"""
     from domain.imports.rows import RejectedRow
-    from gql.cli.work.imported import Rejects, name_ignored_columns, print_summary
+    from gql.cli.work.imported import Rejects, name_ignored_columns, print_import
     from gql.cli.work.terminal import make_progress_bar
 
     businesses, rejected = session.services.businesses, Rejects(rejects)
@@ -54,7 +55,7 @@ async def import_customers(
     with rejected.open_writer(source.file.header, source.file.read_rows) as reject:
         for row in sorted(refused):
             reject(row)
-    print_summary(source.file.name, summary)
+    print_import(source.file.name, summary, chosen, format)
     rejected.name_first()
     summary.check()
 
@@ -82,26 +83,25 @@ async def list_customers(
     session: Session, business: str | None, search: str | None, sort: CustomerSort, reverse: bool, first: int
 ) -> None:
     """Print the first of them in the order asked for."""
-    from rich.console import Console
-    from rich.table import Table
-
     from domain.calendar import load_zone, to_local_date
     from domain.pages import PageRequest
     from domain.store import CustomerFilter
-    from gql.cli.work.terminal import make_cell
+    from gql.cli.work.terminal import Fit, print_rows
 
     chosen, service = await session.choose(business), session.services.customers
     async with session.services.store.read(chosen) as unit:
         page = await unit.customers.load_page(PageRequest(first), CustomerFilter(search), sort, reverse)
-    table = Table("customer", "name", "level", "orders", f"revenue {chosen.currency}", "last purchase", box=None)
-    table.columns[3].justify = table.columns[4].justify = "right"
+    rows = []
     for record in page.items:
         totals, customer = record.totals, record.customer
         last = "" if totals.last_at is None else str(to_local_date(totals.last_at, load_zone(chosen.time_zone)))
         revenue = f"{service.to_revenue(chosen, totals):,}"
-        texts = (make_cell(customer.external_id), make_cell(customer.name), make_cell(customer.loyalty_level))
-        table.add_row(*texts, str(totals.order_count), revenue, last)
-    Console(highlight=False).print(table)
+        texts = (customer.external_id, customer.name, customer.loyalty_level)
+        rows.append((*texts, f"{totals.order_count:,}", revenue, last))
+    texts_fit = {"customer": Fit.WHOLE, "name": Fit.NAME, "level": Fit.NAME}
+    print_rows(
+        {**texts_fit, "orders": Fit.FIGURE, f"revenue {chosen.currency}": Fit.FIGURE, "last purchase": Fit.WHOLE}, rows
+    )
 
 
 @listed_app.command(name="show")

@@ -10,7 +10,7 @@ import typer
 from domain.errors import InvalidInput
 from domain.imports.formats import SourceFormat
 from gql.cli.imports import with_format_options
-from gql.cli.output import FormatOption, format_minute, format_second, print_json
+from gql.cli.output import FormatOption, check_file, format_minute, format_second, name_zone, print_json
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 if TYPE_CHECKING:
@@ -24,19 +24,20 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the f
 @command
 async def list_formats(session: Session, business: BusinessOption = None, format: FormatOption = "table") -> None:
     """List formats, the business's own first, then the presets. Example: segments formats list --format json"""
-    from rich.table import Table
+    from gql.cli.work.terminal import Fit, print_rows
 
-    from gql.cli.work.terminal import print_table
-
-    formats = await session.services.formats.load_all(await session.choose(business))
+    chosen = await session.choose(business)
+    formats = await session.services.formats.load_all(chosen)
     if format == "json":
         print_json([build_format_document(one) for one in formats])
         return
-    table = Table("name", "saved", "what it says", box=None)
+    rows = []
     for one in formats:
-        saved = "preset" if one.updated_at is None else format_minute(one.updated_at)
-        table.add_row(one.name, saved, ", ".join(one.document))
-    print_table(table, "what it says")
+        saved = "preset" if one.updated_at is None else format_minute(one.updated_at, chosen.time_zone)
+        rows.append((one.name, saved, ", ".join(one.document)))
+    print_rows({"name": Fit.WHOLE, "saved": Fit.WHOLE, "what it says": Fit.PROSE}, rows)
+    if any(one.updated_at for one in formats):
+        name_zone(chosen.time_zone)
 
 
 @formats_app.command()
@@ -53,7 +54,9 @@ async def show(session: Session, name: NameArgument, business: BusinessOption = 
 async def save(
     session: Session,
     name: NameArgument,
-    file: Annotated[Path | None, typer.Argument(help="TOML or JSON file; docs/sources.md has its keys.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="TOML or JSON file; docs/sources.md has its keys.", callback=check_file)
+    ] = None,
     *,
     options: SourceFormat,
     business: BusinessOption = None,

@@ -6,7 +6,7 @@ left is marked as failed before imports are listed, so that the list is right wi
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -16,7 +16,7 @@ from domain.errors import InvalidInput, NotFound, name_fields
 from domain.imports.formats import OPTIONS, Key, SourceFormat
 from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
-from gql.cli.output import FormatOption, clean_line, print_json, to_option_name
+from gql.cli.output import FormatOption, check_file, clean_line, name_zone, print_json, to_option_name
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app, present
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ def check_inspection_format(format: str) -> str:
 def inspect_(
     context: typer.Context,
     *,
-    file: Annotated[Path, typer.Argument(help=f"{FILES} - is standard input.")],
+    file: Annotated[Path, typer.Argument(help=f"{FILES} - is standard input.", callback=check_file)],
     business: BusinessOption = None,
     options: SourceFormat,
     time_zone: ZoneOption = None,
@@ -110,8 +110,6 @@ def inspect_(
     ] = "table",
 ) -> None:
     """Propose how to import a file of purchases. Example: segments inspect orders.csv"""
-    from rich.console import Console
-
     from domain.imports.inspection.inspection import build_command
     from gql.cli.inspection.questions import hold_pipe, inspect_file, plan_inspection
     from gql.cli.inspection.table import print_inspection, to_toml
@@ -125,7 +123,7 @@ def inspect_(
     elif format == "toml":
         typer.echo(to_toml(found.form.to_document()), nl=False)
     else:
-        print_inspection(found, str(file), Console(highlight=False))
+        print_inspection(found, str(file))
 
 
 @import_app.command(name="import")
@@ -133,7 +131,7 @@ def inspect_(
 def import_(
     context: typer.Context,
     *,
-    file: Annotated[Path | None, typer.Argument(help=FILES)] = None,
+    file: Annotated[Path | None, typer.Argument(help=FILES, callback=check_file)] = None,
     business: BusinessOption = None,
     options: SourceFormat,
     source: SourceOption = None,
@@ -227,7 +225,6 @@ def choose_source(file: Path | None, source: str | None, collection: Collection)
 
 
 imports_app = make_app("The imports of a business.")
-SOURCE_COLUMN, SOURCE_WIDTH = 1, 12
 NumberArgument = Annotated[int, typer.Argument(metavar="ID", help="Number of the import, as list shows it.", min=1)]
 
 
@@ -240,12 +237,10 @@ async def list_imports(
     format: FormatOption = "table",
 ) -> None:
     """List imports, newest first. Example: segments imports list --first 5"""
-    from rich.console import Console
-    from rich.table import Table
-
+    from domain.calendar import load_zone, to_local_date
     from domain.pages import PageRequest
     from gql.cli.work.imported import build_import_document, describe_state
-    from gql.cli.work.terminal import make_cell
+    from gql.cli.work.terminal import Fit, print_rows
 
     chosen = await choose_swept(session, business)
     imports = (await session.services.read(chosen, lambda unit: unit.imports.load_page(PageRequest(first)))).items
@@ -253,20 +248,24 @@ async def list_imports(
         documents = [build_import_document(chosen, one) for one in imports]
         print_json(documents)
         return
-    table = Table("id", "source", "status", "began", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("read", "created", "updated", "unchanged", "rejected"):
-        table.add_column(name, justify="right")
-    for one in imports:
-        counts = (one.rows_read, one.created, one.updated, one.unchanged, one.rejected)
-        began = f"{one.created_at:%Y-%m-%d}"
-        table.add_row(
-            str(one.id), make_cell(one.source), describe_state(one), began, *(f"{count:,}" for count in counts)
+    zone = load_zone(chosen.time_zone)
+    counts = ("read", "created", "updated", "unchanged", "rejected")
+    rows = [
+        (
+            str(one.id),
+            one.source,
+            describe_state(one),
+            str(to_local_date(one.created_at, zone)),
+            *(f"{count:,}" for count in (one.rows_read, one.created, one.updated, one.unchanged, one.rejected)),
         )
-    for place, column in enumerate(table.columns):
-        # What does not fit goes on below, of names and never of figures.
-        column.no_wrap = place != SOURCE_COLUMN
-    table.columns[SOURCE_COLUMN].min_width, table.columns[SOURCE_COLUMN].overflow = SOURCE_WIDTH, "fold"
-    Console(highlight=False).print(table if imports else "There are no imports yet.")
+        for one in imports
+    ]
+    texts = {"id": Fit.FIGURE, "source": Fit.NAME, "status": Fit.WHOLE, "began": Fit.WHOLE}
+    if not rows:
+        typer.echo("There are no imports yet.")
+        return
+    print_rows({**texts, **dict.fromkeys(counts, Fit.FIGURE)}, rows)
+    name_zone(chosen.time_zone)
 
 
 @imports_app.command()
@@ -275,11 +274,13 @@ async def show(
     session: Session, number: NumberArgument, business: BusinessOption = None, format: FormatOption = "table"
 ) -> None:
     """Show an import with what is doubtful about its rows. Example: segments imports show 12 --format json"""
-    from rich.table import Table
-
-    from domain.imports.rejects import find_remedy
-    from gql.cli.work.imported import build_import_document, list_import_lines, print_quality
-    from gql.cli.work.terminal import make_cell, print_table
+    from gql.cli.work.imported import (
+        build_import_document,
+        build_reason_documents,
+        list_import_lines,
+        print_quality,
+        print_reasons,
+    )
 
     chosen = await choose_swept(session, business)
     async with session.services.store.read(chosen) as unit:
@@ -288,20 +289,13 @@ async def show(
     if one is None:
         raise NotFound(f"There is no import {number}. segments imports list shows those there are.")
     if format == "json":
-        document = build_import_document(chosen, one) | {"reject_reasons": [asdict(reason) for reason in reasons]}
-        print_json(document)
+        print_json({**build_import_document(chosen, one), "reject_reasons": build_reason_documents(reasons)})
         return
-    for name, value in list_import_lines(one):
+    for name, value in list_import_lines(one, chosen.time_zone):
         typer.echo(f"{name:<12} {clean_line(value)}")
     if one.quality is not None:
         print_quality(one.quality, chosen.currency)
-    if reasons:
-        table = Table("rejected because", "rows", "first line", "", box=None)
-        table.columns[1].justify = table.columns[2].justify = "right"
-        for reason in reasons:
-            remedy = name_fields(find_remedy(reason.reason) or "", to_option_name)
-            table.add_row(make_cell(reason.reason), f"{reason.count:,}", str(reason.first_line), remedy)
-        print_table(table, "")
+    print_reasons(reasons)
 
 
 @imports_app.command()

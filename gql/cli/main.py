@@ -57,6 +57,8 @@ def _describe_failure(error: BaseException) -> tuple[list[str], int]:
         return ["A name or value on the command line is not UTF-8 text"], REFUSED
     if _read_reason(error):
         return [_with_reason("The store cannot be used", error)], REFUSED
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return [f"No such file: {error.filename}"], REFUSED
     if isinstance(error, OSError) and error.strerror is not None:
         return [f"{error.filename or 'The system'}: {error.strerror}"], REFUSED
     where = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(extract_tb(error.__traceback__)))

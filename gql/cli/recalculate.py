@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gql.cli.output import FormatOption, format_minute, print_json
+from gql.cli.output import FormatOption, format_minute, name_zone, print_json
 from gql.cli.session import BusinessOption, Session, command, make_app
 
 if TYPE_CHECKING:
@@ -44,10 +44,8 @@ async def recalculate(
 @command
 async def status(session: Session, business: BusinessOption = None, format: FormatOption = "table") -> None:
     """Show every segment with its size and its newest run. Example: segments status --business shop"""
-    from rich.table import Table
-
     from gql.cli.work.runs import build_segment_document, find_planned
-    from gql.cli.work.terminal import make_cell, print_table
+    from gql.cli.work.terminal import Fit, print_rows
     from gql.cli.work.worker import Worker
 
     worker = Worker.of(session, await session.choose(business))
@@ -60,12 +58,15 @@ async def status(session: Session, business: BusinessOption = None, format: Form
     if not segments:
         typer.echo("There are no segments yet.")
         return
-    table = Table("key", "members", "calculated", "next run", "newest run", box=None)
+    rows = []
     for segment in segments:
         job = newest.get(segment.id)
         run = "" if job is None else job.status.value.lower()
         if job is not None and job.error_message is not None:
             run = f"{run}: {job.error_message}"
-        instants = ["" if at is None else format_minute(at) for at in (segment.last_calculated, find_planned(segment))]
-        table.add_row(make_cell(segment.key), f"{segment.member_count:,}", *instants, make_cell(run))
-    print_table(table, "newest run")
+        instants = (segment.last_calculated, find_planned(segment))
+        times = ["" if at is None else format_minute(at, worker.business.time_zone) for at in instants]
+        rows.append((segment.key, f"{segment.member_count:,}", *times, run))
+    fits = (Fit.WHOLE, Fit.FIGURE, Fit.WHOLE, Fit.WHOLE, Fit.PROSE)
+    print_rows(dict(zip(("key", "members", "calculated", "next run", "newest run"), fits, strict=True)), rows)
+    name_zone(worker.business.time_zone)

@@ -80,10 +80,12 @@ async def report(
 ) -> None:
     """Print or write the segmentation report. Example: segments report --days 90 --output report.pdf"""
     from domain.reports.document import TRENDED, ReportRequest
-    from gql.cli.work.reports import print_table, write_file
+    from gql.cli.work.reports import print_report, suggest_day, write_file
     from gql.composition import format_report, make_writers
-    from gql.parameters import check_layout, read_date, read_layout, read_method, read_scheme
+    from gql.parameters import METHODS, check_layout, read_date, read_layout, read_method, read_scheme
 
+    if method.lower() not in METHODS:
+        raise InvalidInput(f"--method must be one of: {', '.join(METHODS)}")
     chosen, services = await session.choose(business), session.services
     read, naming, lying = read_method(method), read_scheme(scheme), read_layout(layout)
     form = choose_format(format, output, FORMATS, "table")
@@ -94,8 +96,10 @@ async def report(
     place = None if storefront is None else await services.purchases.find_storefront(chosen, storefront)
     asked = ReportRequest(read, days, day, place, naming, segment_name, segment_code, lying)
     document = await services.report_files.make_document(chosen, asked, trend=form in TRENDED)
+    if not document.totals.orders:
+        await suggest_day(session, chosen)
     if form == "table":
-        print_table(document)
+        print_report(document)
     elif form == "json" and output is None:
         typer.echo(format_report(document))
     else:

@@ -10,7 +10,7 @@ import typer
 from domain.errors import InvalidInput, Sentence
 from domain.imports.columns import count_noun
 from domain.model import SegmentKind, SegmentSort
-from gql.cli.output import FormatOption, check_format, clean_line, print_json
+from gql.cli.output import FormatOption, check_file, check_format, clean_line, name_zone, print_json
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 segment_app = make_app("Segments: named groups of customers.")
@@ -30,12 +30,10 @@ async def list_segments(
     format: FormatOption = "table",
 ) -> None:
     """List segments. Example: segments segment list --sort MEMBER_COUNT --reverse"""
-    from rich.table import Table
-
     from domain.pages import PageRequest
     from domain.store import SegmentFilter
     from gql.cli.work.segment_texts import build_document, format_time
-    from gql.cli.work.terminal import make_cell, print_table
+    from gql.cli.work.terminal import Fit, print_rows
 
     chosen = await session.choose(business)
     where = SegmentFilter(search, kind)
@@ -44,12 +42,12 @@ async def list_segments(
     if format == "json":
         print_json([build_document(segment) for segment in page.items])
         return
-    table = Table("key", "name", "kind", "members", "calculated", box=None)
-    table.columns[3].justify = "right"
-    for segment in page.items:
-        row = (segment.key, make_cell(segment.name), segment.kind, f"{segment.member_count:,}", format_time(segment))
-        table.add_row(*row)
-    print_table(table, "name")
+    zone = chosen.time_zone
+    columns = {"key": Fit.WHOLE, "name": Fit.NAME, "kind": Fit.WHOLE, "members": Fit.FIGURE, "calculated": Fit.WHOLE}
+    rows = [(one.key, one.name, one.kind, f"{one.member_count:,}", format_time(one, zone)) for one in page.items]
+    print_rows(columns, rows)
+    if any(one.last_calculated for one in page.items):
+        name_zone(zone)
 
 
 @segment_app.command()
@@ -68,7 +66,7 @@ async def show(
     if format == "json":
         typer.echo(json.dumps(as_stated(segment), ensure_ascii=False, indent=2))
         return
-    for name, value in list_lines(segment, chosen.currency):
+    for name, value in list_lines(segment, chosen):
         typer.echo(f"{name:<12} {clean_line(value)}")
 
 
@@ -76,7 +74,9 @@ async def show(
 @command
 async def create(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="JSON or TOML file with the fields of CreateSegmentInput.")],
+    file: Annotated[
+        Path, typer.Argument(help="JSON or TOML file with the fields of CreateSegmentInput.", callback=check_file)
+    ],
     business: BusinessOption = None,
 ) -> None:
     """Create a segment. Example: segments segment create high-value.toml"""
@@ -95,7 +95,8 @@ async def update(
     session: Session,
     key: KeyArgument,
     file: Annotated[
-        Path | None, typer.Argument(help="JSON or TOML file with the fields of UpdateSegmentInput but id.")
+        Path | None,
+        typer.Argument(help="JSON or TOML file with the fields of UpdateSegmentInput but id.", callback=check_file),
     ] = None,
     clear: Annotated[list[str] | None, typer.Option(help="Field to clear, such as description; repeatable.")] = None,
     business: BusinessOption = None,
@@ -154,7 +155,7 @@ async def create_standard(
 
 MembersKey = Annotated[str, typer.Argument(help="Key of the MANUAL segment.")]
 MembersArgument = Annotated[
-    Path, typer.Argument(help="File with a column customer_id: CSV, plain or gzip, or a workbook.")
+    Path, typer.Argument(help="File with a column customer_id: CSV, plain or gzip, or a workbook.", callback=check_file)
 ]
 
 
@@ -182,7 +183,10 @@ async def set_(
     session: Session,
     key: MembersKey,
     file: Annotated[
-        Path, typer.Argument(help="File with a column customer_id or email: CSV, plain or gzip, or a workbook.")
+        Path,
+        typer.Argument(
+            help="File with a column customer_id or email: CSV, plain or gzip, or a workbook.", callback=check_file
+        ),
     ],
     skip_unknown: Annotated[
         bool, typer.Option("--skip-unknown", help="Leave out rows that name nobody, who else change nothing.")

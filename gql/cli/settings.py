@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from domain.errors import FieldProblem, InvalidInput
-from gql.cli.output import clean_line
+from gql.cli.output import check_file, clean_line
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 settings_app = make_app("The settings of a business.")
@@ -19,7 +19,10 @@ FORMATS = ("toml", "json")
 @command
 async def apply(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="TOML or JSON file of settings; docs/settings.md has their names.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="TOML or JSON file of settings; docs/settings.md has their names.", callback=check_file),
+    ],
     check: Annotated[bool, typer.Option("--check", help="Say what is wrong or would change, write nothing.")] = False,
     business: BusinessOption = None,
 ) -> None:

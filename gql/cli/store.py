@@ -10,7 +10,7 @@ import typer
 
 from domain.errors import InvalidInput
 from domain.imports.columns import count_noun
-from gql.cli.output import clean_line
+from gql.cli.output import check_file, clean_line
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 businesses_app = make_app("The businesses (tenants) of the store.")
@@ -28,15 +28,11 @@ def check_name(name: str | None) -> str | None:
 @command
 async def list_businesses(session: Session) -> None:
     """List the businesses. Example: segments businesses list"""
-    from rich.console import Console
-    from rich.table import Table
+    from gql.cli.work.terminal import Fit, print_rows
 
-    from gql.cli.work.terminal import make_cell
-
-    table = Table("key", "name", "time zone", "currency", box=None)
-    for business in await session.services.businesses.load_all():
-        table.add_row(business.key, make_cell(business.name), business.time_zone, business.currency)
-    Console().print(table)
+    columns = {"key": Fit.WHOLE, "name": Fit.NAME, "time zone": Fit.WHOLE, "currency": Fit.WHOLE}
+    every = await session.services.businesses.load_all()
+    print_rows(columns, [(one.key, one.name, one.time_zone, one.currency) for one in every])
 
 
 @businesses_app.command()
@@ -115,7 +111,7 @@ def backup(
 @copies_app.command(name="restore")
 def restore_copy(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A copy that segments backup made.")],
+    file: Annotated[Path, typer.Argument(help="A copy that segments backup made.", callback=check_file)],
     keep: Annotated[bool, typer.Option(help="Keep what is replaced, with the ending .before-restore.")] = True,
 ) -> None:
     """Let a copy be the store; nothing else may have it open. Example: segments restore monday.sqlite"""
@@ -165,7 +161,9 @@ schema_app = make_app()
 
 @schema_app.command()
 def schema(
-    check: Annotated[Path | None, typer.Option(help="Compare with this file instead of printing.")] = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Compare with this file instead of printing.", callback=check_file)
+    ] = None,
 ) -> None:
     """Print the GraphQL schema. Example: segments schema > schema.graphql"""
     from gql.schema.schema import print_sdl
@@ -173,5 +171,5 @@ def schema(
     text = print_sdl()
     if check is None:
         sys.stdout.write(text)
-    elif not check.is_file() or check.read_text() != text:
+    elif check.read_text() != text:
         raise InvalidInput(f"{check} is not the schema of this program. Run: segments schema > {check}")

@@ -9,7 +9,7 @@ import typer
 
 from domain.errors import InvalidInput, name_fields
 from domain.model import MAXIMUM_TOKEN_NAME, Permission, is_token_name
-from gql.cli.output import clean_line, format_second
+from gql.cli.output import clean_line
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 from gql.settings import Settings
 
@@ -106,5 +106,6 @@ async def revoke(
         raise InvalidInput(name_fields(error.message, NAMES.__getitem__)) from error
     whose = f"the tokens of {clean_line(subject)}" if subject else "all tokens"
     what = f"the token {clean_line(jti)}" if jti else whose
-    until = "" if jti else f", issued before {format_second(instant or at)}"
+    then = (instant or at).astimezone(load_zone(chosen.time_zone))
+    until = "" if jti else f", issued before {then.isoformat(timespec='seconds').replace('+00:00', 'Z')}"
     typer.echo(f"Revoked {what} in {chosen.key}{until}. Every server knows within 5 seconds.")

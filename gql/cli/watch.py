@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from domain.calendar import load_zone
 from domain.errors import InvalidInput
-from domain.imports.columns import count_noun
 from domain.imports.formats import SourceFormat
 from gql.cli.imports import CurrencyOption, ZoneOption, with_format_options
-from gql.cli.output import clean_line
+from gql.cli.output import check_file, clean_line, to_option_name
 from gql.cli.session import BusinessOption, make_app
 from gql.settings import Settings
 
@@ -35,33 +35,33 @@ def watch(
     currency: CurrencyOption = None,
 ) -> None:
     """Import and classify whenever a file changes. Example: segments watch orders.csv --business shop"""
-    from gql.cli.work.watching import Watcher, keep_watch, stop_on_signals, watch_alone
-    from gql.segmentation import run_segmentation
+    from gql.cli.work.watching import Watcher, describe_run, keep_watch, stop_on_signals, watch_alone
+    from gql.segmentation import Segmenter
 
     settings: Settings = context.obj
-    if not (path.is_dir() or path.absolute().parent.is_dir()):
-        raise InvalidInput(f"The folder of {path} is not there, so nothing in it can be watched")
+    if not path.is_dir():
+        if not path.absolute().parent.is_dir():
+            raise InvalidInput(f"No such file: {path}, and no folder in which it could appear")
+        if path.exists():
+            check_file(path)
 
-    def classify(file: Path) -> str:
-        result = run_segmentation(
-            "csv",
+    def prepare(file: Path) -> Segmenter:
+        return Segmenter(
+            settings,
             file,
             business=business,
             output=output,
-            check_freshness=True,
             options=options,
             time_zone=time_zone,
             currency=currency,
-            settings=settings,
+            names=to_option_name,
         )
-        metadata = result["metadata"]
-        if metadata["skipped"]:
-            return f"{file.name} has not changed since it was classified."
-        rejected = f", {count_noun(metadata['rejected'], 'row')} rejected" if metadata["rejected"] else ""
-        customers = f"{metadata['total_customers']:,} customers classified{rejected}"
-        return f"{file.name}: {customers}: {result['output_file']}"
+
+    def classify(file: Path) -> list[str]:
+        return describe_run(file.name, prepare(file).run(check_freshness=True))
 
     with watch_alone(settings, path), stop_on_signals() as stop:
-        typer.echo(f"Watching {clean_line(str(path))}. A signal ends it.")
-        keep_watch(Watcher(path, settle, classify), stop)
+        zone = prepare(path).find_zone()
+        typer.echo(f"Watching {clean_line(str(path))}. Times are in {zone}. A signal ends it.")
+        keep_watch(Watcher(path, settle, classify, load_zone(zone)), stop)
         typer.echo("Ended.")

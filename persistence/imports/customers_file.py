@@ -27,7 +27,7 @@ from domain.imports.columns import (
 )
 from domain.imports.dates import DateFault, DateReader
 from domain.imports.formats import SourceFormat
-from domain.imports.model import ImportSummary, describe_failure
+from domain.imports.model import ImportSummary, RejectReason, add_reasons, describe_failure
 from domain.imports.reader import RowReader
 from domain.imports.rejects import describe_kind
 from domain.imports.rows import Batch, PurchaseSource, RejectedRow
@@ -166,10 +166,13 @@ class CustomersFile:
             reader = replace(reader, attributes=found)
             business = await customers.declare_attributes(business, {one.name: one.kind for one in found}, ACTOR)
             self.notes.extend(describe_found(found))
-        kinds = Counter[str]()
+        rows = Counter[str]()
+        lines: dict[str, int] = {}
 
         def count(row: RejectedRow) -> None:
-            kinds[describe_kind(row.reason)] += 1
+            kind = describe_kind(row.reason)
+            rows[kind] += 1
+            lines[kind] = min(row.line, lines.get(kind, row.line))
             reject(row)
 
         batch = CustomerBatch(customers, business, count)
@@ -191,8 +194,17 @@ class CustomersFile:
             self.notes.append(describe_cleaned(cleaned))
         if batch.read == 0:
             raise InvalidInput(f"No data found in {self.file.name}.")
-        done, failure = batch.counts, describe_failure(batch.read, kinds)
-        return ImportSummary(batch.read, done.created, done.updated, done.unchanged, batch.rejected, failure=failure)
+        done = batch.counts
+        reasons = add_reasons(RejectReason(kind, size, lines[kind]) for kind, size in rows.items())
+        return ImportSummary(
+            batch.read,
+            done.created,
+            done.updated,
+            done.unchanged,
+            batch.rejected,
+            failure=describe_failure(batch.read, reasons),
+            reasons=reasons,
+        )
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, text
 
 from domain.calendar import Clock, load_zone, to_local_date, to_micros
-from domain.imports.model import ImportSummary, Progress, describe_failure
+from domain.imports.model import ImportSummary, Progress, RejectReason, add_reasons, describe_failure
 from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, compute_outlier_fence, find_usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
@@ -121,7 +121,13 @@ REPLACED = """SELECT COUNT(*) FROM resolved r JOIN incoming i ON i.seq = r.seq J
     AND k.product IS NOT DISTINCT FROM i.product)
     AND NOT EXISTS (SELECT 1 FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last AND l.amount = k.amount
     AND l.category IS NOT DISTINCT FROM k.category AND l.product IS NOT DISTINCT FROM k.product))"""
-KINDS = "SELECT COALESCE(kind, reason), COUNT(*) FROM rejected GROUP BY COALESCE(kind, reason)"
+KINDS = "SELECT COALESCE(kind, reason), COUNT(*), MIN(line) FROM rejected GROUP BY COALESCE(kind, reason)"
+
+
+def load_reasons(connection: Connection) -> tuple[RejectReason, ...]:
+    """Why rows of `rejected` were."""
+    with connection.begin():
+        return add_reasons(RejectReason(*row) for row in connection.execute(text(KINDS)))
 
 
 def replace_names(portions: Iterable[StagedColumns], names: Mapping[str, str]) -> Iterator[StagedColumns]:
@@ -256,8 +262,9 @@ class PurchaseImporter:
         orders = arranged.count
         summary, replaced = self._merge(connection, orders, now, record, progress, additions)
         quality = replace(quality, replaced_orders=replaced)
-        failure = self._find_failure(connection, read, summary.rejected)
-        summary = replace(summary, rows_read=read, quality=quality, failure=failure)
+        reasons = load_reasons(connection)
+        failure = describe_failure(read, reasons)
+        summary = replace(summary, rows_read=read, quality=quality, failure=failure, reasons=reasons)
         self._fill_texts(connection, plan.texts)
         for row in self._read_rejects(connection, plan.beside is not None):
             (plan.rejects if row.reason or plan.beside is None else plan.beside)(row)
@@ -343,12 +350,6 @@ class PurchaseImporter:
         if row is None:
             return 1, True
         return row[0], row[0] == expected if expected is not None else not row[1]
-
-    def _find_failure(self, connection: Connection, read: int, rejected: int) -> str | None:
-        if rejected < read:
-            return None
-        with connection.begin():
-            return describe_failure(read, {row[0]: row[1] for row in connection.execute(text(KINDS))})
 
     def _fill_texts(self, connection: Connection, texts: Callable[[Iterable[int]], Iterator[tuple[int, str]]]) -> None:
         with connection.begin():

@@ -24,6 +24,8 @@ from domain.classification.pipeline import (
 from domain.errors import AlreadyTaken, InvalidInput
 
 NAMES = ("purchase_frequency", "spending", "category")
+LOG_TAIL = 1 << 16
+"""Bytes at the end of the log in which the last run is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,25 @@ class RunFolder:
         """Say how things stand."""
         with replace_file(self.path / STATUS_FILENAME) as file:
             file.write(json.dumps(status, ensure_ascii=False, indent=2) + "\n")
+
+    def read_distribution(self) -> Mapping[str, Mapping[str, int]]:
+        """Dimension, label, number of customers as the last run that wrote the output counted them; nothing where the
+        end of the log does not say it."""
+        try:
+            with (self.path / LOG_FILENAME).open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL))
+                lines = log.read().splitlines()
+        except OSError:
+            return {}
+        for line in reversed(lines):
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict) and entry.get("error") is None and not entry.get("skipped"):
+                distribution: Mapping[str, Mapping[str, int]] = entry.get("distribution", {})
+                return distribution
+        return {}
 
     def append_log(self, entry: Mapping[str, object]) -> None:
         """One line more, whole or not at all."""

@@ -7,7 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -19,9 +19,9 @@ from domain.calendar import Clock
 from domain.classification.pipeline import ImportedRows
 from domain.classifiers import Classifiers
 from domain.customers.customers import Customers
-from domain.errors import InvalidInput, Sentence
+from domain.errors import InvalidInput, Names, Sentence
 from domain.imports.formats import SourceFormat
-from domain.imports.model import ImportSummary
+from domain.imports.model import ImportSummary, RejectReason, add_reasons
 from domain.imports.presets import PURCHASES
 from domain.imports.rows import PurchaseSource, RejectedRow, StagedColumns
 from domain.imports.sources import Collection
@@ -51,6 +51,7 @@ from persistence.sources.opening import (
     open_purchases,
     settle_format,
 )
+from persistence.store import SqlStore
 from persistence.tables import business as business_table
 from persistence.tables import purchase_import
 
@@ -110,6 +111,16 @@ class RunSource(ABC):
         with self.database.bulk.begin() as connection:
             return connection.execute(gone.limit(1)).first() is not None
 
+    def load_reasons(self, imports: Sequence[int]) -> Sequence[Mapping[str, object]]:
+        """Why these imports rejected rows."""
+
+        async def load() -> Mapping[int, list[RejectReason]]:
+            async with SqlStore(self.database, self.clock).read(self.business) as unit:
+                return await unit.imports.load_reject_reasons(imports)
+
+        found = run_alone(self.database, load())
+        return list(map(asdict, add_reasons(chain.from_iterable(found.values()))))
+
     def write_kept(self, state: Mapping[str, Any], version: int) -> None:
         with begin_write(self.database) as connection:
             write_state(connection, self.business.id, self.key, state, version, self.clock())
@@ -118,6 +129,18 @@ class RunSource(ABC):
         """Keep nothing, so that the source counts as changed."""
         with begin_write(self.database) as connection:
             forget_state(connection, self.business.id, self.key)
+
+
+def count_rows(summary: ImportSummary, reasons: Sequence[RejectReason]) -> ImportedRows:
+    """What became of the rows of an import."""
+    return ImportedRows(
+        summary.rows_read,
+        summary.rejected,
+        list(map(asdict, reasons)),
+        summary.created,
+        summary.updated,
+        summary.unchanged,
+    )
 
 
 @contextmanager
@@ -160,6 +183,7 @@ class FileSource(RunSource):
     customers: Customers
     path: Path
     options: SourceFormat
+    names: Names = str
     name: str = "csv"
     pending: tuple[dict[str, Any], int] | None = None
     rejected: set[str] = field(default_factory=set)
@@ -202,7 +226,8 @@ class FileSource(RunSource):
             return self._import_whole(mark, change)
         if mark.size == last["size"]:
             self.pending = ({**last, "modified": mark.modified}, version)
-            return ImportedRows(last["rows"], last["rejected"])
+            reasons = self.load_reasons(last["imports"]) if last["rejected"] else ()
+            return ImportedRows(last["rows"], last["rejected"], reasons)
         return self._import_tail(mark, change, last) or self._import_whole(mark, change)
 
     def record_success(self, as_of: date | None, output: str) -> None:
@@ -215,7 +240,7 @@ class FileSource(RunSource):
 
     def _import_whole(self, mark: FileMark | None, change: int) -> ImportedRows:
         source = self._open_source()
-        opened = open_purchases(source, self.business, self.options, database=self.database)
+        opened = open_purchases(source, self.business, self.options, self.names, self.database)
         if opened.form.append_lines:
             # A file that goes on would be added with all that it held before.
             message = Sentence("{append_lines} is for imports: what is classified or watched states orders completely")
@@ -231,7 +256,7 @@ class FileSource(RunSource):
         counts = {"rows": summary.rows_read, "rejected": summary.rejected, "can_grow": can_grow, "orders": []}
         imports = [] if summary.import_id is None else [summary.import_id]
         self._remember(mark, change, {**counts, "imports": imports}, writes)
-        return ImportedRows(summary.rows_read, summary.rejected)
+        return count_rows(summary, summary.reasons)
 
     def _open_source(self) -> PurchaseSource:
         form = settle_format(self.options, self.business, self.database, PURCHASES)
@@ -251,7 +276,7 @@ class FileSource(RunSource):
         source = AppendedCsv(self.path, last["size"], last["lines"], form.file_form, rate)
         if not source.sound:
             return None
-        opened = open_purchases(source, self.business, self.options, database=self.database)
+        opened = open_purchases(source, self.business, self.options, self.names, self.database)
         rejected: list[RejectedRow] = []
         portions = list(opened.read_rows(rejected.append))
         flawed = {row.order_id for row in rejected if row.order_id is not None}
@@ -277,7 +302,8 @@ class FileSource(RunSource):
         imports = [*last["imports"], summary.import_id]
         kept = {"can_grow": can_grow, "imports": imports, "orders": last["orders"]}
         self._remember(mark, change, {**counts, **kept}, writes)
-        return ImportedRows(counts["rows"], counts["rejected"])
+        reasons = self.load_reasons(imports) if counts["rejected"] else ()
+        return replace(count_rows(summary, ()), rows=counts["rows"], rejected=counts["rejected"], reasons=reasons)
 
     def _run_import(
         self,
@@ -334,6 +360,7 @@ class CollectionSource(RunSource):
     opener: SourceOpener
     wanted: Collection
     options: SourceFormat
+    names: Names = str
 
     @property
     def name(self) -> str:
@@ -348,7 +375,7 @@ class CollectionSource(RunSource):
     def open(self, whole: bool = False) -> OpenedPurchases:
         """The collection, from where it was last read to."""
         wanted = replace(self.wanted, whole=whole or self.wanted.whole)
-        return self.opener.open(wanted, self.business, self.options)
+        return self.opener.open(wanted, self.business, self.options, self.names)
 
     def is_unchanged(self, as_of: date | None, output: str) -> bool:
         """Whether it holds no document beyond the last one that a run succeeded with."""
@@ -378,4 +405,4 @@ class CollectionSource(RunSource):
         if not opened.may_be_empty:
             summary.check()
         run_alone(self.database, opened.finish(self.customers, self.business))
-        return ImportedRows(summary.rows_read, summary.rejected)
+        return count_rows(summary, summary.reasons)

@@ -5,7 +5,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,12 +21,11 @@ from domain.imports.model import ImportSummary
 from domain.imports.saved_formats import check_new_name
 from domain.model import Business, BusinessSettings
 from domain.money import find_exponent
-from gql.cli.inspection.table import print_inspection
-from gql.cli.output import to_option_name
+from gql.cli.inspection.table import print_inspection, write_inspection
+from gql.cli.output import PIPE, to_option_name
 from gql.cli.session import Session
 from gql.cli.work.terminal import RECEIVING, make_cell, make_progress_bar, show_import_progress
 
-PIPE = Path("-")
 PIPED = "standard-input"
 PIECE = 1 << 20
 KEY, ZONE, CURRENCY = "my-shop", "UTC", "EUR"
@@ -93,7 +91,7 @@ def settle_doubts(
         _add_table(error, found, shown)
         raise error
     console = Console(highlight=False)
-    print_inspection(found, shown, console)
+    print_inspection(found, shown)
 
     def look(form: SourceFormat, **how: Any) -> Inspection:
         return inspect_file(session, file, business, form, **how)
@@ -124,9 +122,8 @@ def check_summary(
 
 
 def _add_table(error: DomainError, found: Inspection, shown: str) -> None:
-    text = StringIO()
-    print_inspection(found, shown, Console(file=text, width=shutil.get_terminal_size().columns))
-    error.add_note(f"The file could be imported so:\n{text.getvalue().rstrip()}")
+    lines = "\n".join(write_inspection(found, shown, shutil.get_terminal_size().columns))
+    error.add_note(f"The file could be imported so:\n{lines.rstrip()}")
 
 
 def ask_doubts(
@@ -147,7 +144,7 @@ def ask_doubts(
             found = look(options, known=found.sample, declined=declined, count=False)
     if changed:
         found = look(options, declined=declined)
-        print_inspection(found, found.facts.name, console)
+        print_inspection(found, found.facts.name)
     return found
 
 

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tomlkit
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import typer
 
 from domain.errors import name_fields
 from domain.imports.columns import count_noun
@@ -15,39 +13,41 @@ from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection, build_command
 from domain.money import find_exponent, to_decimal
 from gql.cli.output import clean_line, to_option_name
-from gql.cli.work.terminal import make_cell
+from gql.cli.work.terminal import Fit, find_width, lay_out, wrap_prose
 
 MOST_STATUSES = 20
 
 
-def print_inspection(one: Inspection, file: str, console: Console) -> None:
+def print_inspection(one: Inspection, file: str) -> None:
     """All of it as one table, then what is doubtful, and the command."""
-    table = Table("", "as it is", "proposed", title=clean_line(f"{one.facts.name}"), title_justify="left", box=None)
-    for column in table.columns:
-        column.overflow = "fold"
-    for what, found, proposed in list_lines(one):
-        table.add_row(make_cell(what), make_cell(found), make_cell(proposed))
-    console.print(table)
+    for line in write_inspection(one, file, find_width()):
+        typer.echo(line)
+
+
+def write_inspection(one: Inspection, file: str, width: int | None) -> Iterator[str]:
+    """The lines of it, of at most `width` cells but for what is to be copied."""
+    yield clean_line(one.facts.name)
+    yield from lay_out(dict.fromkeys(("", "as it is", "proposed"), Fit.PROSE), list(list_lines(one)), width)
     for doubt in one.doubts:
-        console.print(make_cell(f"Doubtful: {name_fields(doubt.question, to_option_name)}"))
+        yield from wrap_prose(f"Doubtful: {name_fields(doubt.question, to_option_name)}", width)
         for place, choice in enumerate(doubt.choices):
             taken = " (proposed)" if place == doubt.default else ""
-            console.print(make_cell(f"  {place + 1} {choice.words}{taken}"))
+            yield from wrap_prose(f"  {place + 1} {choice.words}{taken}", width)
     for finding in one.list_findings(to_option_name):
-        console.print(make_cell(f"Note: {finding}"))
+        yield from wrap_prose(f"Note: {finding}", width)
     if one.assumed:
         shown = ", ".join(map(to_option_name, one.assumed))
-        console.print(make_cell(f"Note: nothing says {shown}; what the command has for it is assumed."))
+        yield from wrap_prose(f"Note: nothing says {shown}; what the command has for it is assumed.", width)
     if one.refusal is not None:
-        console.print(make_cell(f"It cannot be imported so: {name_fields(one.refusal, to_option_name)}"))
+        yield from wrap_prose(f"It cannot be imported so: {name_fields(one.refusal, to_option_name)}", width)
         return
     command = build_command(one, file, to_option_name)
     if command is not None:
-        console.print(Text("To import it so:"))
-        console.print(Text(f"  {clean_line(command)}"), soft_wrap=True)
+        yield "To import it so:"
+        yield f"  {clean_line(command)}"
     else:
-        console.print(Text("To import it so, save this as a format:"))
-        console.print(Text(to_toml(one.form.to_document())), soft_wrap=True)
+        yield "To import it so, save this as a format:"
+        yield to_toml(one.form.to_document())
 
 
 def list_lines(one: Inspection) -> Iterator[tuple[str, str, str]]:

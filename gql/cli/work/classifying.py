@@ -9,14 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import FrameType
+from typing import Any, cast
 
 import typer
 
 from domain.calendar import find_next_run
-from domain.classification.pipeline import Segmentation
+from domain.classification.pipeline import Metadata, Segmentation
 from domain.errors import DomainError, InvalidInput
+from domain.imports.model import RejectReason
 from gql.cli.main import FAULT, INTERRUPTED, describe_failure
-from gql.cli.output import clean_line
+from gql.cli.output import clean_line, format_minute, print_json
+from gql.cli.work.imported import build_reason_documents, print_reasons
 from gql.composition import read_system_clock
 from gql.segmentation import Segmenter
 
@@ -86,7 +89,7 @@ def classify_every(segmenter: Segmenter, one: Callable[[], int], every: str) -> 
             if due is None:
                 raise InvalidInput("--every must come again within the next years", ("every",))
             announce(segmenter)
-            typer.echo(f"The next run is at {due.isoformat(timespec='minutes').replace('+00:00', 'Z')}.")
+            typer.echo(f"The next run is at {format_minute(due, zone)} ({zone}).")
             if ending.wait_until(due):
                 segmenter.next_run = find_next_run(every, read_system_clock(), zone)
                 ending.run(one)
@@ -111,6 +114,7 @@ class Run:
     as_of: date | None
     check_freshness: bool
     force: bool
+    format: str
 
     def __call__(self) -> int:
         """The exit code."""
@@ -121,12 +125,21 @@ class Run:
             for sentence in sentences:
                 typer.echo(f"Error: {clean_line(sentence)}", err=True)
             return code if code in (FAULT, INTERRUPTED) or not self.segmenter.begun else FAILED
-        return report_result(result)
+        return report_result(result, self.format)
 
 
-def report_result(result: Segmentation) -> int:
+def read_reasons(metadata: Metadata) -> list[RejectReason]:
+    """Why rows of the source were rejected."""
+    return [RejectReason(**cast(dict[str, Any], one)) for one in metadata["reject_reasons"]]
+
+
+def report_result(result: Segmentation, format: str) -> int:
     """Say how a run ended; its exit code."""
     metadata, file = result["metadata"], clean_line(result["output_file"])
+    if format == "json":
+        reasons = build_reason_documents(read_reasons(metadata))
+        print_json({**result, "metadata": {**metadata, "reject_reasons": reasons}})
+        return SKIPPED if metadata["skipped"] else PARTLY if metadata["rejected"] else DONE
     if metadata["skipped"]:
         typer.echo(f"Skipped: the source has not changed since the last run that succeeded. {file} is as it was.")
         return SKIPPED
@@ -134,5 +147,6 @@ def report_result(result: Segmentation) -> int:
     if metadata["rejected"]:
         rejected = metadata["rejected"]
         typer.echo(f"{rejected:,} {'row was' if rejected == 1 else 'rows were'} rejected.", err=True)
+        print_reasons(read_reasons(metadata), err=True)
         return PARTLY
     return DONE

@@ -4,43 +4,62 @@ about them, and the rejected rows as a file that can be mended and imported."""
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, name_fields
 from domain.imports.columns import REJECT_COLUMNS, count_noun
 from domain.imports.imports import UndoSummary
-from domain.imports.model import ANOTHER_ROW, ImportSummary, PurchaseImport
+from domain.imports.model import ANOTHER_ROW, ImportSummary, PurchaseImport, RejectReason
 from domain.imports.quality import CHECKS, Quality
-from domain.imports.rejects import build_reject_cells, protect_cell
+from domain.imports.rejects import build_reject_cells, find_remedy, protect_cell
 from domain.imports.rows import RejectedRow
 from domain.model import Business
 from domain.money import find_exponent, to_decimal
-from gql.cli.output import clean_line, format_second
-from gql.cli.work.terminal import make_cell
+from gql.cli.output import clean_line, format_minute, format_second, to_option_name
+from gql.cli.work.terminal import Fit, print_rows
 
 MORE = "…"
 
 
 def print_quality(quality: Quality, currency: str) -> None:
     """A row for each kind of doubt that was found; nothing where there is none."""
-    table = Table("check", "found", "", box=None)
-    table.columns[1].justify = "right"
     told = {
         "outliers": list_outliers(quality, currency),
         "refunds_not_attributed": f"{to_decimal(quality.refunded, find_exponent(currency)):,f} in all",
     }
-    for name, count in quality.counts.items():
-        if count:
-            table.add_row(CHECKS[name], f"{count:,}", make_cell(told.get(name)))
-    if table.row_count:
-        Console(highlight=False).print(table)
+    rows = [(CHECKS[name], f"{count:,}", told.get(name)) for name, count in quality.counts.items() if count]
+    if rows:
+        print_rows({"check": Fit.PROSE, "found": Fit.FIGURE, "which": Fit.PROSE}, rows)
+
+
+def build_reason_documents(reasons: Iterable[RejectReason]) -> list[dict[str, object]]:
+    """Why rows were rejected as JSON, each with what would mend them."""
+    return [{**asdict(one), "remedy": name_remedy(one)} for one in reasons]
+
+
+def name_remedy(reason: RejectReason) -> str | None:
+    """What would mend the rows, options as they are typed."""
+    remedy = find_remedy(reason.reason)
+    return None if remedy is None else name_fields(remedy, to_option_name)
+
+
+def print_reasons(reasons: Sequence[RejectReason], *, err: bool = False) -> None:
+    """A row for each reason of rejected rows, with what would mend them; nothing where there is none."""
+    if reasons:
+        columns = {
+            "rejected because": Fit.PROSE,
+            "rows": Fit.FIGURE,
+            "first line": Fit.FIGURE,
+            "what helps": Fit.PROSE,
+        }
+        rows = [(one.reason, f"{one.count:,}", f"{one.first_line:,}", name_remedy(one)) for one in reasons]
+        print_rows(columns, rows, err=err)
 
 
 def list_outliers(quality: Quality, currency: str) -> str:
@@ -140,6 +159,7 @@ def print_import(name: str, summary: ImportSummary, business: Business, format: 
         typer.echo(f"{summary.future:,} rows lie in the future and count from their instant on.")
     if summary.quality is not None:
         print_quality(summary.quality, business.currency)
+    print_reasons(summary.reasons)
 
 
 def build_summary_document(name: str, summary: ImportSummary, business: Business) -> dict[str, Any]:
@@ -154,6 +174,7 @@ def build_summary_document(name: str, summary: ImportSummary, business: Business
         "rejected": summary.rejected,
         "future": summary.future,
         "quality": build_quality_document(summary.quality, business.currency),
+        "reject_reasons": build_reason_documents(summary.reasons),
     }
 
 
@@ -162,7 +183,7 @@ def describe_state(one: PurchaseImport) -> str:
     return "undone" if one.undone_at is not None else one.status.value.lower()
 
 
-def list_import_lines(one: PurchaseImport) -> list[tuple[str, str]]:
+def list_import_lines(one: PurchaseImport, zone: str) -> list[tuple[str, str]]:
     """Name and value of what is known of an import."""
     lines = [("id", str(one.id)), ("source", one.source), ("status", describe_state(one))]
     if one.error_message is not None:
@@ -171,7 +192,7 @@ def list_import_lines(one: PurchaseImport) -> list[tuple[str, str]]:
         of = "" if one.total is None else f" of {one.total:,}"
         lines.append(("progress", f"{one.phase} {one.done:,}{of}"))
     instants = (("began", one.started_at or one.created_at), ("ended", one.finished_at), ("undone", one.undone_at))
-    lines += [(name, text) for name, at in instants if (text := format_second(at)) is not None]
+    lines += [(name, f"{format_minute(at, zone)} ({zone})") for name, at in instants if at is not None]
     counts = (("read", one.rows_read), ("created", one.created), ("updated", one.updated))
     more = (("unchanged", one.unchanged), ("rejected", one.rejected), ("future", one.future))
     return [*lines, *((name, count_noun(count, "row")) for name, count in (*counts, *more))]

@@ -1,7 +1,9 @@
 """A report as a table with bars that reads well at 80 columns, and files that are there whole or not at all."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+import shlex
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -9,17 +11,17 @@ from tempfile import NamedTemporaryFile
 from typing import IO
 
 import typer
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from domain.calendar import load_zone, to_local_date
 from domain.classification.groups import Method
 from domain.errors import InvalidInput
+from domain.model import Business, CustomerSort
+from domain.pages import PageRequest
 from domain.reports.document import DIMENSION_TITLES, ReportDocument
 from domain.reports.figures import format_share
-from gql.cli.output import clean_line
-from gql.cli.work.terminal import make_cell
+from domain.store import CustomerFilter
+from gql.cli.session import Session
+from gql.cli.work.terminal import Fit, print_prose, print_rows
 
 
 async def write_pieces(pieces: AsyncIterator[bytes], output: Path | None) -> None:
@@ -64,54 +66,61 @@ def open_whole_file(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+async def suggest_day(session: Session, business: Business) -> None:
+    """Say when the last purchase was, and the command that reports as of that day; for a report of nothing."""
+    newest = PageRequest(1)
+    async with session.services.store.read(business) as unit:
+        page = await unit.customers.load_page(newest, CustomerFilter(), CustomerSort.LAST_PURCHASE_AT, True)
+    last = page.items[0].totals.last_at if page.items else None
+    if last is None:
+        typer.echo(f"There are no purchases yet. Import some: segments import FILE --business {business.key}", err=True)
+        return
+    day = to_local_date(last, load_zone(business.time_zone))
+    command = shlex.join(replace_option(["segments", *sys.argv[1:]], "--as-of", day.isoformat()))
+    typer.echo(f"No purchase counts in this window. The last one of the shop was on {day}: {command}", err=True)
+
+
+def replace_option(command: Sequence[str], option: str, value: str) -> list[str]:
+    """The command as it was typed, with that value of the option."""
+    kept: list[str] = []
+    words = iter(command)
+    for word in words:
+        if word == option:
+            next(words, None)
+        elif not word.startswith(f"{option}="):
+            kept.append(word)
+    return [*kept, option, value]
+
+
 BAR = 12
-BAR_COLUMN = 3
-COLUMN_GAP = 2
-LEAST_NAME = 10
 
 
-def print_table(document: ReportDocument) -> None:
+def print_report(document: ReportDocument) -> None:
     """A table with bars of the customers, a dimension after the other, and what stands out in words."""
-    console = Console(highlight=False)
-    place = "" if document.storefront is None else f", storefront {clean_line(document.storefront)}"
+    place = "" if document.storefront is None else f", storefront {document.storefront}"
     about = f": {document.method.value} report, {document.first} to {document.last}{place}"
-    console.print(Text.assemble((clean_line(document.business), "bold"), about))
-    totals, indent = document.totals, 2 if document.method is Method.BEHAVIOR else 0
+    print_prose(f"{document.business}{about}")
+    totals, indent = document.totals, "  " if document.method is Method.BEHAVIOR else ""
     most = max((group.customers for group in document.rows), default=0)
-    lines: list[tuple[Text, ...]] = []
+    rows: list[tuple[str, ...]] = []
 
-    def add(name: Text, customers: int, share: float, bar: int, revenue: Decimal, orders: int) -> None:
-        # As text, so that brackets in a category are no markup.
-        name.pad_left(indent)
-        figures = (f"{customers:,}", format_share(share), "█" * bar, f"{revenue:,}", f"{orders:,}")
-        lines.append((name, *map(Text, figures)))
+    def add(name: str, customers: int, share: float, bar: int, revenue: Decimal, orders: int) -> None:
+        rows.append(
+            (f"{indent}{name}", f"{customers:,}", format_share(share), "█" * bar, f"{revenue:,}", f"{orders:,}")
+        )
 
     for dimension, groups in document.dimensions.items():
         if indent:
-            lines.append((Text(DIMENSION_TITLES[dimension], "bold"),))
+            rows.append((DIMENSION_TITLES[dimension], "", "", "", "", ""))
         for group in groups:
             bar = -(-BAR * group.customers // most) if most else 0
-            name = make_cell(group.name)
-            add(name, group.customers, group.customer_share, bar, group.revenue, group.orders)
+            add(group.name, group.customers, group.customer_share, bar, group.revenue, group.orders)
         if not document.filtered:
             # Each dimension holds every customer once.
-            add(Text("All", "bold"), totals.customers, float(bool(totals.customers)), 0, totals.revenue, totals.orders)
-    revenue = f"revenue {document.currency}"
-    table = Table("segment", "customers", "share", "", revenue, "orders", box=None, pad_edge=False)
-    # What does not fit is cut from names, never from figures; on a terminal that is narrower yet, lines are longer.
-    wanted = [
-        max(cell_len(str(column.header)), *(line[rank].cell_len for line in lines if len(line) > rank), 0)
-        for rank, column in enumerate(table.columns)
-    ]
-    left = console.width - sum(wanted[1:]) - COLUMN_GAP * (len(wanted) - 1)
-    wanted[0] = max(min(wanted[0], left), LEAST_NAME)
-    for rank, (column, width) in enumerate(zip(table.columns, wanted, strict=True)):
-        column.width, column.no_wrap, column.overflow = width, True, "ellipsis"
-        column.justify = "left" if rank in (0, BAR_COLUMN) else "right"
-    console.width = max(console.width, sum(wanted) + COLUMN_GAP * (len(wanted) - 1))
-    for line in lines:
-        table.add_row(*line)
-    console.print(table)
-    console.print(f"Customers: {totals.customers:,}   Revenue: {document.currency} {totals.revenue:,}")
+            add("All", totals.customers, float(bool(totals.customers)), 0, totals.revenue, totals.orders)
+    figures = ("customers", "share", "", f"revenue {document.currency}", "orders")
+    columns = {"segment": Fit.NAME, **dict.fromkeys(figures, Fit.FIGURE), "": Fit.BAR}
+    print_rows(columns, rows)
+    print_prose(f"Customers: {totals.customers:,}   Revenue: {document.currency} {totals.revenue:,}")
     for sentence in document.sentences:
-        console.print(make_cell(sentence))
+        print_prose(sentence)

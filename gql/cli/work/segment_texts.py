@@ -3,6 +3,7 @@
 import json
 
 from domain.jobs.model import Job
+from domain.model import Business
 from domain.segments.model import Segment, SegmentKind
 from domain.segments.segments import describe_definition, to_definition_json
 from gql.cli.output import format_minute, format_second
@@ -27,8 +28,8 @@ def describe_queued(key: str, job: Job | None) -> str:
     return "" if job is None else f" Its recalculation waits for a server, or for segments recalculate {key}."
 
 
-def format_time(segment: Segment) -> str:
-    return "never" if segment.last_calculated is None else format_minute(segment.last_calculated)
+def format_time(segment: Segment, zone: str) -> str:
+    return "never" if segment.last_calculated is None else format_minute(segment.last_calculated, zone)
 
 
 def build_document(segment: Segment) -> dict[str, object]:
@@ -46,8 +47,10 @@ def build_document(segment: Segment) -> dict[str, object]:
     }
 
 
-def list_lines(segment: Segment, currency: str) -> list[tuple[str, str]]:
-    rules = segment.definition.rules
+def list_lines(segment: Segment, business: Business) -> list[tuple[str, str]]:
+    rules, calculated = segment.definition.rules, format_time(segment, business.time_zone)
+    if segment.last_calculated is not None:
+        calculated += f" ({business.time_zone})"
     lines = [
         ("key", segment.key),
         ("name", segment.name),
@@ -55,11 +58,11 @@ def list_lines(segment: Segment, currency: str) -> list[tuple[str, str]]:
         ("kind", segment.kind.value),
         ("dynamic", "yes" if segment.is_dynamic else "no"),
         ("RFM", "yes" if segment.is_rfm else "no"),
-        ("definition", describe_definition(segment.definition, currency)),
+        ("definition", describe_definition(segment.definition, business.currency)),
         ("rules", None if rules is None else json.dumps(rules, ensure_ascii=False)),
         ("schedule", segment.schedule),
         ("version", str(segment.version)),
         ("members", f"{segment.member_count:,}"),
-        ("calculated", format_time(segment) if segment.kind is SegmentKind.AUTOMATIC else None),
+        ("calculated", calculated if segment.kind is SegmentKind.AUTOMATIC else None),
     ]
     return [(name, value) for name, value in lines if value is not None]

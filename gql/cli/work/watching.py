@@ -12,14 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from types import FrameType
+from zoneinfo import ZoneInfo
 
 import typer
 from watchfiles import watch as watch_folder
 
+from domain.classification.pipeline import Segmentation
 from domain.errors import AlreadyTaken, DomainError, Unavailable
+from domain.imports.columns import count_noun
 from domain.imports.sources import FILE_TYPES
 from gql.cli.main import describe_failure
 from gql.cli.output import clean_line
+from gql.cli.work.classifying import read_reasons
+from gql.cli.work.imported import name_remedy
 from gql.composition import check_folder, read_system_clock, translate_folder_errors
 from gql.settings import Settings
 
@@ -45,11 +50,12 @@ class WatchedFile:
 
 @dataclass(slots=True)
 class Watcher:
-    """Decides which file is due; `run` does it and says what came of it."""
+    """Decides which file is due; `run` does it and says what came of it, at times in that zone."""
 
     path: Path
     settle: float
-    run: Callable[[Path], str]
+    run: Callable[[Path], list[str]]
+    zone: ZoneInfo
     files: dict[Path, WatchedFile] = field(default_factory=dict)
 
     def run_due_files(self, stop: Event) -> None:
@@ -61,7 +67,7 @@ class Watcher:
             now, look = time.monotonic(), read_file_state(path)
             if look != file.look:
                 if look is None:
-                    print_line(f"{path.name} is gone. It is imported again when it is back.")
+                    self.print_line(f"{path.name} is gone. It is imported again when it is back.")
                 file.look, file.since, file.again_at = look, now, 0.0
             if look is not None and look != file.done and now >= max(file.since + self.settle, file.again_at):
                 self._run(path, file, look)
@@ -74,20 +80,47 @@ class Watcher:
 
     def _run(self, path: Path, file: WatchedFile, look: FileState) -> None:
         try:
-            print_line(self.run(path))
+            for sentence in self.run(path):
+                self.print_line(sentence)
         except Exception as error:
             for sentence in describe_failure(error)[0]:
-                print_line(f"Error: {path.name}: {sentence}", err=True)
+                self.print_line(f"Error: {path.name}: {sentence}", err=True)
             if isinstance(error, AlreadyTaken | Unavailable) or not isinstance(error, DomainError):
                 file.again_at = time.monotonic() + LATER
                 return
         # Where it was written meanwhile, it does not look like this any more and its turn comes again.
         file.done = look
 
+    def print_line(self, sentence: str, *, err: bool = False) -> None:
+        """A line with its time, at once."""
+        typer.echo(f"{read_system_clock().astimezone(self.zone):%Y-%m-%d %H:%M:%S} {clean_line(sentence)}", err=err)
 
-def print_line(sentence: str, *, err: bool = False) -> None:
-    """A line with its time, at once."""
-    typer.echo(f"{read_system_clock():%Y-%m-%d %H:%M:%SZ} {clean_line(sentence)}", err=err)
+
+def describe_run(name: str, result: Segmentation) -> list[str]:
+    """What a run changed: rows, reasons of rejected ones, labels and segments, a line each."""
+    metadata = result["metadata"]
+    if metadata["skipped"]:
+        return [f"{name} has not changed since it was classified."]
+    rows = ", ".join(
+        (
+            f"{metadata['created']:,} created",
+            f"{metadata['updated']:,} updated",
+            f"{metadata['unchanged']:,} unchanged",
+            f"{metadata['rejected']:,} rejected",
+        )
+    )
+    lines = [f"{name}: {rows}"]
+    for reason in read_reasons(metadata):
+        helps = f" {remedy}" if (remedy := name_remedy(reason)) else ""
+        lines.append(
+            f"{name}: {count_noun(reason.count, 'row')} from line {reason.first_line:,}: {reason.reason}.{helps}"
+        )
+    lines.append(f"{name}: {metadata['total_customers']:,} customers classified: {result['output_file']}")
+    for dimension, labels in metadata["labels"].items():
+        lines.append(f"{name}: {dimension}: {', '.join(f'{label} {more:+,}' for label, more in labels.items())}")
+    for key, (entered, left) in metadata["segments"].items():
+        lines.append(f"{name}: segment {key}: {entered:,} entered, {left:,} left")
+    return lines
 
 
 def read_file_state(path: Path) -> FileState | None:

@@ -132,6 +132,6 @@ async def follow_import(session: Session, business: Business, *, aside: bool = F
     for segment in await worker.load_segments():
         at, was = segment.next_run_at, before.get(segment.id)
         if at is not None and (was is None or at < was):
-            wait = f"waits until {format_minute(at)}, as it ranks customers"
+            wait = f"waits until {format_minute(at, business.time_zone)} ({business.time_zone}), as it ranks customers"
             by = f"a server calculates it then, or segments recalculate {segment.key} at any time"
             typer.echo(f"{segment.key}: {wait}: {by}.", err=aside)

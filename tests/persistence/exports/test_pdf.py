@@ -101,7 +101,7 @@ def test_no_text_overlaps_or_leaves_the_page(name: str) -> None:
 
 @pytest.mark.usefixtures("fonts")
 @pytest.mark.parametrize("name", ["eight segments", "by value", "by behaviour", "one customer"])
-def test_no_page_has_a_quarter_that_is_blank(name: str) -> None:
+def test_no_page_has_a_quarter_that_is_blank_and_each_says_which_it_is(name: str) -> None:
     usual = {"by value": by_value, "by behaviour": lambda: categories(("Books", "Games", "Garden", "Shoes", "Mixed"))}
     made = trended({**DOCUMENTS, **usual}[name]())
 
@@ -110,6 +110,8 @@ def test_no_page_has_a_quarter_that_is_blank(name: str) -> None:
     height, margin, foot = 842.0, 42.0, 36.0
     lowest = [min(bottom for _, bottom, _, _ in page.boxes if bottom > foot) for page in pages]
     assert [round(each) for each in lowest if each - margin > height / 4] == []
+    told = [drop_spaces(f"Page {place} of {len(pages)}") for place in range(1, len(pages) + 1)]
+    assert [each for each, page in zip(told, pages, strict=True) if each not in drop_spaces(page.text)] == []
 
 
 def by_value() -> ReportDocument:
@@ -123,7 +125,8 @@ def by_value() -> ReportDocument:
         )
         for kind, row in zip(VALUES, figures, strict=True)
     ]
-    return document(tuple(rows), method=Method.VALUE)
+    # Two sentences, as such a report has: little of the first page is left below them.
+    return document(tuple(rows), method=Method.VALUE, sentences=SENTENCES[:2])
 
 
 def test_the_trend_is_a_chart_and_a_table_of_every_group() -> None:
