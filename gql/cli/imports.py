@@ -16,7 +16,7 @@ from domain.errors import InvalidInput, NotFound, name_fields
 from domain.imports.formats import OPTIONS, Key, SourceFormat
 from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
-from gql.cli.output import FormatOption, check_file, clean_line, name_zone, print_json, to_option_name
+from gql.cli.output import FormatOption, check_file, name_zone, print_json, to_option_name
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app, present
 
 T = TypeVar("T")
@@ -281,6 +281,7 @@ async def show(
         print_quality,
         print_reasons,
     )
+    from gql.cli.work.terminal import print_pairs
 
     chosen = await choose_swept(session, business)
     async with session.services.store.read(chosen) as unit:
@@ -291,8 +292,7 @@ async def show(
     if format == "json":
         print_json({**build_import_document(chosen, one), "reject_reasons": build_reason_documents(reasons)})
         return
-    for name, value in list_import_lines(one, chosen.time_zone):
-        typer.echo(f"{name:<12} {clean_line(value)}")
+    print_pairs(list_import_lines(one, chosen.time_zone))
     if one.quality is not None:
         print_quality(one.quality, chosen.currency)
     print_reasons(reasons)

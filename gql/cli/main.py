@@ -5,6 +5,7 @@ command line, 70 a fault of the program, 130 an interruption."""
 import gc
 import logging
 import os
+import re
 import sys
 from dataclasses import replace
 from importlib import import_module
@@ -29,6 +30,7 @@ PLAINER = {
     "Input should be greater than or equal to": "it must be at least",
     "Input should be less than or equal to": "it must be at most",
 }
+UNREADABLE = re.compile(r"path '(.+)' is not readable", re.IGNORECASE)
 REFUSED, WRONG_USE, FAULT, INTERRUPTED = 1, 2, 70, 130
 DISTRIBUTION = "segments-server"
 COLLECT_AFTER = 50_000
@@ -44,6 +46,8 @@ def describe_failure(error: BaseException) -> tuple[list[str], int]:
 def _describe_failure(error: BaseException) -> tuple[list[str], int]:
     usage = getattr(error, "format_message", None)
     if usage is not None:
+        if unreadable := UNREADABLE.search(str(usage())):
+            return [f"{unreadable[1]} cannot be read: permission denied"], REFUSED
         return [_describe_wrong_use(" ".join(str(usage()).split()))], WRONG_USE
     if isinstance(error, InvalidInput):
         return list(dict.fromkeys(_describe_problem(problem) for problem in error.problems)), REFUSED

@@ -3,7 +3,6 @@ people and in UTC for programs, and text of others is shown without control char
 Nothing here takes long to load, as a help text waits for it; tables and bars are in `work/terminal.py`."""
 
 import json
-import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +47,7 @@ LONGEST_SHOWN = 255
 
 
 def check_file(path: Path | None) -> Path | None:
-    """The file; InvalidInput where none is there, or it cannot be read."""
+    """The file; InvalidInput where none is there. Whether it may be read, the option parser has found out."""
     if path is None or path == PIPE:
         return path
     shown = str(path)[:LONGEST_SHOWN]
@@ -61,8 +60,6 @@ def check_file(path: Path | None) -> Path | None:
         raise InvalidInput(f"No such file: {shown}")
     if is_folder:
         raise InvalidInput(f"{shown} is a folder, and a file is wanted")
-    if not os.access(path, os.R_OK):
-        raise InvalidInput(f"{shown} cannot be read: permission denied")
     return path
 
 

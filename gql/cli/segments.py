@@ -60,14 +60,14 @@ async def show(
 ) -> None:
     """Show a segment. Example: segments segment show high-value --format json"""
     from gql.cli.work.segment_texts import as_stated, list_lines
+    from gql.cli.work.terminal import print_pairs
 
     chosen = await session.choose(business)
     segment = await session.find_segment(chosen, key)
     if format == "json":
         typer.echo(json.dumps(as_stated(segment), ensure_ascii=False, indent=2))
         return
-    for name, value in list_lines(segment, chosen):
-        typer.echo(f"{name:<12} {clean_line(value)}")
+    print_pairs(list_lines(segment, chosen))
 
 
 @segment_app.command()

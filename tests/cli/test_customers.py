@@ -57,7 +57,7 @@ def test_wrong_rows_are_listed_and_the_others_taken(segments: Segments, tmp_path
     ended = segments.run("import-customers", file, *MAKE, "--rejects", tmp_path / "rejects.csv")
     silent = segments.run("import-customers", file)
 
-    assert ended.out == "customers.csv: 6 rows read: 1 created, 0 updated, 0 unchanged, 5 rejected.\n"
+    assert ended.lines[0] == "customers.csv: 6 rows read: 1 created, 0 updated, 0 unchanged, 5 rejected."
     assert ended.err == "Ignored columns: shoe size\n"
     assert silent.err.splitlines()[1] == "First rejected: line 3: no customer. --rejects FILE lists every one."
     rows = list(csv.reader((tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()))
@@ -139,7 +139,7 @@ def test_a_value_of_another_kind_rejects_its_row(segments: Segments, tmp_path: P
 
     ended = segments.run("import-customers", file, *MAKE, *told)
 
-    assert ended.out == "customers.csv: 602 rows read: 601 created, 0 updated, 0 unchanged, 1 rejected.\n"
+    assert ended.lines[0] == "customers.csv: 602 rows read: 601 created, 0 updated, 0 unchanged, 1 rejected."
     (row,) = list(csv.reader((tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()))[1:]
     assert row[2:4] == [
         "602",
@@ -154,7 +154,7 @@ def test_a_phone_that_lost_its_digits_and_a_damaged_id_are_refused(segments: Seg
 
     ended = segments.run("import-customers", file, *MAKE, "--rejects", tmp_path / "rejects.csv")
 
-    assert ended.out == "c.csv: 4 rows read: 1 created, 0 updated, 0 unchanged, 3 rejected.\n"
+    assert ended.lines[0] == "c.csv: 4 rows read: 1 created, 0 updated, 0 unchanged, 3 rejected."
     rows = list(csv.reader((tmp_path / "rejects.csv").read_text(encoding="utf-8").splitlines()))
     assert [row[3][:40] for row in rows[1:]] == [
         "phone '9.4771E+11' is in scientific nota",

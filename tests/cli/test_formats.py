@@ -114,7 +114,7 @@ def test_what_is_shown_can_be_saved_again_presets_too(till: Segments, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("decimal = ';'", "decimal must be one of: ., ,, not ;."),
+        ("decimal = ';'", "decimal must be . or ,."),
         ("colour = 1", "A format has no 'colour'. There are: "),
         ("", "settings must say something of the source, such as date_format."),
         ("[", "till.toml is not readable TOML: "),

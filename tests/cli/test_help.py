@@ -20,7 +20,7 @@ OPTIONS = {
     "serve": "--host --port --workers --demo",
     "import": f"--business {SOURCE} --source --database --collection --whole --dry-run --rejects --format",
     "inspect": "--business --map --date-format --time-zone --currency --format",
-    "import-customers": "--business --time-zone --currency --map --sheet --source-format --rejects",
+    "import-customers": "--business --time-zone --currency --map --sheet --source-format --rejects --format",
     "formats list": "--business --format",
     "formats show": "--business",
     "formats save": "--business --map --date-format --preset --decimal --orders --append-lines",
@@ -29,7 +29,7 @@ OPTIONS = {
     "imports show": "--business --format",
     "imports undo": "--business --format",
     "classify": f"--business --source --csv-path --database --collection --check-freshness --force --as-of --output "
-    f"--every {SOURCE}",
+    f"--every {SOURCE} --format",
     "watch": f"--business --output --settle {SOURCE}",
     "report": "--business --method --days --as-of --storefront --segment-name --segment-code --scheme --format "
     "--output",

@@ -149,6 +149,7 @@ def test_an_import_whose_every_row_is_rejected_fails_with_its_summary(segments: 
 
     ended = segments("import", orders, *MAKE, "--dry-run"), segments("import", orders, *MAKE)
     of_customers = segments("import-customers", customers)
+    segments.patch.delenv("COLUMNS")
     shown = segments.run("imports", "show", segments.json("imports", "list")[0]["id"])
 
     number = "the amount '…' must be a number such as 12.50"
@@ -199,7 +200,7 @@ SEEN = "Columns seen: customer_id, order_id, date, amount, category, storefront.
         (["x" * 300, *MAKE], f"No such file: {'x' * 255}."),
         (["empty.csv", *MAKE], "No data found in empty.csv."),
         (["header.csv", *MAKE], "No data found in header.csv."),
-        ([".", *MAKE], " is not a regular file."),
+        ([".", *MAKE], ". is a folder, and a file is wanted."),
         (
             ["short.csv", *MAKE],
             "Missing required columns: purchase_date. Columns seen: customer_id, order_id, amount. "

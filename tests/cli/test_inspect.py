@@ -296,7 +296,7 @@ def test_no_business_is_needed_and_what_is_assumed_is_said(segments: Segments, t
     assert document["assumed"] == ["business", "time_zone", "currency"]
     assert document["amounts"]["currency"] == "GBP"
     assert shlex.split(document["command"])[3:5] == ["--business", "my-shop"]
-    assert refusal == "No such file: none.csv."
+    assert refusal == f"No such file: {tmp_path}/none.csv."
 
 
 def test_an_import_that_is_refused_shows_the_table_and_the_command(segments: Segments, tmp_path: Path) -> None:

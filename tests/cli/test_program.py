@@ -146,7 +146,7 @@ def test_as_a_process_the_result_is_on_standard_output_and_the_fault_on_standard
 
     assert (good.code, good.err) == (0, "")
     assert json.loads(good.out)["data"]["customer_count"] == 10
-    assert (bad.code, bad.out, bad.err) == (1, "", "Error: days must be between 1 and 9999.\n")
+    assert (bad.code, bad.out, bad.err) == (1, "", "Error: --days must be between 1 and 9999.\n")
 
 
 def test_a_store_that_another_process_holds_is_told_and_reading_goes_on(shop: Segments) -> None:

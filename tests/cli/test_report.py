@@ -129,13 +129,13 @@ def test_a_business_without_purchases_has_a_report_of_zeros(segments: Segments) 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("--days 0", "days must be between 1 and 9999."),
-        ("--days 10000", "days must be between 1 and 9999."),
+        ("--days 0", "--days must be between 1 and 9999."),
+        ("--days 10000", "--days must be between 1 and 9999."),
         ("--days ninety", "Invalid value for '--days': it must be a whole number. --help shows how it is used."),
         ("--as-of 31.3.2024", "--as-of must be an ISO 8601 date, such as 2024-03-01."),
         ("--scheme nine", "--scheme must be one of: eight, eleven."),
         ("--format xml", "--format must be one of: table, csv, xlsx, pdf, json."),
-        ("--method magic", "Invalid segmentation_method. Must be one of: rfm, value, behavior."),
+        ("--method magic", "--method must be one of: rfm, value, behavior."),
         ("--storefront mars", "There is no storefront with the key mars."),
         (
             "--segment-name Dormant",

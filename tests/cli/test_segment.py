@@ -80,19 +80,17 @@ def test_segments_are_listed_by_name(shop: Segments, tmp_path: Path) -> None:
 KEY = "customers-of-the-shop-at-the-harbour-who-buy-much-and-often"
 
 
-@pytest.mark.parametrize("terminal", [False, True])
-def test_keys_are_never_cut(shop: Segments, tmp_path: Path, terminal: bool) -> None:
+def test_keys_are_never_cut(shop: Segments, tmp_path: Path) -> None:
     name = "Customers of the shop at the harbour who buy much and often, and have done so for years"
     shop.run("segment", "create", segment(tmp_path, {"name": name, "key": KEY, "kind": "MANUAL"}))
     shop.patch.setenv("COLUMNS", "60")
-    if terminal:
-        shop.patch.setenv("FORCE_COLOR", "1")
 
     listed, status = shop.run("segment", "list").lines, shop.run("status").lines
 
-    assert [line.startswith(KEY) for line in listed[:2]] == [False, True]
-    assert [line.startswith(KEY) for line in status] == [False, True]
-    assert (len(listed) > 2) is terminal
+    assert listed[0].split() == ["key:", KEY]
+    assert status[0].split() == ["key:", KEY]
+    shop.patch.delenv("COLUMNS")
+    assert shop.run("segment", "list").lines[1].split("  ")[:2] == [KEY, name]
 
 
 def test_segments_and_their_state_are_listed_as_json(shop: Segments, tmp_path: Path) -> None:
@@ -110,7 +108,7 @@ def test_segments_and_their_state_are_listed_as_json(shop: Segments, tmp_path: P
     assert vip == {**empty, **told, "is_dynamic": False, "is_rfm": False, "schedule": None}
     assert (big["key"], big["member_count"]) == ("big", 10)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", big["last_calculated"])
-    assert shown == [f"{big['last_calculated'][:16].replace('T', ' ')}Z"]
+    assert shown == [f"{big['last_calculated'][:16].replace('T', ' ')} (UTC)"]
     assert (first["last_calculated"], first["next_run_at"]) == (big["last_calculated"], None)
     assert first["newest_run"].items() >= {"status": "SUCCEEDED", "evaluated": 10, "entered": 10, "error": None}.items()
     assert second == {**empty, "next_run_at": None, "newest_run": None}
@@ -204,4 +202,4 @@ def test_an_update_needs_something_to_change(shop: Segments, tmp_path: Path) -> 
 def test_a_file_that_is_not_there_is_named(shop: Segments, tmp_path: Path) -> None:
     refused = shop.expect_refusal("segment", "create", tmp_path / "none.json")
 
-    assert refused == f"{tmp_path}/none.json: No such file or directory."
+    assert refused == f"No such file: {tmp_path}/none.json."

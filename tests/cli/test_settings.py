@@ -239,7 +239,7 @@ def test_a_file_that_cannot_be_is_one_sentence(made: Segments, tmp_path: Path, n
 def test_a_file_that_is_not_there_is_one_sentence(made: Segments, tmp_path: Path) -> None:
     refused = made.expect_refusal("settings", "apply", tmp_path / "none.toml")
 
-    assert refused == f"{tmp_path}/none.toml: No such file or directory."
+    assert refused == f"No such file: {tmp_path}/none.toml."
 
 
 def test_thresholds_must_be_amounts_of_another_currency_too(made: Segments, tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from tests.cli import conftest
-from tests.cli.conftest import Segments
+from tests.cli.conftest import Segments, write_lines
 from tests.drivers.server import until
 
 MAKE = (*conftest.MAKE, "--settle", "0.4")
@@ -192,4 +194,36 @@ def status(segments: Segments) -> object:
 def test_a_folder_that_is_not_there_cannot_be_watched(segments: Segments, tmp_path: Path) -> None:
     refused = segments.expect_refusal("watch", tmp_path / "none" / "orders.csv")
 
-    assert refused.endswith("orders.csv is not there, so nothing in it can be watched.")
+    assert refused == f"No such file: {tmp_path}/none/orders.csv, and no folder in which it could appear."
+
+
+def test_what_a_file_changed_is_said_in_the_time_of_the_shop(segments: Segments, tmp_path: Path) -> None:
+    segments.run("businesses", "create", "shop", "--time-zone", "Asia/Colombo", "--currency", "EUR")
+    rule = '{"name": "Big", "key": "big", "criteria": {"minOrders": 1}, "isDynamic": true}'
+    segments.run("segment", "create", write_lines(tmp_path / "big.json", rule))
+    orders = tmp_path / "in" / "orders.csv"
+    orders.parent.mkdir()
+    first, second = "Ada,1,2024-03-01,5.00\n", "Ada,1,2024-03-01,6.00\nBen,2,2024-03-01,7.00\nCy,3,soon,1.00\n"
+
+    with watching(segments, orders, "--settle", "0.4") as watch:
+        orders.write_text(HEADER + first)
+        watch.said("segment big", 1)
+        replace(orders, HEADER + second)
+        watch.said("segment big", 2)
+        log = watch.end()
+
+    lines = log.splitlines()
+    assert lines[0] == f"Watching {orders}. Times are in Asia/Colombo. A signal ends it."
+    said = [line.partition(" orders.csv: ")[2] for line in lines[1:-1]]
+    assert said[0] == "1 created, 0 updated, 0 unchanged, 0 rejected"
+    again = said[said.index("1 created, 1 updated, 0 unchanged, 1 rejected") :]
+    assert again[1] == (
+        "1 row from line 4: the date '…' is not ISO 8601 (or give --date-format). "
+        "Write the date as 2024-03-01, or give its form by --date-format."
+    )
+    assert again[2].startswith("2 customers classified: ")
+    assert [one for one in again if one.startswith("segment")] == ["segment big: 1 entered, 0 left"]
+    assert [one.split(" ")[-1] for one in again if one.startswith("frequency: ")] == ["+1"]
+    local = datetime.now(ZoneInfo("Asia/Colombo"))
+    told = datetime.fromisoformat(lines[1][:19]).replace(tzinfo=ZoneInfo("Asia/Colombo"))
+    assert abs(local - told) < timedelta(minutes=10)

@@ -27,7 +27,7 @@ def print_inspection(one: Inspection, file: str) -> None:
 def write_inspection(one: Inspection, file: str, width: int | None) -> Iterator[str]:
     """The lines of it, of at most `width` cells but for what is to be copied."""
     yield clean_line(one.facts.name)
-    yield from lay_out(dict.fromkeys(("", "as it is", "proposed"), Fit.PROSE), list(list_lines(one)), width)
+    yield from lay_out(dict.fromkeys(("part", "as it is", "proposed"), Fit.PROSE), list(list_lines(one)), width)
     for doubt in one.doubts:
         yield from wrap_prose(f"Doubtful: {name_fields(doubt.question, to_option_name)}", width)
         for place, choice in enumerate(doubt.choices):

@@ -5,7 +5,7 @@ bars are on standard error and only where somebody looks at it."""
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import zip_longest
@@ -27,8 +27,9 @@ from rich.text import Text
 
 from gql.cli.output import clean_line
 
-LEAST = 10
-"""Cells that are left of a column which is cut or goes on below; shorter ones are whole."""
+LEAST, LONGEST_WORD, LARGEST = 10, 24, 1 << 30
+"""Cells that are left of a column which is cut; of a word that is not broken; more than there are."""
+PAIR_INDENT = 13
 GAPS = (2, 1)
 """Blanks between columns, fewer where there is no room."""
 
@@ -66,6 +67,15 @@ def print_prose(text: str) -> None:
         typer.echo(line)
 
 
+def print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    """Print names and values below each other. Prose goes on below where the terminal is narrow."""
+    width = find_width()
+    for name, value in pairs:
+        room = None if width is None else max(LEAST, width - PAIR_INDENT)
+        for begins, line in zip_longest([name], wrap_prose(value, room), fillvalue=""):
+            typer.echo(f"{begins:<{PAIR_INDENT}}{line}".rstrip())
+
+
 def wrap_prose(text: str, width: int | None) -> list[str]:
     """The lines of a sentence of at most so many cells."""
     return [clean_line(text)] if width is None else break_cell(clean_line(text), Fit.PROSE, width)
@@ -77,11 +87,12 @@ def lay_out(columns: Mapping[str, Fit], rows: Sequence[Sequence[str | None]], wi
     cells = [[clean_line(text) for text in row] for row in rows]
     widest = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     fits = list(columns.values())
+    least = [find_least(fit, column) for fit, column in zip(fits, zip(columns, *cells, strict=True), strict=True)]
     plain = [place for place, fit in enumerate(fits) if fit is not Fit.BAR]
     for places in (range(len(fits)), plain):
         for gap in GAPS:
             room = None if width is None else width - gap * (len(places) - 1)
-            widths = fit_columns([fits[place] for place in places], [widest[place] for place in places], room)
+            widths = fit_columns([widest[place] for place in places], [least[place] for place in places], room)
             if widths is not None:
                 for row in (list(columns), *cells):
                     shown = [(row[place], fits[place], cut) for place, cut in zip(places, widths, strict=True)]
@@ -106,15 +117,21 @@ def join_cells(cells: Sequence[tuple[str, Fit, int]], gap: int) -> Iterator[str]
         yield (" " * gap).join(padded).rstrip()
 
 
-def fit_columns(fits: Sequence[Fit], widest: Sequence[int], room: int | None) -> list[int] | None:
+def find_least(fit: Fit, cells: Sequence[str]) -> int:
+    """To how many cells a column may shrink: what is cut to a few, prose to its longest word."""
+    if fit is Fit.PROSE:
+        return min(LONGEST_WORD, max((cell_len(word) for cell in cells for word in cell.split()), default=0))
+    return LEAST if fit is Fit.NAME else LARGEST
+
+
+def fit_columns(widest: Sequence[int], least: Sequence[int], room: int | None) -> list[int] | None:
     """Cells of each column, the widest of those that may be narrower giving first; None where there is no room."""
     widths = list(widest)
-    yielding = [place for place, fit in enumerate(fits) if fit in YIELDING]
     while room is not None and sum(widths) > room:
-        place = max(yielding, key=widths.__getitem__, default=None)
-        if place is None or widths[place] <= LEAST:
+        yielding = [place for place, width in enumerate(widths) if width > least[place]]
+        if not yielding:
             return None
-        widths[place] -= 1
+        widths[max(yielding, key=widths.__getitem__)] -= 1
     return widths
 
 
