@@ -17,7 +17,7 @@ from domain.segments.model import Segment
 from domain.store import SegmentFilter, SegmentSort
 from gql.cli.output import format_minute
 from gql.cli.session import LOOK_SECONDS, Session
-from gql.cli.work.terminal import make_progress_bar
+from gql.cli.work.bars import make_progress_bar
 
 SIZE = 250
 
