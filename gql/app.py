@@ -46,12 +46,12 @@ from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
 from gql.tracing import TRACING
+from persistence.agenda import summarise_work
 from persistence.alerts import Alerts
 from persistence.buckets import DatabaseBuckets, RedisBuckets
 from persistence.database.engines import Database, open_database
 from persistence.exports.report_folder import ReportFolder
 from persistence.imports.uploads import UploadHandler
-from persistence.jobs import summarise_work
 from persistence.labels.classifiers import load_installed
 from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
 from persistence.sources.inspecting import inspect_purchases

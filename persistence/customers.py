@@ -37,20 +37,16 @@ from domain.pages import Page, PageRequest, Position, build_page
 from domain.store import CustomerFilter, CustomerRecord, CustomerSort, Refusal
 from persistence.database.dialects import Selective
 from persistence.erasure import find_erased, is_of_customer
-from persistence.tables import (
-    FAR_FUTURE,
-    MISSING_TEXT,
+from persistence.tables.businesses import business
+from persistence.tables.columns import FAR_FUTURE, MISSING_TEXT, is_storable, to_optional_instant, to_optional_micros
+from persistence.tables.customers import (
     PRESENT,
     CustomerMetricsRow,
     CustomerRow,
-    business,
     customer,
     customer_attribute,
     customer_metrics,
     customer_term,
-    is_storable,
-    to_optional_instant,
-    to_optional_micros,
 )
 
 SORT_COLUMNS: dict[CustomerSort, ColumnElement[Any]] = {

@@ -39,8 +39,10 @@ from persistence.rules.compiler import RuleCompiler, select_members
 from persistence.segments.analysis import is_member
 from persistence.segments.named import TABLES as OF_LISTS
 from persistence.segments.named import NamedCustomerStore
-from persistence.tables import PRESENT, BusinessRow, customer, customer_metrics, membership
-from persistence.tables import business as business_table
+from persistence.tables.businesses import BusinessRow
+from persistence.tables.businesses import business as business_table
+from persistence.tables.customers import PRESENT, customer, customer_metrics
+from persistence.tables.segments import membership
 from persistence.unit import Unit, go_on_writing
 
 EVALUATED = "customer_id BIGINT PRIMARY KEY, holds SMALLINT NOT NULL"

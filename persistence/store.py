@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import AlreadyTaken
-from domain.jobs.model import JobKind
 from domain.model import Actor, AuditOutcome, AuditTarget, Business, Revocation
-from domain.store import Agenda
-from persistence.audit import append_event
 from persistence.database.engines import Database
 from persistence.database.steps import find_current, find_head
 from persistence.database.transactions import (
@@ -30,15 +27,15 @@ from persistence.database.transactions import (
     to_business,
     translate_errors,
 )
-from persistence.jobs import JobStore, is_waiting, read_report_plan
-from persistence.revocations import find_newest_revocations, load_revocations
-from persistence.tables import BusinessRow, customer_metrics, label_state, segment, to_optional_instant
-from persistence.tables import business as business_table
+from persistence.tables.businesses import BusinessRow
+from persistence.tables.businesses import business as business_table
 from persistence.unit import Unit
 
 if TYPE_CHECKING:
+    from domain.store import Agenda
     from persistence.evaluation import SqlEvaluation, SqlMemberStaging
     from persistence.idempotency import IdempotentRequestStore
+    from persistence.jobs import JobStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +75,8 @@ class SqlStore:
         outcome: AuditOutcome = AuditOutcome.DONE,
     ) -> None:
         """Keep what changes no data, in a short transaction of its own."""
+        from persistence.audit import append_event
+
         event = (business_id, to_micros(self.clock()), actor, action, subject, detail, outcome)
         with translate_errors():
             async with begin_writing(self.database) as connection:
@@ -142,51 +141,31 @@ class SqlStore:
 
         return open_staging(self.database, business, self.clock)
 
-    async def load_agenda(self, business: Business, now: datetime) -> Agenda:
-        """What there is to do, in one statement."""
-        newest = select(func.max(customer_metrics.c.changed_at)).where(customer_metrics.c.business_id == business.id)
-        due = exists(
-            select(segment.c.id).where(
-                segment.c.business_id == business.id,
-                segment.c.deleted_at.is_(None),
-                segment.c.next_run_at <= to_micros(now),
-            )
-        )
-        classify_at, reports = (
-            select(column).where(label_state.c.business_id == business.id).scalar_subquery()
-            for column in (label_state.c.due_at, label_state.c.reports)
-        )
-        waiting = [is_waiting(business.id, kind, now) for kind in JobKind]
-        own = business_table.c
-        statement = select(
-            own.followed_at, own.matures_at, newest.scalar_subquery(), due, classify_at, reports, *waiting
-        ).where(own.id == business.id)
-        with translate_errors():
-            async with self.database.reader.connect() as connection:
-                found = (await connection.execute(statement)).one()
-        followed, matures, changed, is_due, classify, planned, *kinds = found
-        return Agenda(
-            matures is not None and matures <= to_micros(now),
-            changed is not None and changed > followed,
-            bool(is_due),
-            to_optional_instant(classify),
-            frozenset(kind for kind, waits in zip(JobKind, kinds, strict=True) if waits),
-            read_report_plan(planned),
-        )
+    async def load_agenda(self, business: Business, now: datetime) -> "Agenda":
+        """What there is to do."""
+        from persistence.agenda import load_agenda
+
+        return await load_agenda(self.database.reader, business.id, now)
 
     async def find_newest_revocations(self) -> Mapping[str, datetime]:
         """When tokens were last revoked, by key of business."""
+        from persistence.revocations import find_newest_revocations
+
         with translate_errors():
             return await find_newest_revocations(self.database.reader)
 
     async def load_revocations(self, keys: Sequence[str]) -> Mapping[str, list[Revocation]]:
         """What is revoked in the businesses of those keys."""
+        from persistence.revocations import load_revocations
+
         with translate_errors():
             return await load_revocations(self.database.reader, keys)
 
     @asynccontextmanager
-    async def open_heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
+    async def open_heartbeats(self, business: Business) -> AsyncIterator["JobStore"]:
         """Leases, in a short transaction that changes no data of the business."""
+        from persistence.jobs import JobStore
+
         with translate_errors():
             async with begin_writing(self.database) as connection:
                 await connection.run_sync(require_step)

@@ -13,21 +13,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import Clock, from_micros, to_micros
 from domain.model import Actor, AuditOutcome, AuditTarget, Business
-from persistence.audit import AuditStore, append_event
 from persistence.database.transactions import choose_writing, open_session, raise_change, to_business
-from persistence.jobs import JobStore
-from persistence.revocations import RevocationStore
-from persistence.tables import BusinessRow
-from persistence.tables import business as business_table
+from persistence.tables.businesses import BusinessRow
+from persistence.tables.businesses import business as business_table
 
 if TYPE_CHECKING:
+    from persistence.audit import AuditStore
     from persistence.customers import CustomerStore
     from persistence.erasure import ErasureStore
     from persistence.imports.formats import FormatStore
     from persistence.imports.imports import ImportStore
+    from persistence.jobs import JobStore
     from persistence.labels.classifiers import ClassifiedStore
     from persistence.purchases import PurchaseStore
     from persistence.reports.reports import GroupReportStore, ReportStore
+    from persistence.revocations import RevocationStore
     from persistence.segments.analysis import RuleAnalysisStore
     from persistence.segments.history import HistoryStore, SnapshotStore
     from persistence.segments.members import MemberStore
@@ -122,11 +122,15 @@ class Unit:
         return ErasureStore(self.connection, self.session, self.business.id)
 
     @cached_property
-    def revocations(self) -> RevocationStore:
+    def revocations(self) -> "RevocationStore":
+        from persistence.revocations import RevocationStore
+
         return RevocationStore(self.session, self.business.id)
 
     @cached_property
-    def jobs(self) -> JobStore:
+    def jobs(self) -> "JobStore":
+        from persistence.jobs import JobStore
+
         return JobStore(self.session, self.business.id)
 
     @cached_property
@@ -142,7 +146,9 @@ class Unit:
         return FormatStore(self.session, self.business.id)
 
     @cached_property
-    def audits(self) -> AuditStore:
+    def audits(self) -> "AuditStore":
+        from persistence.audit import AuditStore
+
         return AuditStore(self.connection, self.session, self.business.id)
 
     @cached_property
@@ -176,6 +182,8 @@ class Unit:
         *,
         outcome: AuditOutcome = AuditOutcome.DONE,
     ) -> None:
+        from persistence.audit import append_event
+
         number, at = self.business.change_number, to_micros(self.instant)
         event = (self.business.id, at, actor, action, subject, detail, outcome, number)
         await self.connection.run_sync(append_event, *event)

@@ -26,7 +26,7 @@ from gql.composition import Services
 from persistence.database import engines
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
-from persistence.tables import metadata
+from persistence.tables.metadata import metadata
 from tests.drivers.stores import PostgresqlServer, serve_postgresql
 
 SHARED = Path(__file__).parents[2] / "shared"

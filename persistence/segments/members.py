@@ -23,16 +23,10 @@ from persistence.segments.memberships import (
     load_records,
     to_membership,
 )
-from persistence.tables import (
-    business,
-    customer,
-    customer_metrics,
-    customer_term,
-    is_storable,
-    membership,
-    segment,
-    to_optional_micros,
-)
+from persistence.tables.businesses import business
+from persistence.tables.columns import is_storable, to_optional_micros
+from persistence.tables.customers import customer, customer_metrics, customer_term
+from persistence.tables.segments import membership, segment
 
 SORTS: Mapping[MemberSort, ColumnElement[Any]] = {
     MemberSort.ASSIGNED_AT: membership.c.entered_at,

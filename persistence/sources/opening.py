@@ -51,7 +51,7 @@ from persistence.sources.headers import RateHeader, SourceFile, rate_plainly
 from persistence.sources.packing import ZIP_MAGIC, check_reading, is_package
 from persistence.sources.spill import CountedRows, OrderAmounts
 from persistence.sources.xls import XlsSource
-from persistence.tables import purchase_import
+from persistence.tables.imports import purchase_import
 
 if TYPE_CHECKING:
     from persistence.sources.mongodb import MongoSource

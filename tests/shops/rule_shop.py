@@ -14,7 +14,7 @@ from domain.store import Side
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
-from persistence.tables import customer
+from persistence.tables.customers import customer
 from tests.shops.rule_population import NOW, populate
 
 BUYERS = {">=": [{"var": "order_count"}, 2]}

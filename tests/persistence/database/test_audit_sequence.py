@@ -12,7 +12,7 @@ from domain.pages import PageRequest
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
-from persistence.tables import audit_event
+from persistence.tables.requests import audit_event
 from tests.conftest import SetClock
 from tests.shops.factories import purchase
 

@@ -22,7 +22,7 @@ from persistence.database.dialects import divide_half_even as mean_of_columns
 from persistence.database.engines import Database
 from persistence.rules.compiler import RuleCompiler, select_matching, select_members
 from persistence.store import SqlStore
-from persistence.tables import customer
+from persistence.tables.customers import customer
 from tests.conftest import once_a_store
 from tests.persistence.conftest import selects, statements
 from tests.shops.factories import purchase
