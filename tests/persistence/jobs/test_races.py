@@ -18,7 +18,7 @@ from domain.segments.model import Definition, Segment
 from domain.store import MemberList
 from gql.composition import Services
 from persistence.database.engines import Database
-from persistence.store import SqlEvaluation
+from persistence.evaluation import SqlEvaluation
 from tests.conftest import SetClock
 from tests.drivers.working import ACTOR, Working
 from tests.persistence.jobs.conftest import DAY, over, uses
