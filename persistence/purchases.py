@@ -19,7 +19,7 @@ from domain.model import (
 )
 from domain.pages import Page, PageRequest, build_page
 from domain.store import PurchaseRecord, Refusal
-from persistence.customers import apply_keyset
+from persistence.database.pages import apply_keyset
 from persistence.merge import count_due, move_days, move_purchases, record, refresh_customers
 from persistence.tables.columns import is_storable
 from persistence.tables.purchases import StorefrontRow, purchase, purchase_line, storefront
