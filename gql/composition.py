@@ -505,13 +505,13 @@ def open_rows(path: Path) -> "PurchaseSource":
 
 def read_mongodb_section(settings: Settings, business_key: str) -> dict[str, str]:
     """How the business's MongoDB is reached, as it is kept in the data folder; empty where nobody has said it."""
-    from persistence.sources.opening import read_section
+    from persistence.mongodb_section import read_section
 
     return read_section(settings.data, business_key)
 
 
 def write_mongodb_section(settings: Settings, business_key: str, section: Mapping[str, str]) -> None:
     """Replace what is kept of it."""
-    from persistence.sources.opening import write_section
+    from persistence.mongodb_section import write_section
 
     write_section(settings.data, business_key, section)

@@ -104,7 +104,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "persistence.evaluation": ("domain", *DATABASE, *REPOSITORIES, "persistence.unit"),
     "persistence.store": ("domain", *DATABASE, *REPOSITORIES, "persistence.unit", "persistence.evaluation"),
     "persistence.imports": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.sources"),
-    "persistence.sources": ("domain", *DATABASE, *REPOSITORIES, "persistence.store", "persistence.imports"),
+    "persistence.mongodb_section": ("domain",),
+    "persistence.sources": (
+        "domain",
+        *DATABASE,
+        *REPOSITORIES,
+        "persistence.store",
+        "persistence.imports",
+        "persistence.mongodb_section",
+    ),
     "persistence.soundness": ("domain", *DATABASE, *REPOSITORIES, "persistence.migrations"),
     "persistence.labels.run_folder": ("domain",),
     "persistence.labels.run_sources": (
