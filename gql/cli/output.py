@@ -1,6 +1,6 @@
 """What every command says alike: formats, JSON, instants, text of others. Instants are in the zone of the shop for
 people and in UTC for programs, and text of others is shown without control characters, which could steer the terminal.
-Nothing here takes long to load, as a help text waits for it; tables and bars are in `work/terminal.py`."""
+Nothing here takes long to load, as a help text waits for it; tables are in `work/terminal.py`, bars beside it."""
 
 import json
 import re

@@ -33,12 +33,12 @@ async def apply(
     from gql.composition import read_mongodb_section, write_mongodb_section
 
     statement = read_statement(file)
-    chosen, businesses = await session.choose(business), session.services.businesses
+    chosen, changes = await session.choose(business), session.services.business_changes
     old = read_mongodb_section(session.settings, chosen.key)
     section, faults = merge_section(old, statement.mongodb)
     problems = list(statement.problems)
     try:
-        plan = await businesses.plan_settings(chosen.key, statement.settings, here=True)
+        plan = await changes.plan_settings(chosen.key, statement.settings, here=True)
     except InvalidInput as error:
         problems += error.problems
     problems += [FieldProblem(("settings", f"{SECTION}.{name}"), message) for name, message in faults]
@@ -51,7 +51,7 @@ async def apply(
     newest = await worker.find_newest()
     if not check and (plan.changes or outside):
         names = [f"{SECTION}.{name}" for name in outside]
-        chosen, plan = await businesses.set_settings(chosen.key, statement.settings, ACTOR, here=True, outside=names)
+        chosen, plan = await changes.set_settings(chosen.key, statement.settings, ACTOR, here=True, outside=names)
     sections = (describe_mongodb(name, old, section) for name in outside)
     for line in (*plan.notes, *map(describe_change, plan.changes), *sections):
         typer.echo(clean_line(line))
