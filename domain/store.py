@@ -7,59 +7,66 @@ Evaluation and Store, which hold them, and last what keeps reports. A label is t
 groups come from the data, its name. The file is long because all that the domain asks of the store is to be seen in one
 place."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
-from domain.calendar import DayRanges, Span
-from domain.classification.groups import Cell, LabelSums, Method
-from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
-from domain.classification.rfm import Quintiles, RfmScheme, Score
-from domain.classifiers import ClassifiedBatch, Classifiers
-from domain.errors import FieldProblem, Sentence
-from domain.imports.model import NewImport, PurchaseImport, Reject, RejectKey, RejectReason, SavedFormat
-from domain.jobs.model import NO_REPORTS, Difference, Job, JobKind, Lease, NewJob, Outcome, ReportPlan
-from domain.model import (
-    Actor,
-    AttributeValue,
-    AuditOutcome,
-    AuditRecord,
-    AuditTarget,
-    Business,
-    Customer,
-    CustomerTotals,
-    NewCustomer,
-    NewPurchase,
-    Purchase,
-    PurchaseLine,
-    Revocation,
-    SegmentKind,
-    Storefront,
-    WriteCounts,
-)
+from domain.errors import Sentence
+from domain.jobs.model import NO_REPORTS, JobKind
+from domain.model import AuditOutcome
 from domain.model import CustomerSort as CustomerSort
 from domain.model import SegmentSort as SegmentSort
 from domain.pages import Page, PageRequest
-from domain.rules.context import RuleContext
-from domain.rules.listing import RuleValue
-from domain.rules.tree import Condition
-from domain.segments.model import (
-    ArchivedMembership,
-    ChangeKey,
-    ChangeList,
-    Membership,
-    MembershipChange,
-    MembershipSource,
-    MemberTotals,
-    NewSegment,
-    Place,
-    Segment,
-    Snapshot,
-)
+
+# The types that are only named below: whoever asks for businesses alone need not load rules and reports.
+if TYPE_CHECKING:
+    from domain.calendar import DayRanges, Span
+    from domain.classification.groups import Cell, LabelSums, Method
+    from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
+    from domain.classification.rfm import Quintiles, RfmScheme, Score
+    from domain.classifiers import ClassifiedBatch, Classifiers
+    from domain.errors import FieldProblem
+    from domain.imports.model import NewImport, PurchaseImport, Reject, RejectKey, RejectReason, SavedFormat
+    from domain.jobs.model import Difference, Job, Lease, NewJob, Outcome, ReportPlan
+    from domain.model import (
+        Actor,
+        AttributeValue,
+        AuditRecord,
+        AuditTarget,
+        Business,
+        Customer,
+        CustomerTotals,
+        NewCustomer,
+        NewPurchase,
+        Purchase,
+        PurchaseLine,
+        Revocation,
+        SegmentKind,
+        Storefront,
+        WriteCounts,
+    )
+    from domain.rules.context import RuleContext
+    from domain.rules.listing import RuleValue
+    from domain.rules.tree import Condition
+    from domain.segments.model import (
+        ArchivedMembership,
+        ChangeKey,
+        ChangeList,
+        Membership,
+        MembershipChange,
+        MembershipSource,
+        MemberTotals,
+        NewSegment,
+        Place,
+        Segment,
+        Snapshot,
+    )
 
 T = TypeVar("T")
 
@@ -264,7 +271,7 @@ class MemberList:
     search: str | None = None
 
 
-Member = tuple[CustomerRecord, Membership]
+Member: TypeAlias = "tuple[CustomerRecord, Membership]"
 MemberKey = tuple[MemberList, PageRequest]
 """Members, and which page of them."""
 SnapshotKey = tuple[int, datetime]
@@ -724,7 +731,7 @@ class Evaluation(Protocol):
     """Customers for whom a rule holds, kept aside while they are found: no lock is held for it."""
 
     @property
-    def unit(self) -> "Unit": ...
+    def unit(self) -> Unit: ...
     async def prepare(self, trees: Sequence[Condition]) -> None: ...
     async def measure_population(self) -> tuple[int, int]: ...
     async def forget(self) -> None: ...
@@ -744,7 +751,7 @@ class Evaluation(Protocol):
         """They have followed now; within the write unit."""
         ...
 
-    def write(self) -> AbstractAsyncContextManager["Unit"]: ...
+    def write(self) -> AbstractAsyncContextManager[Unit]: ...
 
 
 class MemberStaging(Protocol):
@@ -754,7 +761,7 @@ class MemberStaging(Protocol):
     def business(self) -> Business: ...
     @property
     def named(self) -> NamedCustomers: ...
-    def write(self) -> AbstractAsyncContextManager["Unit"]:
+    def write(self) -> AbstractAsyncContextManager[Unit]:
         """A write unit that has the list."""
         ...
 

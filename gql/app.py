@@ -21,7 +21,7 @@ from domain.model import Business, Viewer
 from domain.reports.document import ReportDocument
 from domain.reports.handler import ScheduledReports
 from gql.auth import Authenticator
-from gql.composition import make_owner, make_services, make_worker, make_writers, read_system_clock
+from gql.composition import Services, make_owner, make_worker, make_writers, read_system_clock
 from gql.counters import count_statement, count_work
 from gql.http.endpoint import make_fallback_routes
 from gql.http.explorer import make_asset_routes, make_explorer
@@ -46,12 +46,12 @@ from gql.segmentation import ScheduledSegmentation
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
 from gql.tracing import TRACING
+from persistence.agenda import summarise_work
 from persistence.alerts import Alerts
 from persistence.buckets import DatabaseBuckets, RedisBuckets
 from persistence.database.engines import Database, open_database
 from persistence.exports.report_folder import ReportFolder
 from persistence.imports.uploads import UploadHandler
-from persistence.jobs import summarise_work
 from persistence.labels.classifiers import load_installed
 from persistence.reports.cache import DatabaseCache, MemoryCache, RedisCache
 from persistence.sources.inspecting import inspect_purchases
@@ -107,7 +107,7 @@ def create_app(
     redis = RedisCache(settings.cache_url) if settings.cache_url else None
     cache = MemoryCache(redis or DatabaseCache(opened))
     classifiers = load_installed(opened.bulk)
-    services = make_services(opened, clock, feed, cache, classifiers, timedelta(hours=settings.token_lifetime_hours))
+    services = Services(opened, clock, feed, cache, classifiers, timedelta(hours=settings.token_lifetime_hours))
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
     admission = Admission(authenticator.authenticate)

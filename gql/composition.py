@@ -9,54 +9,52 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
-from domain.audit import Refusals
-from domain.businesses.businesses import Businesses
-from domain.businesses.revocations import Revocations
 from domain.calendar import Clock
-from domain.classifiers import Classifiers
-from domain.customers.customers import Customers, Erasure
-from domain.customers.merging import Merging
-from domain.customers.purchases import Purchases
 from domain.errors import InvalidInput, Names
-from domain.imports.formats import SourceFormat
-from domain.imports.imports import PurchaseImports, UndoSummary
-from domain.imports.model import ImportSummary, Progress
-from domain.imports.rows import PurchaseSource, RejectedRow
-from domain.imports.saved_formats import SourceFormats
-from domain.imports.sources import Place
 from domain.jobs.progress import ProgressFeed
-from domain.jobs.worker import Handler, Worker
 from domain.model import Actor, Business
-from domain.reports.document import ReportDocument, ReportFiles
-from domain.reports.reporting import Reporting
-from domain.reports.transitions import Transitions
-from domain.segments.analysis import Analysis
-from domain.segments.handler import RecalculationHandler
-from domain.segments.history import Snapshots
-from domain.segments.member_export import MemberExport, MemberFiles, MemberPage, MemberWriter
-from domain.segments.member_lists import MemberLists
-from domain.segments.memberships import Memberships
-from domain.segments.recalculation import Recalculations
-from domain.segments.runner import Runner
-from domain.segments.segments import Segments
 from domain.store import Cache, Store, Unit
 from gql.logs import log_statement
 from gql.settings import LONGEST_LIFETIME_HOURS, Settings
-from persistence.alerts import Alerts
 from persistence.database.condition import can_write, translate_condition
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import require_newest, upgrade
-from persistence.reports.cache import MemoryCache
 from persistence.store import SqlStore
 
 if TYPE_CHECKING:
+    from domain.audit import Refusals
+    from domain.businesses.businesses import Businesses
+    from domain.businesses.changes import BusinessChanges
+    from domain.businesses.revocations import Revocations
+    from domain.classifiers import Classifiers
+    from domain.customers.customers import Customers, Erasure
+    from domain.customers.merging import Merging
+    from domain.customers.purchases import Purchases
+    from domain.imports.formats import SourceFormat
+    from domain.imports.imports import PurchaseImports, UndoSummary
     from domain.imports.inspection.inspection import Inspection
     from domain.imports.inspection.sample import Sample
+    from domain.imports.model import ImportSummary, Progress
+    from domain.imports.rows import PurchaseSource, RejectedRow
+    from domain.imports.saved_formats import SourceFormats
+    from domain.imports.sources import Place
+    from domain.jobs.worker import Handler, Worker
+    from domain.reports.document import ReportDocument, ReportFiles
+    from domain.reports.reporting import Reporting
+    from domain.reports.transitions import Transitions
+    from domain.segments.analysis import Analysis
+    from domain.segments.handler import RecalculationHandler
+    from domain.segments.history import Snapshots
+    from domain.segments.member_export import MemberExport, MemberFiles, MemberPage, MemberWriter
+    from domain.segments.member_lists import MemberLists
+    from domain.segments.memberships import Memberships
+    from domain.segments.recalculation import Recalculations
+    from domain.segments.segments import Segments
     from persistence.imports.customers_file import CustomersFile
     from persistence.soundness.checks import Findings, Report
     from persistence.sources.opening import OpenedPurchases, SourceOpener
@@ -64,74 +62,160 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
 class Services:
-    """The services of the domain, made once a process, and the store for questions that no service has a rule for."""
+    """The services of the domain over one store, each loaded and made when it is first asked for, and the store itself
+    for questions that no service has a rule for."""
 
-    store: Store
-    businesses: Businesses
-    customers: Customers
-    purchases: Purchases
-    reporting: Reporting
-    segments: Segments
-    memberships: Memberships
-    member_lists: MemberLists
-    recalculations: Recalculations
-    analysis: Analysis
-    snapshots: Snapshots
-    erasure: Erasure
-    merging: Merging
-    report_files: ReportFiles
-    member_files: MemberFiles
-    transitions: Transitions
-    imports: PurchaseImports
-    formats: SourceFormats
-    revocations: Revocations
-    refusals: Refusals
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        feed: ProgressFeed | None = None,
+        report_cache: Cache | None = None,
+        classifiers: "Classifiers | None" = None,
+        token_lifetime: timedelta = timedelta(hours=LONGEST_LIFETIME_HOURS),
+    ) -> None:
+        """The feed is told what there is to work on. Revoked tokens are remembered for the lifetime; a command, which
+        may have other settings than the server, remembers them for the longest there is."""
+        self.store: Store = SqlStore(database, clock)
+        self.clock = clock
+        self._feed = feed or ProgressFeed()
+        self._report_cache = report_cache
+        self._classifiers = classifiers
+        self._lifetime = token_lifetime
 
     async def read(self, business: Business, question: Callable[[Unit], Awaitable[T]]) -> T:
         """The answer of one read unit; while it is open nothing but the unit is awaited."""
         async with self.store.read(business) as unit:
             return await question(unit)
 
+    @cached_property
+    def businesses(self) -> "Businesses":
+        from domain.businesses.businesses import Businesses
 
-def make_services(
-    database: Database,
-    clock: Clock,
-    feed: ProgressFeed | None = None,
-    report_cache: Cache | None = None,
-    classifiers: Classifiers | None = None,
-    token_lifetime: timedelta = timedelta(hours=LONGEST_LIFETIME_HOURS),
-) -> Services:
-    """The services over one store; the feed is told what there is to work on. Revoked tokens are remembered for the
-    lifetime; a command, which may have other settings than the server, remembers them for the longest there is."""
-    feed = feed or ProgressFeed()
-    store, cache = SqlStore(database, clock), MemoryCache()
-    customers = Customers(store, clock, cache, classifiers or Classifiers())
-    kept = report_cache or MemoryCache()
-    reporting, transitions = Reporting(store, clock, kept), Transitions(store, clock, customers, kept)
-    return Services(
-        store,
-        Businesses(store, clock),
-        customers,
-        Purchases(store, clock),
-        reporting,
-        Segments(store, clock, feed.notify_work),
-        Memberships(store, clock, feed.notify_members_changed),
-        MemberLists(store),
-        Recalculations(store, clock, feed),
-        Analysis(store, clock, customers),
-        Snapshots(store, clock),
-        Erasure(store),
-        Merging(store),
-        ReportFiles(reporting, transitions),
-        MemberFiles(store, clock, customers),
-        transitions,
-        PurchaseImports(store, clock, feed),
-        SourceFormats(store),
-        Revocations(store, clock, token_lifetime),
-        Refusals(store),
-    )
+        return Businesses(self.store, self.clock)
+
+    @cached_property
+    def business_changes(self) -> "BusinessChanges":
+        from domain.businesses.changes import BusinessChanges
+
+        return BusinessChanges(self.store, self.businesses)
+
+    @cached_property
+    def customers(self) -> "Customers":
+        from domain.classifiers import Classifiers
+        from domain.customers.customers import Customers
+        from persistence.reports.cache import MemoryCache
+
+        return Customers(self.store, self.clock, MemoryCache(), self._classifiers or Classifiers())
+
+    @cached_property
+    def purchases(self) -> "Purchases":
+        from domain.customers.purchases import Purchases
+
+        return Purchases(self.store, self.clock)
+
+    @cached_property
+    def _reports(self) -> Cache:
+        from persistence.reports.cache import MemoryCache
+
+        return self._report_cache or MemoryCache()
+
+    @cached_property
+    def reporting(self) -> "Reporting":
+        from domain.reports.reporting import Reporting
+
+        return Reporting(self.store, self.clock, self._reports)
+
+    @cached_property
+    def segments(self) -> "Segments":
+        from domain.segments.segments import Segments
+
+        return Segments(self.store, self.clock, self._feed.notify_work)
+
+    @cached_property
+    def memberships(self) -> "Memberships":
+        from domain.segments.memberships import Memberships
+
+        return Memberships(self.store, self.clock, self._feed.notify_members_changed)
+
+    @cached_property
+    def member_lists(self) -> "MemberLists":
+        from domain.segments.member_lists import MemberLists
+
+        return MemberLists(self.store)
+
+    @cached_property
+    def recalculations(self) -> "Recalculations":
+        from domain.segments.recalculation import Recalculations
+
+        return Recalculations(self.store, self.clock, self._feed)
+
+    @cached_property
+    def analysis(self) -> "Analysis":
+        from domain.segments.analysis import Analysis
+
+        return Analysis(self.store, self.clock, self.customers)
+
+    @cached_property
+    def snapshots(self) -> "Snapshots":
+        from domain.segments.history import Snapshots
+
+        return Snapshots(self.store, self.clock)
+
+    @cached_property
+    def erasure(self) -> "Erasure":
+        from domain.customers.customers import Erasure
+
+        return Erasure(self.store)
+
+    @cached_property
+    def merging(self) -> "Merging":
+        from domain.customers.merging import Merging
+
+        return Merging(self.store)
+
+    @cached_property
+    def report_files(self) -> "ReportFiles":
+        from domain.reports.document import ReportFiles
+
+        return ReportFiles(self.reporting, self.transitions)
+
+    @cached_property
+    def member_files(self) -> "MemberFiles":
+        from domain.segments.member_export import MemberFiles
+
+        return MemberFiles(self.store, self.clock, self.customers)
+
+    @cached_property
+    def transitions(self) -> "Transitions":
+        from domain.reports.transitions import Transitions
+
+        return Transitions(self.store, self.clock, self.customers, self._reports)
+
+    @cached_property
+    def imports(self) -> "PurchaseImports":
+        from domain.imports.imports import PurchaseImports
+
+        return PurchaseImports(self.store, self.clock, self._feed)
+
+    @cached_property
+    def formats(self) -> "SourceFormats":
+        from domain.imports.saved_formats import SourceFormats
+
+        return SourceFormats(self.store)
+
+    @cached_property
+    def revocations(self) -> "Revocations":
+        from domain.businesses.revocations import Revocations
+
+        return Revocations(self.store, self.clock, self._lifetime)
+
+    @cached_property
+    def refusals(self) -> "Refusals":
+        from domain.audit import Refusals
+
+        return Refusals(self.store)
 
 
 def make_owner() -> str:
@@ -141,16 +225,22 @@ def make_owner() -> str:
 
 def make_recalculation(
     database: Database, clock: Clock, feed: ProgressFeed, alert_url: str = ""
-) -> RecalculationHandler:
+) -> "RecalculationHandler":
     """What is done of segments; failures of scheduled runs are posted to the address."""
+    from domain.segments.handler import RecalculationHandler
+    from domain.segments.runner import Runner
+    from persistence.alerts import Alerts
+
     store = SqlStore(database, clock)
     return RecalculationHandler(store, clock, feed, Runner(store, clock, feed, make_owner(), Alerts(alert_url)))
 
 
 def make_worker(
-    database: Database, clock: Clock, feed: ProgressFeed, alert_url: str = "", others: Sequence[Handler] = ()
-) -> Worker:
+    database: Database, clock: Clock, feed: ProgressFeed, alert_url: str = "", others: "Sequence[Handler]" = ()
+) -> "Worker":
     """A worker on recalculations, and on what the other handlers do."""
+    from domain.jobs.worker import Worker
+
     handlers = (make_recalculation(database, clock, feed, alert_url), *others)
     return Worker(SqlStore(database, clock), clock, feed, handlers)
 
@@ -159,8 +249,8 @@ def make_worker(
 class Writers:
     """What makes files, by their endings."""
 
-    reports: Mapping[str, Callable[[ReportDocument], bytes]]
-    members: Mapping[str, MemberWriter]
+    reports: "Mapping[str, Callable[[ReportDocument], bytes]]"
+    members: "Mapping[str, MemberWriter]"
 
 
 def make_writers(settings: Settings) -> Writers:
@@ -179,7 +269,7 @@ def make_writers(settings: Settings) -> Writers:
     )
 
 
-def render_workbook(document: ReportDocument) -> bytes:
+def render_workbook(document: "ReportDocument") -> bytes:
     """A report as a workbook. What writes it is loaded with the first one: a fifth of a second, in which a server that
     starts answers already."""
     from persistence.exports.xlsx import render_report_xlsx
@@ -187,7 +277,7 @@ def render_workbook(document: ReportDocument) -> bytes:
     return render_report_xlsx(document)
 
 
-def write_workbook(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
+def write_workbook(export: "MemberExport", pages: "AsyncIterator[MemberPage]") -> AsyncGenerator[bytes, None]:
     """Members as a workbook, likewise."""
     from persistence.exports.xlsx_members import write_members_xlsx
 
@@ -201,7 +291,7 @@ def make_opener(settings: Settings, database: Database, clock: Clock) -> "Source
     return SourceOpener(database, clock, settings.data, settings.mongodb_uri)
 
 
-def format_report(document: ReportDocument) -> str:
+def format_report(document: "ReportDocument") -> str:
     """The report's JSON, indented for people."""
     from persistence.exports.json import build_report_data, encode_value
 
@@ -226,23 +316,23 @@ class OpenStore:
         return SqlStore(self.database, read_system_clock)
 
     def make_services(self, feed: ProgressFeed, clock: Clock = read_system_clock) -> Services:
-        return make_services(self.database, clock, feed)
+        return Services(self.database, clock, feed)
 
-    def make_recalculation(self, feed: ProgressFeed) -> RecalculationHandler:
+    def make_recalculation(self, feed: ProgressFeed) -> "RecalculationHandler":
         """What recalculates segments of this store."""
         return make_recalculation(self.database, read_system_clock, feed)
 
-    def make_worker(self, feed: ProgressFeed, clock: Clock) -> Worker:
+    def make_worker(self, feed: ProgressFeed, clock: Clock) -> "Worker":
         return make_worker(self.database, clock, feed)
 
-    def open_customers(self, path: Path, business: Business, form: SourceFormat, names: Names) -> "CustomersFile":
+    def open_customers(self, path: Path, business: Business, form: "SourceFormat", names: Names) -> "CustomersFile":
         """A file of customers with its header understood; InvalidInput says what is wrong with it."""
         from persistence.sources.opening import open_customers
 
         return open_customers(path, business, form, names, self.database)
 
     def open_purchases(
-        self, place: Place, business: Business, options: SourceFormat, names: Names
+        self, place: "Place", business: Business, options: "SourceFormat", names: Names
     ) -> "OpenedPurchases":
         """A file or a collection with its columns understood; InvalidInput says what is wrong with it. Reasons of
         rejected rows are in the words of the face."""
@@ -252,11 +342,11 @@ class OpenStore:
         self,
         path: Path,
         business: Business,
-        options: SourceFormat,
+        options: "SourceFormat",
         names: Names,
         *,
         assumed: tuple[str, ...] = (),
-        progress: Callable[[Progress], None],
+        progress: "Callable[[Progress], None]",
         known: "Sample | None" = None,
         declined: Collection[str] = (),
         count: bool = True,
@@ -284,10 +374,10 @@ class OpenStore:
         actor: Actor,
         *,
         dry_run: bool,
-        progress: Callable[[Progress], None],
-        reject: Callable[[RejectedRow], None],
-        beside: Callable[[RejectedRow], None] | None = None,
-    ) -> ImportSummary:
+        progress: "Callable[[Progress], None]",
+        reject: "Callable[[RejectedRow], None]",
+        beside: "Callable[[RejectedRow], None] | None" = None,
+    ) -> "ImportSummary":
         """Import the rows of the source into its business; `reject` is told of each that is refused, `beside` of the
         others of an order that stands although one of its rows was."""
         from persistence.imports.importer import PurchaseImporter, pause_collector
@@ -310,7 +400,7 @@ class OpenStore:
 
     def undo_import(
         self, business: Business, number: int, actor: Actor, progress: Callable[[int, int], None]
-    ) -> UndoSummary:
+    ) -> "UndoSummary":
         """Take an import back; `progress` is told customers done, of how many."""
         from persistence.imports.undo import ImportUndo
 
@@ -406,7 +496,7 @@ def check_folder(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
-def open_rows(path: Path) -> PurchaseSource:
+def open_rows(path: Path) -> "PurchaseSource":
     """A file of rows under a header, whatever they are; InvalidInput where it cannot be read."""
     from persistence.sources.opening import open_file
 
@@ -415,13 +505,13 @@ def open_rows(path: Path) -> PurchaseSource:
 
 def read_mongodb_section(settings: Settings, business_key: str) -> dict[str, str]:
     """How the business's MongoDB is reached, as it is kept in the data folder; empty where nobody has said it."""
-    from persistence.sources.opening import read_section
+    from persistence.mongodb_section import read_section
 
     return read_section(settings.data, business_key)
 
 
 def write_mongodb_section(settings: Settings, business_key: str, section: Mapping[str, str]) -> None:
     """Replace what is kept of it."""
-    from persistence.sources.opening import write_section
+    from persistence.mongodb_section import write_section
 
     write_section(settings.data, business_key, section)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from domain.calendar import from_micros
 from domain.model import Actor, AuditOutcome, AuditRecord, AuditTarget
 from domain.pages import Page, PageRequest, build_page
-from persistence.tables import AuditEventRow, audit_event
+from persistence.tables.requests import AuditEventRow, audit_event
 
 TAKE_ID = text(
     """INSERT INTO audit_sequence (business_id, last_id) VALUES (:business, 1)

@@ -13,7 +13,8 @@ from persistence.database.dialects import make_insert
 from persistence.database.engines import Database
 from persistence.database.transactions import connect_briefly
 from persistence.reports.cache import ANSWER_SECONDS, RedisCache
-from persistence.tables import CostBucketRow, business, cost_bucket
+from persistence.tables.businesses import business
+from persistence.tables.requests import CostBucketRow, cost_bucket
 
 Caller = tuple[str, str]
 """The key of a business and the subject of a token of it."""

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    Select,
     and_,
     bindparam,
     delete,
@@ -17,7 +16,6 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -36,21 +34,18 @@ from domain.model import (
 from domain.pages import Page, PageRequest, Position, build_page
 from domain.store import CustomerFilter, CustomerRecord, CustomerSort, Refusal
 from persistence.database.dialects import Selective
+from persistence.database.pages import apply_keyset, begins_with
 from persistence.erasure import find_erased, is_of_customer
-from persistence.tables import (
-    FAR_FUTURE,
-    MISSING_TEXT,
+from persistence.tables.businesses import business
+from persistence.tables.columns import FAR_FUTURE, MISSING_TEXT, is_storable, to_optional_instant, to_optional_micros
+from persistence.tables.customers import (
     PRESENT,
     CustomerMetricsRow,
     CustomerRow,
-    business,
     customer,
     customer_attribute,
     customer_metrics,
     customer_term,
-    is_storable,
-    to_optional_instant,
-    to_optional_micros,
 )
 
 SORT_COLUMNS: dict[CustomerSort, ColumnElement[Any]] = {
@@ -85,29 +80,6 @@ named = customer.alias("named")
 """The row that has an external id: the customer's own, or that of one who was merged into it."""
 Ruled = Callable[[CustomerFilter], Awaitable[ColumnElement[bool]]]
 """The condition of the segments and the rule of a filter."""
-
-
-def apply_keyset(
-    statement: Select[Any],
-    value: ColumnElement[Any],
-    key: ColumnElement[Any],
-    request: PageRequest,
-    reverse: bool,
-) -> Select[Any]:
-    """The statement cut to a page and one row more, in the order it is looked for."""
-    pair = tuple_(value, key)
-    for position, later in ((request.after, True), (request.before, False)):
-        if position is not None:
-            end = tuple_(bindparam(None, position[0], type_=value.type), bindparam(None, position[1], type_=key.type))
-            statement = statement.where(pair > end if later != reverse else pair < end)
-    down = reverse != request.backward
-    order = (value.desc(), key.desc()) if down else (value.asc(), key.asc())
-    return statement.order_by(*order).limit(request.size + 1)
-
-
-def begins_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
-    """Whether the text begins with the prefix; the highest code point ends the range of everything that does."""
-    return and_(column >= prefix, column < prefix + MISSING_TEXT)
 
 
 def to_record(row: Any) -> CustomerRecord:

@@ -39,21 +39,13 @@ from domain.model import ERASED_TEXT
 from domain.texts import compose_text
 from persistence.database.dialects import ContainsText, Selective
 from persistence.idempotency import IdempotentRequestStore
-from persistence.tables import (
-    MISSING_TEXT,
-    CustomerRow,
-    audit_event,
-    business,
-    customer,
-    customer_attribute,
-    customer_metrics,
-    customer_term,
-    import_reject,
-    job,
-    purchase,
-    purchase_before,
-    purchase_import,
-)
+from persistence.tables.businesses import business
+from persistence.tables.columns import MISSING_TEXT
+from persistence.tables.customers import CustomerRow, customer, customer_attribute, customer_metrics, customer_term
+from persistence.tables.imports import import_reject, purchase_before, purchase_import
+from persistence.tables.jobs import job
+from persistence.tables.purchases import purchase
+from persistence.tables.requests import audit_event
 
 PORTION = 2_000
 """Texts that are read at a time."""

@@ -15,7 +15,7 @@ from domain.errors import KeyInUse
 from domain.model import Actor
 from domain.store import Claim
 from persistence.database.dialects import make_insert
-from persistence.tables import IdempotentRequestRow, idempotent_request
+from persistence.tables.requests import IdempotentRequestRow, idempotent_request
 
 LIFETIME = timedelta(hours=24)
 column = idempotent_request.c

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Update, and_, delete, exists, func, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import (
@@ -22,19 +22,10 @@ from domain.jobs.model import (
     NewJob,
     Outcome,
     ReportPlan,
-    WorkSummary,
 )
 from domain.pages import Page, PageRequest, build_page
-from persistence.database.transactions import translate_errors
-from persistence.tables import (
-    JobRow,
-    LabelStateRow,
-    job,
-    label_state,
-    purchase_import,
-    to_optional_instant,
-    to_optional_micros,
-)
+from persistence.tables.columns import to_optional_instant, to_optional_micros
+from persistence.tables.jobs import JobRow, LabelStateRow, job, label_state
 
 ADD_LABEL_STATE = "INSERT INTO label_state (business_id, owner) VALUES (:business, '') ON CONFLICT DO NOTHING"
 ACTIVE = (JobStatus.QUEUED.value, JobStatus.RUNNING.value)
@@ -154,30 +145,6 @@ def _write_report_plan(plan: ReportPlan) -> str | None:
         return None
     due = {name: to_micros(at) for name, at in plan.due.items()}
     return json.dumps({"due": due, "waiting": sorted(plan.waiting)}, sort_keys=True)
-
-
-async def summarise_work(engine: AsyncEngine, now: datetime) -> WorkSummary:
-    """What there is of work in the whole store: two statements, of which none goes through work that has ended."""
-    active = (
-        select(job.c.kind, job.c.status, func.count(), func.min(job.c.created_at))
-        .where(job.c.status.in_(ACTIVE))
-        .group_by(job.c.kind, job.c.status)
-    )
-    names = ("created", "updated", "unchanged", "rejected")
-    rows = select(*(func.coalesce(func.sum(purchase_import.c[name]), 0) for name in names))
-    with translate_errors():
-        async with engine.connect() as connection:
-            found = {(kind, status): rest for kind, status, *rest in await connection.execute(active)}
-            sums = (await connection.execute(rows)).one()
-
-    def count(status: JobStatus) -> dict[JobKind, int]:
-        return {kind: found.get((kind.value, status.value), (0, 0))[0] for kind in JobKind}
-
-    since = {kind: found.get((kind.value, JobStatus.QUEUED.value), (0, to_micros(now)))[1] for kind in JobKind}
-    oldest = {kind: max(0.0, (now - from_micros(at)).total_seconds()) for kind, at in since.items()}
-    return WorkSummary(
-        count(JobStatus.QUEUED), count(JobStatus.RUNNING), oldest, dict(zip(names, map(int, sums), strict=True))
-    )
 
 
 class JobStore:

@@ -17,7 +17,7 @@ from domain.model import STATUS_ORDER, NewPurchase, WriteCounts
 from domain.store import Refusal
 from persistence.database.dialects import create, empty, fill, make, prefer_index_joins
 from persistence.erasure import mark_erased
-from persistence.tables import FAR_FUTURE, MISSING_TEXT
+from persistence.tables.columns import FAR_FUTURE, MISSING_TEXT
 
 CREATED, UPDATED, UNCHANGED, FOREIGN, ERASED = range(5)
 """What happens to an order of `incoming`; FOREIGN: its id belongs to another customer."""

@@ -19,9 +19,10 @@ from domain.model import (
 )
 from domain.pages import Page, PageRequest, build_page
 from domain.store import PurchaseRecord, Refusal
-from persistence.customers import apply_keyset
+from persistence.database.pages import apply_keyset
 from persistence.merge import count_due, move_days, move_purchases, record, refresh_customers
-from persistence.tables import StorefrontRow, is_storable, purchase, purchase_line, storefront
+from persistence.tables.columns import is_storable
+from persistence.tables.purchases import StorefrontRow, purchase, purchase_line, storefront
 
 COLUMNS = (
     purchase.c.customer_id,

@@ -12,13 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.calendar import from_micros, to_micros
 from domain.model import Revocation
-from persistence.tables import (
-    RevokedTokenRow,
-    business,
-    revoked_token,
-    to_optional_instant,
-    to_optional_micros,
-)
+from persistence.tables.businesses import business
+from persistence.tables.columns import to_optional_instant, to_optional_micros
+from persistence.tables.requests import RevokedTokenRow, revoked_token
 
 OF_BUSINESS = business.c.id == revoked_token.c.business_id
 

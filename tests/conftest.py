@@ -22,11 +22,11 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from domain.model import Business
 from gql import app
-from gql.composition import Services, make_services
+from gql.composition import Services
 from persistence.database import engines
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
-from persistence.tables import metadata
+from persistence.tables.metadata import metadata
 from tests.drivers.stores import PostgresqlServer, serve_postgresql
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -251,7 +251,7 @@ def once_a_store(fill: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., C
 
 @pytest.fixture
 def services(database: Database, clock: SetClock) -> Services:
-    return make_services(database, clock)
+    return Services(database, clock)
 
 
 @pytest.fixture

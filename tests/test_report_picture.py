@@ -12,7 +12,7 @@ from PIL import Image, ImageChops, ImageStat
 from domain.demo.shop import CURRENCY, KEY, NAME, TIME_ZONE, make_demo_shop
 from domain.model import Actor
 from domain.reports.document import ReportRequest
-from gql.composition import make_services
+from gql.composition import Services
 from persistence.database.engines import open_database
 from persistence.exports import pdf
 from persistence.exports.pdf import load_font_book, render_report_pdf
@@ -30,7 +30,7 @@ async def drawn(folder: Path) -> Image.Image:
     database = open_database(f"sqlite:///{folder / 'segments.sqlite'}")
     upgrade(database.bulk)
     now = datetime.combine(AS_OF, time(12, 0, 0, 900_000), UTC)
-    services = make_services(database, lambda: now)
+    services = Services(database, lambda: now)
     shop = make_demo_shop(now)
     try:
         business = await services.businesses.create(KEY, NAME, TIME_ZONE, CURRENCY)

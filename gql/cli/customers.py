@@ -34,8 +34,8 @@ async def import_customers(
 ) -> None:
     """Import customers. Example: segments import-customers customers.csv --business shop"""
     from domain.imports.rows import RejectedRow
+    from gql.cli.work.bars import make_progress_bar
     from gql.cli.work.imported import Rejects, name_ignored_columns, print_import
-    from gql.cli.work.terminal import make_progress_bar
 
     businesses, rejected = session.services.businesses, Rejects(rejects)
     chosen = await businesses.plan_for_import(session.settings.business, business, time_zone, currency)

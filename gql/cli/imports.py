@@ -16,7 +16,7 @@ from domain.errors import InvalidInput, NotFound, name_fields
 from domain.imports.formats import OPTIONS, Key, SourceFormat
 from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
-from gql.cli.output import FormatOption, check_file, name_zone, print_json, to_option_name
+from gql.cli.output import FormatOption, check_file, name_zone, offer, print_json, to_option_name
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app, present
 
 T = TypeVar("T")
@@ -106,7 +106,12 @@ def inspect_(
     currency: CurrencyOption = None,
     format: Annotated[
         str,
-        typer.Option("--format", help="table, json, or toml: the format alone.", callback=check_inspection_format),
+        typer.Option(
+            "--format",
+            help="table, json, or toml: the format alone.",
+            callback=check_inspection_format,
+            autocompletion=offer(INSPECTION_FORMATS),
+        ),
     ] = "table",
 ) -> None:
     """Propose how to import a file of purchases. Example: segments inspect orders.csv"""
@@ -148,8 +153,8 @@ def import_(
     """Import purchases. Example: segments import orders.csv --business shop --time-zone UTC --currency EUR"""
     from domain.imports.quality import describe_replaced
     from gql.cli.inspection.questions import check_summary, hold_pipe, settle_doubts
+    from gql.cli.work.bars import show_import_progress
     from gql.cli.work.imported import Rejects, name_ignored_columns, print_import
-    from gql.cli.work.terminal import show_import_progress
     from gql.cli.work.worker import follow_import
 
     place = choose_source(file, source, Collection(database, collection, whole))
@@ -303,8 +308,8 @@ def undo(
     context: typer.Context, number: NumberArgument, business: BusinessOption = None, format: FormatOption = "table"
 ) -> None:
     """Take an import back, or say what has changed since. Example: segments imports undo 12"""
+    from gql.cli.work.bars import make_progress_bar
     from gql.cli.work.imported import build_undo_document, write_undo_sentence
-    from gql.cli.work.terminal import make_progress_bar
     from gql.cli.work.worker import follow_import
 
     with Session(context.obj) as session:

@@ -22,8 +22,7 @@ async def recalculate(
     business: BusinessOption = None,
 ) -> None:
     """Recalculate segments. Example: segments recalculate big-spenders --business shop"""
-    from gql.cli.work.runs import find_automatic, report_end, start_run
-    from gql.cli.work.worker import Worker
+    from gql.cli.work.worker import Worker, find_automatic, report_end, start_run
 
     worker = Worker.of(session, await session.choose(business))
     # Looked up before anything is queued, so that a misspelt key starts nothing.
@@ -44,14 +43,13 @@ async def recalculate(
 @command
 async def status(session: Session, business: BusinessOption = None, format: FormatOption = "table") -> None:
     """Show every segment with its size and its newest run. Example: segments status --business shop"""
-    from gql.cli.work.runs import build_segment_document, find_planned
+    from gql.cli.work.segment_texts import build_segment_document, find_planned, load_segments
     from gql.cli.work.terminal import Fit, print_rows
-    from gql.cli.work.worker import Worker
 
-    worker = Worker.of(session, await session.choose(business))
-    segments = await worker.load_segments()
+    chosen = await session.choose(business)
+    segments = await load_segments(session, chosen)
     ids = [segment.id for segment in segments]
-    newest = await session.services.read(worker.business, lambda unit: unit.jobs.find_newest(ids))
+    newest = await session.services.read(chosen, lambda unit: unit.jobs.find_newest(ids))
     if format == "json":
         print_json([build_segment_document(segment, newest.get(segment.id)) for segment in segments])
         return
@@ -65,8 +63,8 @@ async def status(session: Session, business: BusinessOption = None, format: Form
         if job is not None and job.error_message is not None:
             run = f"{run}: {job.error_message}"
         instants = (segment.last_calculated, find_planned(segment))
-        times = ["" if at is None else format_minute(at, worker.business.time_zone) for at in instants]
+        times = ["" if at is None else format_minute(at, chosen.time_zone) for at in instants]
         rows.append((segment.key, f"{segment.member_count:,}", *times, run))
     fits = (Fit.WHOLE, Fit.FIGURE, Fit.WHOLE, Fit.WHOLE, Fit.PROSE)
     print_rows(dict(zip(("key", "members", "calculated", "next run", "newest run"), fits, strict=True)), rows)
-    name_zone(worker.business.time_zone)
+    name_zone(chosen.time_zone)

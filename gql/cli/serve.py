@@ -37,8 +37,8 @@ def serve(
 @command
 async def demo(session: Session) -> None:
     """Fill the store with the demo shop, unless it is there. Example: segments demo"""
+    from gql.cli.work.bars import show_steps
     from gql.cli.work.demo import fill_demo
-    from gql.cli.work.terminal import show_steps
 
     with show_steps(lines=True) as report:
         done = await fill_demo(session.store, report=report)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from domain.errors import FieldProblem, InvalidInput
-from gql.cli.output import check_file, clean_line
+from gql.cli.output import check_file, clean_line, offer
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 settings_app = make_app("The settings of a business.")
@@ -33,12 +33,12 @@ async def apply(
     from gql.composition import read_mongodb_section, write_mongodb_section
 
     statement = read_statement(file)
-    chosen, businesses = await session.choose(business), session.services.businesses
+    chosen, changes = await session.choose(business), session.services.business_changes
     old = read_mongodb_section(session.settings, chosen.key)
     section, faults = merge_section(old, statement.mongodb)
     problems = list(statement.problems)
     try:
-        plan = await businesses.plan_settings(chosen.key, statement.settings, here=True)
+        plan = await changes.plan_settings(chosen.key, statement.settings, here=True)
     except InvalidInput as error:
         problems += error.problems
     problems += [FieldProblem(("settings", f"{SECTION}.{name}"), message) for name, message in faults]
@@ -51,7 +51,7 @@ async def apply(
     newest = await worker.find_newest()
     if not check and (plan.changes or outside):
         names = [f"{SECTION}.{name}" for name in outside]
-        chosen, plan = await businesses.set_settings(chosen.key, statement.settings, ACTOR, here=True, outside=names)
+        chosen, plan = await changes.set_settings(chosen.key, statement.settings, ACTOR, here=True, outside=names)
     sections = (describe_mongodb(name, old, section) for name in outside)
     for line in (*plan.notes, *map(describe_change, plan.changes), *sections):
         typer.echo(clean_line(line))
@@ -67,7 +67,9 @@ async def apply(
 @command
 async def show(
     session: Session,
-    format: Annotated[str, typer.Option(help="toml, which apply reads, or json.")] = "toml",
+    format: Annotated[
+        str, typer.Option(help="toml, which apply reads, or json.", autocompletion=offer(("toml", "json")))
+    ] = "toml",
     business: BusinessOption = None,
 ) -> None:
     """Show every setting with the value in effect. Example: segments settings show > shop.toml"""

@@ -61,8 +61,8 @@ async def set_(
     """Change a business. Example: segments businesses set shop --name "The Shop" """
     if name is None and time_zone is None and currency is None:
         raise InvalidInput("Nothing to change: give --name, --time-zone or --currency.")
-    businesses = session.services.businesses
-    await businesses.change(key, ACTOR, name=check_name(name), time_zone=time_zone, currency=currency)
+    changes = session.services.business_changes
+    await changes.change(key, ACTOR, name=check_name(name), time_zone=time_zone, currency=currency)
     typer.echo(f"Changed {key}.")
 
 
@@ -78,7 +78,7 @@ def db_upgrade(context: typer.Context) -> None:
 @db_app.command(name="check")
 def db_check(context: typer.Context) -> None:
     """Check pages, tables, and all that holds in a store. Example: segments db check"""
-    from gql.cli.work.terminal import show_steps
+    from gql.cli.work.bars import show_steps
     from gql.composition import check_store
 
     with show_steps() as report:
@@ -100,7 +100,7 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Replace the file where it is there.")] = False,
 ) -> None:
     """Copy the store to a file while it is used. Example: segments backup monday.sqlite"""
-    from gql.cli.work.terminal import show_steps
+    from gql.cli.work.bars import show_steps
     from gql.composition import back_up_store
 
     with show_steps() as report:
@@ -115,7 +115,7 @@ def restore_copy(
     keep: Annotated[bool, typer.Option(help="Keep what is replaced, with the ending .before-restore.")] = True,
 ) -> None:
     """Let a copy be the store; nothing else may have it open. Example: segments restore monday.sqlite"""
-    from gql.cli.work.terminal import show_steps
+    from gql.cli.work.bars import show_steps
     from gql.composition import restore_store
 
     with show_steps() as report:

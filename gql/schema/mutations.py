@@ -424,9 +424,9 @@ class Mutation(SegmentMutations):
             strawberry.argument(description="`settingsVersion` that the change is meant for; CONFLICT where it grew."),
         ] = None,
     ) -> UpdateBusinessSettingsPayload:
-        key, businesses = info.context.viewer.business, info.context.services.businesses
+        key, changes = info.context.viewer.business, info.context.services.business_changes
         stated, actor = read_settings(settings), info.context.actor
-        changed, _ = await businesses.set_settings(key, stated, actor, expected_version=expected_version)
+        changed, _ = await changes.set_settings(key, stated, actor, expected_version=expected_version)
         return UpdateBusinessSettingsPayload(business=Business.of(changed))
 
     @mutation("Save how a source is written under a name, in place of what was saved under it.")

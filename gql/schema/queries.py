@@ -316,7 +316,7 @@ class Query:
     ) -> list[LabelCount] | None:
         business, services = await info.context.load_business(), info.context.services
         if settings is not None:
-            business = await services.businesses.suppose_settings(business, read_settings(settings))
+            business = await services.business_changes.suppose_settings(business, read_settings(settings))
         counts = await services.transitions.count_labels(business, as_of)
         return [LabelCount.of(entity) for entity in counts]
 

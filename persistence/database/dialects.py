@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -29,7 +29,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
@@ -40,6 +40,9 @@ from sqlmodel import SQLModel
 
 from domain.calendar import DayRanges
 from domain.money import is_rounded_up
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 
 class Selective(FunctionElement[bool]):
@@ -269,9 +272,13 @@ def write_row_number(connection: Connection, order: str) -> str:
     return "NULL" if connection.dialect.name == "sqlite" else f"ROW_NUMBER() OVER (ORDER BY {order})"
 
 
-def make_insert(dialect: str, into: type[SQLModel]) -> sqlite.Insert | postgresql.Insert:
+def make_insert(dialect: str, into: type[SQLModel]) -> "sqlite.Insert | postgresql.Insert":
     """An INSERT that can say what becomes of a row that is there already."""
-    return postgresql.insert(into) if dialect == "postgresql" else sqlite.insert(into)
+    if dialect == "sqlite":
+        return sqlite.insert(into)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(into)
 
 
 def lock_table(connection: Connection, name: str) -> None:

@@ -22,8 +22,9 @@ from persistence.database.condition import find_condition
 from persistence.database.engines import BUSY_SECONDS, Database
 from persistence.database.failures import LOCKED, describe_trouble, get_sqlite_code
 from persistence.database.steps import find_head
-from persistence.tables import BusinessRow, to_optional_instant
-from persistence.tables import business as table
+from persistence.tables.businesses import BusinessRow
+from persistence.tables.businesses import business as table
+from persistence.tables.columns import to_optional_instant
 
 TOO_LARGE = "22003"
 """PostgreSQL's state for a number beyond its type."""

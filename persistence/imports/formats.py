@@ -14,7 +14,7 @@ from domain.imports.model import SavedFormat
 from domain.model import Business
 from persistence.database.engines import Database
 from persistence.database.transactions import open_blocking_session
-from persistence.tables import SourceFormatRow, source_format
+from persistence.tables.imports import SourceFormatRow, source_format
 
 
 @dataclass(slots=True)

@@ -15,16 +15,10 @@ from domain.imports.rejects import describe_kind
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob
 from domain.pages import Page, PageRequest, build_page
 from persistence.jobs import ACTIVE, JobStore
-from persistence.tables import (
-    JobRow,
-    PurchaseImportRow,
-    business,
-    import_reject,
-    is_storable,
-    job,
-    purchase_import,
-    to_optional_instant,
-)
+from persistence.tables.businesses import business
+from persistence.tables.columns import is_storable, to_optional_instant
+from persistence.tables.imports import PurchaseImportRow, import_reject, purchase_import
+from persistence.tables.jobs import JobRow, job
 
 OF_IMPORT = and_(
     job.c.business_id == purchase_import.c.business_id,

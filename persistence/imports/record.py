@@ -25,7 +25,9 @@ from persistence.database.engines import BUSY_SECONDS
 from persistence.database.transactions import open_blocking_session, raise_change, require_step, wait_for_lock
 from persistence.erasure import hide_rejects
 from persistence.jobs import build_finish, build_heartbeat, build_release, build_row, is_held
-from persistence.tables import BusinessRow, PurchaseImportRow, business, job, purchase_import
+from persistence.tables.businesses import BusinessRow, business
+from persistence.tables.imports import PurchaseImportRow, purchase_import
+from persistence.tables.jobs import job
 
 BEAT_SECONDS = 0.5
 """Between two heartbeats, by which a holder learns that he is to end."""

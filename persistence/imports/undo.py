@@ -22,7 +22,7 @@ from persistence.database.transactions import open_blocking_session, raise_chang
 from persistence.imports.imports import IMPORTS
 from persistence.jobs import ACTIVE
 from persistence.merge import UPDATED, MergeResult
-from persistence.tables import PurchaseImportRow, import_range, purchase_import
+from persistence.tables.imports import PurchaseImportRow, import_range, purchase_import
 
 STEP = 4_000
 """Customer ids that are looked at in one transaction."""

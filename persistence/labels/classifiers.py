@@ -58,7 +58,7 @@ from domain.money import compute_mean, to_decimal
 from persistence.database.dialects import Divide, analyze, bind_double, create, divide_half_even, load, to_double
 from persistence.database.failures import is_wrong_statement
 from persistence.labels.sql import FACTS, select_labels
-from persistence.tables import customer
+from persistence.tables.customers import customer
 
 BATCH = 2_000
 NUMBERS = ("order_count", "first_purchase_day", "last_purchase_day", "recent_orders", "festive_orders", "today")

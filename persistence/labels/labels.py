@@ -45,7 +45,9 @@ from persistence.database.transactions import (
 from persistence.jobs import ADD_LABEL_STATE
 from persistence.labels.classifiers import Overlay
 from persistence.labels.sql import select_labels
-from persistence.tables import PRESENT, BusinessRow, LabelStateRow, customer, customer_label, customer_metrics
+from persistence.tables.businesses import BusinessRow
+from persistence.tables.customers import PRESENT, customer, customer_metrics
+from persistence.tables.jobs import LabelStateRow, customer_label
 
 RANGE = 10_000
 """Customer ids decided at a time: few enough that what is sorted stays in the cache."""

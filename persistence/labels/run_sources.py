@@ -52,8 +52,8 @@ from persistence.sources.opening import (
     settle_format,
 )
 from persistence.store import SqlStore
-from persistence.tables import business as business_table
-from persistence.tables import purchase_import
+from persistence.tables.businesses import business as business_table
+from persistence.tables.imports import purchase_import
 
 READING = 2
 """Raised when the same file would be read otherwise, so that nothing is left out of it."""

@@ -33,7 +33,7 @@ from domain.classification.labels import (
     has_share,
 )
 from persistence.database.dialects import Divide, is_among
-from persistence.tables import WITH_BOUGHT, purchase, purchase_line
+from persistence.tables.purchases import WITH_BOUGHT, purchase, purchase_line
 
 FACTS = ("orders", "spend", "recent", "festive", "first_day", "last_day")
 """What is counted of a customer's purchases; days are day numbers, the spend is in minor units."""

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from persistence.tables import metadata
+from persistence.tables.metadata import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

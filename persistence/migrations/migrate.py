@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Engine, inspect
 
 from domain.errors import InvalidInput
 from persistence.database.steps import MIGRATIONS, find_current, find_head, list_steps
-from persistence.tables import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -115,6 +114,8 @@ def list_differences(engine: Engine) -> list[str]:
     """What the store's tables and this program's disagree on; empty when the store is as it should be."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
+
+    from persistence.tables.metadata import metadata
 
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})

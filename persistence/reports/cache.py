@@ -22,7 +22,7 @@ from domain.store import CachedValue
 from persistence.database.dialects import make_insert
 from persistence.database.engines import Database
 from persistence.database.transactions import connect_briefly, open_session, translate_errors
-from persistence.tables import CachedReportRow, kept_report
+from persistence.tables.requests import CachedReportRow, kept_report
 
 T = TypeVar("T")
 Json = Any

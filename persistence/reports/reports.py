@@ -50,7 +50,8 @@ from persistence.reports.windows import (
     select_scores,
     select_window_totals,
 )
-from persistence.tables import WITH_BOUGHT, customer, customer_metrics, purchase, purchase_line
+from persistence.tables.customers import customer, customer_metrics
+from persistence.tables.purchases import WITH_BOUGHT, purchase, purchase_line
 
 
 def _join_customers(business_id: int, rows: Subquery) -> Join:

@@ -45,7 +45,8 @@ from domain.classification.rfm import (
     reaches_cut,
 )
 from persistence.database.dialects import is_among
-from persistence.tables import WITH_BOUGHT, customer_metrics, purchase, purchase_line
+from persistence.tables.customers import customer_metrics
+from persistence.tables.purchases import WITH_BOUGHT, purchase, purchase_line
 
 
 @dataclass(frozen=True, slots=True)

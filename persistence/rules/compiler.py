@@ -43,7 +43,8 @@ from persistence.customers import JOINED
 from persistence.database import dialects as sql
 from persistence.database.dialects import Expression, FalseIfNull, NotDistinct, bind_double, to_double
 from persistence.rules.variables import COMPARE, DERIVED, Variables
-from persistence.tables import OF_PURCHASE, customer, customer_metrics, is_bought, purchase, purchase_line
+from persistence.tables.customers import customer, customer_metrics
+from persistence.tables.purchases import OF_PURCHASE, is_bought, purchase, purchase_line
 
 # Levels that are printed inside each other; what is itself a long expression counts for several.
 LEVELS, HEAVY = 6, 4

@@ -28,17 +28,8 @@ from domain.rules.listing import MAXIMUM_VALUES, RuleValue, name_element
 from domain.rules.variables import ATTRIBUTE
 from persistence.labels.sql import select_labels
 from persistence.reports.windows import select_scores
-from persistence.tables import (
-    OF_PURCHASE,
-    PRESENT,
-    customer,
-    customer_attribute,
-    customer_metrics,
-    is_bought,
-    purchase,
-    purchase_line,
-    storefront,
-)
+from persistence.tables.customers import PRESENT, customer, customer_attribute, customer_metrics
+from persistence.tables.purchases import OF_PURCHASE, is_bought, purchase, purchase_line, storefront
 
 LABELS = {"frequency": "purchase_frequency_label", "spending": "spending_label", "category": "category_label"}
 OF_CUSTOMERS = ("country", "city", "loyalty_level")

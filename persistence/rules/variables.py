@@ -60,15 +60,8 @@ from persistence.database.dialects import (
 )
 from persistence.labels.sql import has_category_share
 from persistence.reports.windows import add_up, build_window_conditions, score_recency
-from persistence.tables import (
-    WITH_BOUGHT,
-    customer,
-    customer_attribute,
-    customer_metrics,
-    purchase,
-    purchase_line,
-    storefront,
-)
+from persistence.tables.customers import customer, customer_attribute, customer_metrics
+from persistence.tables.purchases import WITH_BOUGHT, purchase, purchase_line, storefront
 
 metrics = customer_metrics.c
 OWN: Mapping[str, ColumnElement[Any]] = {

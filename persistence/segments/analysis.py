@@ -34,7 +34,8 @@ from persistence.database.dialects import Expression, Negation
 from persistence.rules.compiler import Lookup, RuleCompiler, select_matching, select_members
 from persistence.rules.values import VariableValues
 from persistence.segments.memberships import build_present_conditions, covers
-from persistence.tables import PRESENT, customer, membership, segment
+from persistence.tables.customers import PRESENT, customer
+from persistence.tables.segments import membership, segment
 
 MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 1000
 """Of one statement. PostgreSQL bounds its columns, and a thousand nodes, which one rule may have, hold the event loop

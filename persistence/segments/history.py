@@ -42,16 +42,10 @@ from domain.segments.model import (
 from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, SnapshotKey
 from persistence.database.dialects import Columns, Selective, gather_lists
 from persistence.segments.memberships import MEMBERSHIP, covers_micros, is_of_segment, load_records, to_membership
-from persistence.tables import (
-    SnapshotRow,
-    business,
-    customer,
-    membership,
-    membership_change,
-    segment,
-    snapshot,
-    to_optional_micros,
-)
+from persistence.tables.businesses import business
+from persistence.tables.columns import to_optional_micros
+from persistence.tables.customers import customer
+from persistence.tables.segments import SnapshotRow, membership, membership_change, segment, snapshot
 
 ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ...] = (
     (ChangeKind.LEFT, membership.c.left_at, membership.c.left_by),

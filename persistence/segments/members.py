@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.pages import Page, PageRequest, Position, build_page
 from domain.store import Member, MemberKey, MemberList, MemberSort
-from persistence.customers import SORT_COLUMNS, begins_with
+from persistence.customers import SORT_COLUMNS
 from persistence.database.dialects import Columns, gather_lists
+from persistence.database.pages import begins_with
 from persistence.segments.memberships import (
     MEMBERSHIP,
     build_present_conditions,
@@ -23,16 +24,10 @@ from persistence.segments.memberships import (
     load_records,
     to_membership,
 )
-from persistence.tables import (
-    business,
-    customer,
-    customer_metrics,
-    customer_term,
-    is_storable,
-    membership,
-    segment,
-    to_optional_micros,
-)
+from persistence.tables.businesses import business
+from persistence.tables.columns import is_storable, to_optional_micros
+from persistence.tables.customers import customer, customer_metrics, customer_term
+from persistence.tables.segments import membership, segment
 
 SORTS: Mapping[MemberSort, ColumnElement[Any]] = {
     MemberSort.ASSIGNED_AT: membership.c.entered_at,

@@ -41,15 +41,9 @@ from persistence.database.dialects import (
     select_numbers,
     write_selective,
 )
-from persistence.tables import (
-    customer,
-    customer_attribute,
-    customer_metrics,
-    membership,
-    membership_change,
-    segment,
-    to_optional_instant,
-)
+from persistence.tables.columns import to_optional_instant
+from persistence.tables.customers import customer, customer_attribute, customer_metrics
+from persistence.tables.segments import membership, membership_change, segment
 
 MEMBERSHIP = tuple(
     membership.c[name]

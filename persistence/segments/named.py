@@ -31,7 +31,7 @@ from domain.store import NamedCustomer, Naming
 from persistence.customers import join_named
 from persistence.customers import named as known_as
 from persistence.database.dialects import IsAscii, MembersOf, Negation, Selective, analyze, create, empty, select_part
-from persistence.tables import PRESENT, customer, customer_term
+from persistence.tables.customers import PRESENT, customer, customer_term
 
 TABLES = {
     "listed": "line BIGINT PRIMARY KEY, naming SMALLINT NOT NULL, name {text} NOT NULL, term {text}, number BIGINT",

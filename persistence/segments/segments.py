@@ -29,19 +29,11 @@ from domain.pages import Page, PageRequest, build_page
 from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
-from persistence.customers import apply_keyset, begins_with
 from persistence.database.dialects import ContainsText
-from persistence.tables import (
-    FAR_FUTURE,
-    SegmentRow,
-    is_storable,
-    membership_change,
-    segment,
-    snapshot,
-    to_optional_instant,
-    to_optional_micros,
-)
-from persistence.tables import business as table
+from persistence.database.pages import apply_keyset, begins_with
+from persistence.tables.businesses import business as table
+from persistence.tables.columns import FAR_FUTURE, is_storable, to_optional_instant, to_optional_micros
+from persistence.tables.segments import SegmentRow, membership_change, segment, snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from persistence.database.transactions import choose_reading
 from persistence.merge import fill_day_starts
 from persistence.migrations.migrate import list_differences, require_newest
 from persistence.soundness.invariants import INVARIANTS, Invariant
-from persistence.tables import MISSING_TEXT, customer, customer_term
-from persistence.tables import business as business_table
+from persistence.tables.businesses import business as business_table
+from persistence.tables.columns import MISSING_TEXT
+from persistence.tables.customers import customer, customer_term
 
 EXAMPLES = 3
 FETCHED = 5_000

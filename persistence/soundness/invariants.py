@@ -12,7 +12,8 @@ from domain.model import LAST_QUALIFYING, STATUS_ORDER
 from domain.segments.model import SOURCE_ORDER, SegmentKind
 from persistence.erasure import FORGOTTEN, PREFIX
 from persistence.jobs import ACTIVE
-from persistence.tables import FAR_FUTURE, metadata
+from persistence.tables.columns import FAR_FUTURE
+from persistence.tables.metadata import metadata
 
 
 @dataclass(frozen=True, slots=True)

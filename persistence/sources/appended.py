@@ -25,8 +25,8 @@ from persistence.sources.csv import CsvSource, _Text
 from persistence.sources.encodings import UTF8
 from persistence.sources.headers import WHITESPACE, RateHeader, make_reader, rate_plainly
 from persistence.sources.packing import GZIP_MAGIC, ZIP_MAGIC
-from persistence.tables import SourceStateRow, source_state
-from persistence.tables import business as business_table
+from persistence.tables.businesses import business as business_table
+from persistence.tables.imports import SourceStateRow, source_state
 
 PORTION = 1 << 20
 LARGEST_TAIL = 1 << 25

@@ -22,7 +22,7 @@ from domain.errors import InvalidInput, Sentence
 from domain.imports.columns import ALIASES, PROFILE_FIELDS, find_field, normalise_header
 from domain.imports.rows import Batch
 from persistence.sources.mongo_connection import Document, MongoConnection, explain_failure, is_connection_lost
-from persistence.tables import is_storable
+from persistence.tables.columns import is_storable
 
 DEFAULTS = {"customer.id": "customer_id", "customer.name": "name", "product.category": "category"}
 """Where fields stand that have no column of their name."""

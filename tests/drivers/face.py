@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from domain.model import Actor
 from gql.app import create_app
 from gql.auth import issue_token
-from gql.composition import Services, make_services
+from gql.composition import Services
 from gql.settings import Settings
 from persistence.database.engines import Database
 from tests.conftest import SetClock, is_shared, once_a_store
@@ -95,7 +95,7 @@ def code_of(response: httpx.Response) -> str:
 async def facing(database: Database, clock: SetClock, settings: Settings) -> AsyncIterator[Face]:
     """The application over a store with the businesses `shop` and `other`."""
     for key in ("shop", "other"):
-        await make_services(database, clock).businesses.create(key, None, "UTC", "EUR")
+        await Services(database, clock).businesses.create(key, None, "UTC", "EUR")
     async with presenting(database, clock, settings) as face:
         yield face
 
@@ -103,7 +103,7 @@ async def facing(database: Database, clock: SetClock, settings: Settings) -> Asy
 @asynccontextmanager
 async def presenting(database: Database, clock: SetClock, settings: Settings) -> AsyncIterator[Face]:
     """The application over a store as it is."""
-    services = make_services(database, clock)
+    services = Services(database, clock)
     app = create_app(settings, clock, database=database)
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:

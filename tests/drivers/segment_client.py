@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from persistence.tables import audit_event
+from persistence.tables.requests import audit_event
 from tests.drivers.face import Face
 
 RICH = {">": [{"var": "total_revenue"}, 1000]}

@@ -10,14 +10,8 @@ from domain.calendar import Clock
 from domain.model import STATUS_ORDER, Business
 from persistence.database.engines import Database
 from persistence.soundness.checks import find_broken_rules
-from persistence.tables import (
-    customer,
-    customer_metrics,
-    customer_term,
-    purchase,
-    purchase_line,
-    storefront,
-)
+from persistence.tables.customers import customer, customer_metrics, customer_term
+from persistence.tables.purchases import purchase, purchase_line, storefront
 
 OTHER_KEYS = ("business_id", "customer_id", "changed_at")
 """Which customer it is, and when a write last touched it, is no part of what the totals say."""

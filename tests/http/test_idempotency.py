@@ -18,7 +18,7 @@ from gql.http.middleware import run_with_deadline
 from gql.schema.schema import make_schema
 from gql.schema.types.segment import Segment
 from gql.settings import Settings
-from persistence.tables import audit_event, idempotent_request
+from persistence.tables.requests import audit_event, idempotent_request
 from tests.conftest import SetClock, content
 from tests.drivers.face import Face, code_of
 from tests.drivers.once import ACTOR, CALLS, FURTHER, LINKS, Call, fill_shop, send

@@ -22,7 +22,7 @@ REPORTS = [{"name": "hourly", "format": "pdf", **EVERY}, {"name": "odd", "format
 async def test_a_server_with_a_folder_writes_what_is_due_and_posts_what_fails(
     face: Face, endpoint: Endpoint, tmp_path: Path
 ) -> None:
-    await face.services.businesses.set_settings("shop", {"scheduled_reports": REPORTS}, Actor("test"))
+    await face.services.business_changes.set_settings("shop", {"scheduled_reports": REPORTS}, Actor("test"))
     settings = Settings(jwt_secret=SECRET, data=tmp_path, alert_url=endpoint.url)
     shop = tmp_path / "reports" / "shop"
     database = face.database

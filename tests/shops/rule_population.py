@@ -26,7 +26,7 @@ from domain.rules.evaluator import CustomerFacts, holds
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context, read_customer_facts
-from gql.composition import make_services
+from gql.composition import Services
 from persistence.database.dialects import Expression
 from persistence.database.engines import Database
 from persistence.rules.compiler import Lookup
@@ -192,7 +192,7 @@ def people(seed: int = 11) -> tuple[list[NewCustomer], list[NewPurchase]]:
 
 async def populate(database: Database, now: datetime = NOW) -> Population:
     """Fill a new, empty store with the customers, as they are seen at that instant."""
-    services = make_services(database, lambda: now)
+    services = Services(database, lambda: now)
     made = await services.businesses.create("people", "People", ZONE, "EUR")
     made = await services.customers.declare_attributes(made, ATTRIBUTES.customer, Actor("test"))
     customers, purchases = people()

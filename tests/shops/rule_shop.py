@@ -11,10 +11,10 @@ from domain.rules.parser import parse_rule
 from domain.segments.analysis import Analysis, Preview
 from domain.segments.model import Definition, MembershipSource, NewSegment, Segment, SegmentKind
 from domain.store import Side
-from gql.composition import Services, make_services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
-from persistence.tables import customer
+from persistence.tables.customers import customer
 from tests.shops.rule_population import NOW, populate
 
 BUYERS = {">=": [{"var": "order_count"}, 2]}
@@ -76,7 +76,7 @@ async def add(
 async def open_shop(database: Database) -> Shop:
     """Fill a new, empty store."""
     people = await populate(database)
-    services, store = make_services(database, lambda: NOW), SqlStore(database, lambda: NOW)
+    services, store = Services(database, lambda: NOW), SqlStore(database, lambda: NOW)
     business = people.context.business
     thirds = [key for key in people.subjects if key % 3 == 0]
     vip = await add(store, business, "vip", members=thirds)

@@ -49,7 +49,7 @@ async def fill_demo(
     business = known or await walking.businesses.create(KEY, UNFINISHED, TIME_ZONE, CURRENCY)
     shop = make_demo_shop(end)
     await _walk(walking, store.make_worker(feed, clock), business, shop, clock, end, report)
-    await walking.businesses.change(KEY, ACTOR, name=NAME, time_zone=None, currency=None)
+    await walking.business_changes.change(KEY, ACTOR, name=NAME, time_zone=None, currency=None)
     return (
         f"{len(shop.customers):,} customers and {len(shop.purchases):,} purchases in business {KEY}, "
         f"and {len(DRAFTS)} segments with {TOLD_DAYS} days of history."

@@ -14,7 +14,7 @@ from domain.segments.memberships import Memberships
 from domain.store import Naming
 from gql.cli.output import clean_line
 from gql.cli.session import ACTOR, Session
-from gql.cli.work.terminal import make_progress_bar
+from gql.cli.work.bars import make_progress_bar
 from gql.cli.work.worker import Worker
 from gql.composition import open_rows
 

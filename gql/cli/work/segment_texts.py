@@ -1,12 +1,32 @@
-"""A segment as the command line shows it: in lines, as JSON, and as the file that it can be made of again."""
+"""Segments as the command line shows them: in lines, as JSON, with their newest runs, and as the file that one can be
+made of again."""
 
 import json
+from datetime import datetime
 
 from domain.jobs.model import Job
 from domain.model import Business
+from domain.pages import PageRequest
 from domain.segments.model import Segment, SegmentKind
 from domain.segments.segments import describe_definition, to_definition_json
+from domain.store import SegmentFilter, SegmentSort
 from gql.cli.output import format_minute, format_second
+from gql.cli.session import Session
+
+SIZE = 250
+
+
+async def load_segments(session: Session, business: Business) -> list[Segment]:
+    """All segments of the business, by name."""
+    segments: list[Segment] = []
+    request = PageRequest(SIZE)
+    while True:
+        async with session.services.store.read(business) as unit:
+            page = await unit.segments.load_page(request, SegmentFilter(), SegmentSort.NAME, False)
+        segments += page.items
+        if not page.has_next:
+            return segments
+        request = PageRequest(SIZE, after=page.positions[-1])
 
 
 def as_stated(segment: Segment) -> dict[str, object]:
@@ -66,3 +86,31 @@ def list_lines(segment: Segment, business: Business) -> list[tuple[str, str]]:
         ("calculated", calculated if segment.kind is SegmentKind.AUTOMATIC else None),
     ]
     return [(name, value) for name, value in lines if value is not None]
+
+
+def find_planned(segment: Segment) -> datetime | None:
+    # That of a manual one is for its nightly snapshot, which is no run.
+    return segment.next_run_at if segment.kind is SegmentKind.AUTOMATIC else None
+
+
+def build_segment_document(segment: Segment, job: Job | None) -> dict[str, object]:
+    return {
+        "key": segment.key,
+        "kind": segment.kind.value,
+        "member_count": segment.member_count,
+        "last_calculated": format_second(segment.last_calculated),
+        "next_run_at": format_second(find_planned(segment)),
+        "newest_run": None if job is None else build_run_document(job),
+    }
+
+
+def build_run_document(job: Job) -> dict[str, object]:
+    error = None if job.error_code is None else {"code": job.error_code, "message": job.error_message}
+    instants = {"created_at": job.created_at, "started_at": job.started_at, "finished_at": job.finished_at}
+    counts = {"evaluated": job.evaluated, "entered": job.entered, "left": job.left}
+    return {
+        "status": job.status.value,
+        **{name: format_second(at) for name, at in instants.items()},
+        **counts,
+        "error": error,
+    }

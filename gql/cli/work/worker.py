@@ -9,15 +9,16 @@ from dataclasses import dataclass
 import typer
 from rich.progress import TaskProgressColumn
 
+from domain.errors import AlreadyRunning, InvalidInput
 from domain.jobs.model import Job, JobReason, JobStatus
 from domain.model import Business
 from domain.pages import PageRequest
 from domain.segments.handler import RecalculationHandler
-from domain.segments.model import Segment
-from domain.store import SegmentFilter, SegmentSort
-from gql.cli.output import format_minute
-from gql.cli.session import LOOK_SECONDS, Session
-from gql.cli.work.terminal import make_progress_bar
+from domain.segments.model import Segment, SegmentKind
+from gql.cli.output import clean_line, format_minute
+from gql.cli.session import ACTOR, LOOK_SECONDS, Session
+from gql.cli.work.bars import make_progress_bar
+from gql.cli.work.segment_texts import load_segments
 
 SIZE = 250
 
@@ -73,7 +74,7 @@ class Worker:
         """The runs by which segments followed after that run, with their segments' keys, each when it has ended."""
         ended: set[int] = set()
         while waiting := [job for job in await self._load_dependents(since) if job.id not in ended]:
-            keys = {segment.id: segment.key for segment in await self.load_segments()}
+            keys = {segment.id: segment.key for segment in await load_segments(self.session, self.business)}
             for job in waiting:
                 key = keys.get(job.segment_id or 0, "a deleted segment")
                 yield key, await self.follow(job, key)
@@ -97,18 +98,6 @@ class Worker:
                 return jobs[::-1]
             request = PageRequest(SIZE, after=page.positions[-1])
 
-    async def load_segments(self) -> list[Segment]:
-        """All segments, by name."""
-        segments: list[Segment] = []
-        request = PageRequest(SIZE)
-        while True:
-            async with self.session.services.store.read(self.business) as unit:
-                page = await unit.segments.load_page(request, SegmentFilter(), SegmentSort.NAME, False)
-            segments += page.items
-            if not page.has_next:
-                return segments
-            request = PageRequest(SIZE, after=page.positions[-1])
-
 
 def describe_end(job: Job) -> str:
     """How a run ended, as a sentence."""
@@ -118,18 +107,45 @@ def describe_end(job: Job) -> str:
     return job.error_message or "It did not end well."
 
 
+async def find_automatic(worker: Worker, key: str) -> Segment:
+    segment = await worker.session.services.segments.find_by_key(worker.business, key)
+    if segment is None:
+        raise InvalidInput(f"There is no segment with the key {clean_line(key)}.")
+    if segment.kind is not SegmentKind.AUTOMATIC:
+        raise InvalidInput(f"The members of {clean_line(key)} are put in by hand.")
+    return segment
+
+
+async def start_run(worker: Worker, segment: Segment | None) -> Job:
+    """A run that is queued now, or the one that is active."""
+    runs, business = worker.session.services.recalculations, worker.business
+    try:
+        if segment is None:
+            return await runs.start_all(business, ACTOR)
+        return await runs.start(business, segment.id, ACTOR)
+    except AlreadyRunning as error:
+        active: Job = error.job
+        return active
+
+
+def report_end(name: str, job: Job) -> bool:
+    """Say how a run ended; whether it did not succeed."""
+    typer.echo(f"{name}: {describe_end(job)}")
+    return job.status is not JobStatus.SUCCEEDED
+
+
 async def follow_import(session: Session, business: Business, *, aside: bool = False) -> None:
     """Let memberships follow what was imported, where there are segments, and work on what that queues; `aside` keeps
     standard output for a document."""
     worker = Worker.of(session, await session.choose(business.key))
     newest = await worker.find_newest()
-    before = {segment.id: segment.next_run_at for segment in await worker.load_segments()}
+    before = {segment.id: segment.next_run_at for segment in await load_segments(session, worker.business)}
     count = await worker.recalculation.follow(worker.business)
     if not count:
         return
     typer.echo(f"Memberships followed of {count:,} customers.", err=aside)
     await worker.report_dependents(newest, aside=aside)
-    for segment in await worker.load_segments():
+    for segment in await load_segments(session, worker.business):
         at, was = segment.next_run_at, before.get(segment.id)
         if at is not None and (was is None or at < was):
             wait = f"waits until {format_minute(at, business.time_zone)} ({business.time_zone}), as it ranks customers"

@@ -12,7 +12,7 @@ from domain.segments.model import Definition
 from domain.segments.validation import Draft
 from gql.composition import Services
 from persistence.database.engines import Database
-from persistence.tables import customer, customer_attribute
+from persistence.tables.customers import customer, customer_attribute
 from tests.persistence.conftest import record_of
 
 pytestmark = pytest.mark.anyio

@@ -20,18 +20,13 @@ from persistence import erasure as erased_names
 from persistence.database.engines import Database
 from persistence.erasure import compute_digest
 from persistence.store import SqlStore
-from persistence.tables import (
-    audit_event,
-    business,
-    customer,
-    customer_term,
-    import_reject,
-    job,
-    metadata,
-    purchase_before,
-    purchase_import,
-)
-from persistence.tables import purchase as purchases
+from persistence.tables.businesses import business
+from persistence.tables.customers import customer, customer_term
+from persistence.tables.imports import import_reject, purchase_before, purchase_import
+from persistence.tables.jobs import job
+from persistence.tables.metadata import metadata
+from persistence.tables.purchases import purchase as purchases
+from persistence.tables.requests import audit_event
 from tests.conftest import SetClock
 from tests.drivers.files import HEADER, Importer
 from tests.persistence.conftest import everybody, record_of

@@ -17,15 +17,12 @@ from domain.store import CustomerFilter, MemberList
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.labels import LabelStore, keep
-from persistence.store import Unit
-from persistence.tables import (
-    audit_event,
-    customer,
-    customer_label,
-    customer_term,
-    import_reject,
-    metadata,
-)
+from persistence.tables.customers import customer, customer_term
+from persistence.tables.imports import import_reject
+from persistence.tables.jobs import customer_label
+from persistence.tables.metadata import metadata
+from persistence.tables.requests import audit_event
+from persistence.unit import Unit
 from tests.conftest import SetClock
 from tests.drivers.files import HEADER, Importer, counts
 from tests.drivers.store_image import assert_sound, image

@@ -42,7 +42,9 @@ async def filled(services: Services, business: Business, instants: list[str]) ->
 
 
 async def moved(services: Services, zone: str | None, key: str = "shop", **more: str | None) -> Business:
-    return await services.businesses.change(key, ACTOR, **{"name": None, "time_zone": zone, "currency": None} | more)
+    return await services.business_changes.change(
+        key, ACTOR, **{"name": None, "time_zone": zone, "currency": None} | more
+    )
 
 
 @pytest.mark.parametrize("name", ZONES)

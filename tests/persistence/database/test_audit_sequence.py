@@ -9,10 +9,10 @@ from sqlalchemy.exc import IntegrityError
 
 from domain.model import Actor, AuditOutcome, Business
 from domain.pages import PageRequest
-from gql.composition import Services, make_services
+from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
-from persistence.tables import audit_event
+from persistence.tables.requests import audit_event
 from tests.conftest import SetClock
 from tests.shops.factories import purchase
 
@@ -92,7 +92,7 @@ async def test_an_event_of_no_write_does_not_wait_for_the_lock_of_the_business(
     fresh_postgresql: Database, clock: SetClock
 ) -> None:
     store = SqlStore(fresh_postgresql, clock)
-    shop = await make_services(fresh_postgresql, clock).businesses.create("shop", None, "UTC", "EUR")
+    shop = await Services(fresh_postgresql, clock).businesses.create("shop", None, "UTC", "EUR")
 
     async with store.write(shop) as unit:
         async with asyncio.timeout(5):

@@ -20,7 +20,7 @@ from domain.jobs.model import Job, JobKind, JobReason, JobStatus
 from domain.model import Actor
 from domain.pages import PageRequest
 from gql.app import create_app
-from gql.composition import make_services
+from gql.composition import Services
 from gql.schema.types.ids import encode
 from gql.settings import Settings
 from persistence.database.engines import Database, open_database
@@ -217,7 +217,7 @@ async def test_imports_that_become_jobs_keep_every_value_and_their_ids(empty: Da
     upgrade(empty.bulk)
 
     clock = SetClock(NOW)
-    services = make_services(empty, clock)
+    services = Services(empty, clock)
     business = await services.businesses.open("shop")
     everything = PageRequest(50)
     async with services.store.read(business) as unit:

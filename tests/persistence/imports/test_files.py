@@ -13,7 +13,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.imports.imports import IMPORTS
 from persistence.sources.csv import CsvSource
-from persistence.tables import purchase_import
+from persistence.tables.imports import purchase_import
 from tests.conftest import NOW
 from tests.drivers.files import HEADER, Importer, counts
 from tests.drivers.store_image import image

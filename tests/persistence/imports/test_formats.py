@@ -97,14 +97,14 @@ async def test_a_business_keeps_a_hundred_of_its_own(services: Services, shop: B
 
 async def test_a_format_that_a_setting_names_is_there_and_stays(services: Services, shop: Business) -> None:
     with pytest.raises(InvalidInput) as absent:
-        await services.businesses.set_settings("shop", {"import": {"format": "till"}}, ADA)
+        await services.business_changes.set_settings("shop", {"import": {"format": "till"}}, ADA)
     with pytest.raises(InvalidInput):
-        await services.businesses.plan_settings("shop", {"import": {"format": "till"}})
+        await services.business_changes.plan_settings("shop", {"import": {"format": "till"}})
     await services.formats.save(shop, "till", {"decimal": ","}, ADA)
-    await services.businesses.set_settings("shop", {"import": {"format": "till"}}, ADA)
+    await services.business_changes.set_settings("shop", {"import": {"format": "till"}}, ADA)
     with pytest.raises(InvalidInput) as used:
         await services.formats.delete(shop, "till", ADA)
-    await services.businesses.set_settings("shop", {"import": {"format": None}}, ADA)
+    await services.business_changes.set_settings("shop", {"import": {"format": None}}, ADA)
     await services.formats.delete(shop, "till", ADA)
     with pytest.raises(InvalidInput) as gone:
         await services.formats.delete(shop, "till", ADA)
@@ -123,7 +123,7 @@ async def test_what_is_given_wins_over_a_format_and_that_over_the_settings(
     await services.formats.save(shop, "till", {"date_format": "%Y%m%d", "sheet": "Till", "decimal": "."}, ADA)
     await services.formats.save(shop, "books", {"date_format": "%y/%m/%d", "preset": "magento"}, ADA)
     settled = {"format": "books", "date_format": "%d/%m/%Y", "decimal": ",", "thousands": ".", "encoding": "utf-16"}
-    business, _ = await services.businesses.set_settings("shop", {"import": settled}, ADA)
+    business, _ = await services.business_changes.set_settings("shop", {"import": settled}, ADA)
 
     def settle(**given: object) -> SourceFormat:
         name = given.pop("format", None)

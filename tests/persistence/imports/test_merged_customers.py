@@ -20,7 +20,7 @@ from persistence.database.engines import Database
 from persistence.imports import importer as importing
 from persistence.imports import undo as import_undo
 from persistence.imports.undo import ImportUndo
-from persistence.tables import purchase_import
+from persistence.tables.imports import purchase_import
 from tests.conftest import SetClock, examples
 from tests.drivers.files import HEADER, Importer, counts
 from tests.drivers.store_image import assert_sound, image

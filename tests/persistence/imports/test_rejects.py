@@ -12,7 +12,9 @@ from domain.model import Business
 from domain.pages import PageRequest
 from gql.composition import Services
 from persistence.imports.imports import IMPORTS
-from persistence.tables import audit_event, import_reject, job
+from persistence.tables.imports import import_reject
+from persistence.tables.jobs import job
+from persistence.tables.requests import audit_event
 from tests.conftest import SetClock
 from tests.drivers.files import Importer, counts
 from tests.drivers.store_image import assert_sound, image

@@ -17,7 +17,9 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.imports import undo as import_undo
 from persistence.imports.undo import ImportUndo
-from persistence.tables import audit_event, metadata, purchase_import
+from persistence.tables.imports import purchase_import
+from persistence.tables.metadata import metadata
+from persistence.tables.requests import audit_event
 from tests.conftest import NOW, SetClock, examples
 from tests.drivers.files import HEADER, Importer
 from tests.drivers.store_image import assert_sound

@@ -10,7 +10,7 @@ import pytest
 
 from domain.jobs.model import Job, JobStatus
 from domain.segments.model import Segment
-from persistence.tables import JobRow
+from persistence.tables.jobs import JobRow
 from tests.drivers.interrupted import EVALUATING, WRITING, make_interrupted
 from tests.drivers.working import ACTOR, Working
 from tests.persistence.jobs.conftest import OVER_10, start_run

@@ -18,7 +18,7 @@ from domain.segments.model import Definition, Segment
 from domain.store import MemberList
 from gql.composition import Services
 from persistence.database.engines import Database
-from persistence.store import SqlEvaluation
+from persistence.evaluation import SqlEvaluation
 from tests.conftest import SetClock
 from tests.drivers.working import ACTOR, Working
 from tests.persistence.jobs.conftest import DAY, over, uses
@@ -96,7 +96,7 @@ async def test_whatever_changes_while_two_workers_run_the_members_agree_in_the_e
                 spent[names[number]] += 17
             case 4:
                 lowest = chance.choice(LOWEST)
-                await services.businesses.set_settings("shop", {"low_lifetime": lowest}, ACTOR)
+                await services.business_changes.set_settings("shop", {"low_lifetime": lowest}, ACTOR)
             case _:
                 with suppress(AlreadyRunning):
                     await working.recalculations.start_all(shop, ACTOR)

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from domain.businesses.businesses import MEASURES
+from domain.businesses.changes import MEASURES
 from domain.businesses.settings import BY_NAME
 from domain.classification.labels import ClassificationSettings
 from domain.jobs.model import JobReason, JobStatus
@@ -40,14 +40,14 @@ async def test_segments_by_labels_and_scores_follow_the_settings_that_measure_th
     await working.worker.run_once(working.business)
     assert await working.members(low) == await working.members(recent) == ["C1", "C2"]
 
-    await services.businesses.set_settings("shop", {"low_lifetime": 100}, ACTOR)
+    await services.business_changes.set_settings("shop", {"low_lifetime": 100}, ACTOR)
 
     assert await queued(working) == [(low.id, JobReason.FOLLOW, "settings")]
     await working.worker.run_once(working.business)
     assert await working.members(low) == ["C1"]
     assert await working.members(other) == ["C2"]
     assert await working.members(fixed) == ["C1", "C2"]
-    await services.businesses.set_settings("shop", {"rfm_days": 30}, ACTOR)
+    await services.business_changes.set_settings("shop", {"rfm_days": 30}, ACTOR)
     assert await queued(working) == [(recent.id, JobReason.FOLLOW, "settings")]
     await working.worker.run_once(working.business)
     assert await working.members(recent) == []
@@ -57,7 +57,7 @@ async def test_other_settings_and_values_that_stay_queue_nothing(working: Workin
     for key, rule in (("low", LOW), ("recent", RECENT)):
         await working.segment(key, rule)
 
-    await services.businesses.set_settings("shop", {"inactive_days": 30, "low_lifetime": 10_000}, ACTOR)
+    await services.business_changes.set_settings("shop", {"inactive_days": 30, "low_lifetime": 10_000}, ACTOR)
 
     assert await queued(working) == []
 
@@ -67,7 +67,7 @@ async def test_settings_that_change_while_a_run_evaluates_are_those_it_is_writte
 ) -> None:
     segment = await working.segment("low", LOW)
 
-    meanwhile = partial(services.businesses.set_settings, "shop", {"low_lifetime": 100}, ACTOR)
+    meanwhile = partial(services.business_changes.set_settings, "shop", {"low_lifetime": 100}, ACTOR)
     job = await working.recalculations.start(working.business, segment.id, ACTOR)
     await make_interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 

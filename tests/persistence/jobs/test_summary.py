@@ -6,7 +6,7 @@ import pytest
 
 from domain.jobs.model import JobKind, JobStatus
 from domain.model import Business
-from persistence.jobs import summarise_work
+from persistence.agenda import summarise_work
 from tests.drivers.files import Importer
 from tests.drivers.working import Working
 from tests.persistence.jobs.conftest import acquire_run, start_run

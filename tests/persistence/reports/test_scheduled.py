@@ -62,7 +62,7 @@ class Server:
         """The shop with a purchase and these reports, as the worker saw it first."""
         (shop,) = await self.services.businesses.load_all()
         await self.services.purchases.record(shop, [purchase("A", "O1", "2024-06-14", 100)], Actor("test"))
-        await self.services.businesses.set_settings("shop", {"scheduled_reports": list(reports)}, Actor("test"))
+        await self.services.business_changes.set_settings("shop", {"scheduled_reports": list(reports)}, Actor("test"))
         business = await self.services.businesses.open("shop")
         assert not await self.make_worker().run_once(business)
         return business

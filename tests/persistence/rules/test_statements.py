@@ -17,12 +17,12 @@ from domain.rules.limits import MAXIMUM_LEVELS
 from domain.rules.parser import parse_rule
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context, read_customer_facts
-from gql.composition import make_services
+from gql.composition import Services
 from persistence.database.dialects import divide_half_even as mean_of_columns
 from persistence.database.engines import Database
 from persistence.rules.compiler import RuleCompiler, select_matching, select_members
 from persistence.store import SqlStore
-from persistence.tables import customer
+from persistence.tables.customers import customer
 from tests.conftest import once_a_store
 from tests.persistence.conftest import selects, statements
 from tests.shops.factories import purchase
@@ -113,7 +113,7 @@ async def test_circles_and_unknown_segments_are_refused(people: Population) -> N
 
 
 async def test_another_business_is_never_looked_at(people: Population) -> None:
-    services = make_services(people.database, lambda: NOW)
+    services = Services(people.database, lambda: NOW)
     other = await services.businesses.create("other", "Other", "UTC", "EUR")
     await services.purchases.record(other, [purchase("X", "X1", "2024-06-01", 900_000)], Actor("test"))
     rule = parse_rule({"some": [{"var": "purchases"}, {"==": [{"var": "amount"}, 9000]}]})
@@ -126,7 +126,7 @@ async def test_another_business_is_never_looked_at(people: Population) -> None:
 
 
 async def test_a_customer_with_more_purchases_than_a_page_is_read_wholly(people: Population) -> None:
-    services = make_services(people.database, lambda: NOW)
+    services = Services(people.database, lambda: NOW)
     business = people.context.business
     bought = [purchase("one", f"N{number}", "2024-06-01", 100) for number in range(2 * MAXIMUM_FIRST + 1)]
     await services.purchases.record(business, bought, Actor("test"))

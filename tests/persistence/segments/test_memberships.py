@@ -24,8 +24,9 @@ from domain.segments.model import (
 from domain.store import MemberList
 from gql.composition import Services
 from persistence.database.engines import Database
-from persistence.store import SqlStore, Unit
-from persistence.tables import membership
+from persistence.store import SqlStore
+from persistence.tables.segments import membership
+from persistence.unit import Unit
 from tests.conftest import SetClock
 from tests.persistence.conftest import statements
 from tests.shops.factories import purchase

@@ -14,9 +14,10 @@ from domain.segments.model import SegmentKind
 from domain.segments.validation import Draft
 from domain.store import Naming
 from gql.composition import Services
-from persistence import store as module
+from persistence import evaluation as module
 from persistence.database.engines import Database
 from persistence.segments.named import NamedCustomerStore
+from persistence.unit import Unit
 from tests.conftest import SetClock, examples, measure_memory
 
 pytestmark = pytest.mark.anyio
@@ -52,16 +53,16 @@ async def vip(services: Services, shop: Business) -> Business:
 async def test_who_is_erased_or_merged_while_the_list_is_looked_up_is_as_afterwards(
     services: Services, vip: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on_writing = module._go_on_writing
+    go_on_writing = module.go_on_writing
 
     @asynccontextmanager
-    async def change_before(*given: Any) -> AsyncIterator[module.Unit]:
+    async def change_before(*given: Any) -> AsyncIterator[Unit]:
         await services.erasure.erase(vip, 2, ACTOR)
         await services.merging.merge(vip, 3, 4, ACTOR)
         async with go_on_writing(*given) as unit:
             yield unit
 
-    monkeypatch.setattr(module, "_go_on_writing", change_before)
+    monkeypatch.setattr(module, "go_on_writing", change_before)
 
     file = MembersFile.of(Rows(["C1", "C2", "C3"]))
     done = await services.member_lists.set_from_file(vip, "vip", file, ACTOR, skip_unknown=True)

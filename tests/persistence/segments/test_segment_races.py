@@ -20,7 +20,7 @@ from domain.store import MemberList
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
-from persistence.tables import membership, membership_change
+from persistence.tables.segments import membership, membership_change
 from tests.conftest import SetClock
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.imports.undo import ImportUndo
 from persistence.labels.labels import LabelStore, keep
-from persistence.tables import metadata
+from persistence.tables.metadata import metadata
 from tests.conftest import SetClock, once_a_store
 from tests.drivers.files import Importer
 from tests.drivers.working import Working

@@ -22,7 +22,7 @@ from persistence.soundness.invariants import (
     Invariant,
     find_key,
 )
-from persistence.tables import FAR_FUTURE
+from persistence.tables.columns import FAR_FUTURE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.shared_store]
 BREAKS = {
