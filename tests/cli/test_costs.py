@@ -102,8 +102,6 @@ def run_command(segments: Segments, command: str) -> list[str]:
     """The modules that a process holds which ran the command."""
     given = [sys.executable, "-c", RUN, *command.split()]
     environ = segments.environment(SEGMENTS_JWT_SECRET=SECRET)
-    done = subprocess.run(
-        given, env=environ, cwd=ROOT, capture_output=True, check=True, encoding="utf-8", timeout=60
-    )
+    done = subprocess.run(given, env=environ, cwd=ROOT, capture_output=True, check=True, encoding="utf-8", timeout=60)
     loaded: list[str] = json.loads(done.stdout.splitlines()[-1])
     return loaded
