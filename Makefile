@@ -20,7 +20,8 @@ define install
 @total=$$(grep -c '^[A-Za-z0-9]' $(1)); echo "Installing $$total packages of $(1) into .venv"; rm -f .venv/whole; \
 { PYTHONUNBUFFERED=1 $(BIN)/pip install --disable-pip-version-check --no-compile --no-deps \
     --require-hashes -r $(1) && touch .venv/whole; } | awk -v total="$$total" -v shown="$$([ -t 1 ] && echo 1)" ' \
-    /^(Collecting|Ignoring|Requirement already)/ { n++; if (shown) printf "\r\033[K%d of %d: %s", n, total, $$2; \
+    /^(Collecting|Processing|Ignoring|Requirement already)/ { n++; sub(/.*\//, "", $$2); \
+      if (shown) printf "\r\033[K%d of %d: %s", n, total, $$2; \
       else if (n % 10 == 0) print n " of " total; fflush() } \
     /^Installing collected/ { printf shown ? "\r\033[KUnpacking" : "Unpacking\n"; fflush() } \
     END { if (shown) printf "\r\033[K" }'; test -e .venv/whole

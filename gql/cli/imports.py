@@ -16,7 +16,7 @@ from domain.errors import InvalidInput, NotFound, name_fields
 from domain.imports.formats import OPTIONS, Key, SourceFormat
 from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
-from gql.cli.output import FormatOption, check_file, name_zone, print_json, to_option_name
+from gql.cli.output import FormatOption, check_file, name_zone, offer, print_json, to_option_name
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app, present
 
 T = TypeVar("T")
@@ -106,7 +106,12 @@ def inspect_(
     currency: CurrencyOption = None,
     format: Annotated[
         str,
-        typer.Option("--format", help="table, json, or toml: the format alone.", callback=check_inspection_format),
+        typer.Option(
+            "--format",
+            help="table, json, or toml: the format alone.",
+            callback=check_inspection_format,
+            autocompletion=offer(INSPECTION_FORMATS),
+        ),
     ] = "table",
 ) -> None:
     """Propose how to import a file of purchases. Example: segments inspect orders.csv"""

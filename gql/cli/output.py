@@ -4,6 +4,7 @@ Nothing here takes long to load, as a help text waits for it; tables are in `wor
 
 import json
 import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,15 @@ from domain.errors import InvalidInput
 FORMATS = ("table", "json")
 
 
+def offer(known: Iterable[str]) -> Callable[[str], list[str]]:
+    """What a shell offers for an option that takes one of these."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [one for one in known if one.startswith(incomplete)]
+
+    return complete
+
+
 def check_format(format: str) -> str:
     """The format; InvalidInput where there is no such one."""
     if format not in FORMATS:
@@ -23,7 +33,9 @@ def check_format(format: str) -> str:
     return format
 
 
-FormatOption = Annotated[str, typer.Option("--format", help="table or json", callback=check_format)]
+FormatOption = Annotated[
+    str, typer.Option("--format", help="table or json", callback=check_format, autocompletion=offer(FORMATS))
+]
 
 
 def format_minute(at: datetime, zone: str) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from domain.errors import InvalidInput
+from gql.cli.output import offer
 from gql.cli.session import BusinessOption, Session, command, make_app
 from gql.file_formats import FILE_FORMATS, MEMBER_FORMATS, REPORT_FORMATS
 
@@ -28,7 +29,9 @@ async def members(
     session: Session,
     key: Annotated[str, typer.Argument(help="Key of the segment.")],
     business: BusinessOption = None,
-    format: Annotated[str | None, typer.Option(help=describe_formats(MEMBER_FORMATS, "csv"))] = None,
+    format: Annotated[
+        str | None, typer.Option(help=describe_formats(MEMBER_FORMATS, "csv"), autocompletion=offer(MEMBER_FORMATS))
+    ] = None,
     columns: Annotated[str | None, typer.Option(help="Columns in their order, separated by commas.")] = None,
     output: OutputOption = None,
 ) -> None:
@@ -65,7 +68,9 @@ report_app = make_app()
 async def report(
     session: Session,
     business: BusinessOption = None,
-    method: Annotated[str, typer.Option(help="rfm, value or behavior")] = "rfm",
+    method: Annotated[
+        str, typer.Option(help="rfm, value or behavior", autocompletion=offer(("rfm", "value", "behavior")))
+    ] = "rfm",
     days: Annotated[int, typer.Option(help="Length of the window in days, 1 to 9999.")] = 90,
     as_of: Annotated[
         str | None, typer.Option(help="Last day of the window, such as 2024-03-01; today if absent.")
@@ -73,9 +78,16 @@ async def report(
     storefront: Annotated[str | None, typer.Option(help="Key of a storefront.")] = None,
     segment_name: Annotated[str | None, typer.Option(help="Only this group.")] = None,
     segment_code: Annotated[str | None, typer.Option(help="Only the group of this code.")] = None,
-    scheme: Annotated[str, typer.Option(help="eight or eleven")] = "eight",
-    format: Annotated[str | None, typer.Option(help=describe_formats(FORMATS, "table"))] = None,
-    layout: Annotated[str, typer.Option(help="Of CSV: document, or table for other programs.")] = "document",
+    scheme: Annotated[str, typer.Option(help="eight or eleven", autocompletion=offer(("eight", "eleven")))] = "eight",
+    format: Annotated[
+        str | None, typer.Option(help=describe_formats(FORMATS, "table"), autocompletion=offer(FORMATS))
+    ] = None,
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="Of CSV: document, or table for other programs.", autocompletion=offer(("document", "table"))
+        ),
+    ] = "document",
     output: OutputOption = None,
 ) -> None:
     """Print or write the segmentation report. Example: segments report --days 90 --output report.pdf"""

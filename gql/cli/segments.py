@@ -10,7 +10,7 @@ import typer
 from domain.errors import InvalidInput, Sentence
 from domain.imports.columns import count_noun
 from domain.model import SegmentKind, SegmentSort
-from gql.cli.output import FormatOption, check_file, check_format, clean_line, name_zone, print_json
+from gql.cli.output import FormatOption, check_file, check_format, clean_line, name_zone, offer, print_json
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 segment_app = make_app("Segments: named groups of customers.")
@@ -132,7 +132,7 @@ async def delete(session: Session, key: KeyArgument, business: BusinessOption = 
 @command
 async def create_standard(
     session: Session,
-    scheme: Annotated[str, typer.Option(help="eight or eleven")] = "eight",
+    scheme: Annotated[str, typer.Option(help="eight or eleven", autocompletion=offer(("eight", "eleven")))] = "eight",
     business: BusinessOption = None,
 ) -> None:
     """Create one segment for each named RFM group. Example: segments segment create-standard --scheme eleven"""

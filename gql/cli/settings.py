@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from domain.errors import FieldProblem, InvalidInput
-from gql.cli.output import check_file, clean_line
+from gql.cli.output import check_file, clean_line, offer
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 settings_app = make_app("The settings of a business.")
@@ -67,7 +67,9 @@ async def apply(
 @command
 async def show(
     session: Session,
-    format: Annotated[str, typer.Option(help="toml, which apply reads, or json.")] = "toml",
+    format: Annotated[
+        str, typer.Option(help="toml, which apply reads, or json.", autocompletion=offer(("toml", "json")))
+    ] = "toml",
     business: BusinessOption = None,
 ) -> None:
     """Show every setting with the value in effect. Example: segments settings show > shop.toml"""

@@ -43,6 +43,8 @@ from gql.schema.errors import MAXIMUM_ERRORS, build_refusal, format_error, is_su
 from gql.settings import Settings
 
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,99}")
+BEGINNING = re.compile(r"(?:[\s,\ufeff]|#.*+)*+(?:query|mutation|subscription)\s++(\w++)", re.ASCII)
+"""An operation with a name at the beginning of a document, after comments. What repeats is never tried twice."""
 QUERIES = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = QUERIES | {OperationType.MUTATION}
 Confirm = Callable[[Viewer], Awaitable[None]]
@@ -83,8 +85,9 @@ class Parameters:
 
     @property
     def name_for_log(self) -> str:
-        """The operation's name where it is one, else a dash."""
-        name = self.operation_name or ""
+        """The operation's name, or that of the one that the document begins with; where it is none, a dash."""
+        first = BEGINNING.match(self.query)
+        name = self.operation_name or (first[1] if first else "")
         return name if NAME.fullmatch(name) else "-"
 
 

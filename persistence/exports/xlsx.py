@@ -305,14 +305,16 @@ class ReportBook:
                     self._mark_sums(sheet, row + 1 + len(rows), len(trend.dates) + 1)
                 places.append((f"{title}: {get_title(dimension)}", series, what))
                 row += len(rows) + 3
-        sheet.column_dimensions["A"].width = fit_width([each.name for each in trend.series])
+        # So wide that the charts of the second column do not lie over those of the first.
+        sheet.column_dimensions["A"].width = max(21.0, fit_width([each.name for each in trend.series]))
         for column in range(2, len(trend.dates) + 2):
             sheet.column_dimensions[get_column_letter(column)].width = 13.0
         for number, (title, series, what) in enumerate(places):
             anchor = f"{'AH'[number % 2]}{row + number // 2 * (CHART_ROWS + 2)}"
             sheet.add_chart(self._build_area_chart(title, series, what, trend.dates), anchor)
         sheet.freeze_panes = "B2"
-        self._on_pages(sheet, single=row < ONE_PAGE)
+        # Tables and charts of several dimensions are longer than wide.
+        self._on_pages(sheet, "landscape" if len(places) == 2 else "portrait", single=row < ONE_PAGE)
 
     def _build_area_chart(
         self, title: str, series: Sequence[TrendSeries], what: str, dates: Sequence[date]
@@ -382,6 +384,8 @@ class ReportBook:
         sheet.oddHeader.left.text = f"{name}: customer segmentation, {document.kind}"
         sheet.oddHeader.right.text = f"{document.first.isoformat()} to {document.last.isoformat()}"
         sheet.oddFooter.left.text, sheet.oddFooter.right.text = "&A", "Page &P of &N"
+        # However small a wide sheet is printed, this can be read.
+        sheet.HeaderFooter.scaleWithDoc = False
 
 
 def get_title(dimension: str) -> str:

@@ -50,6 +50,11 @@ def complete(segments: Segments, shell: str, *words: str) -> tuple[list[str], se
         (("report", "--me"), ["--method"]),
         (("classify", "--dec"), ["--decimal"]),
         (("segment", "list", "--sort", "na"), ["NAME"]),
+        (("report", "--format", "x"), ["xlsx"]),
+        (("report", "--method", "be"), ["behavior"]),
+        (("report", "--scheme", ""), ["eight", "eleven"]),
+        (("inspect", "--format", "t"), ["table", "toml"]),
+        (("status", "--format", "j"), ["json"]),
     ],
 )
 def test_commands_options_and_values_are_completed(

@@ -95,7 +95,7 @@ def test_amounts_are_read_as_they_are_told(segments: Segments, tmp_path: Path) -
     guessed = segments("import", orders, *MAKE)
     read = segments.run("import", orders, *told)
 
-    assert (guessed.code, guessed.out.endswith("1 rejected.\n")) == (1, True)
+    assert (guessed.code, guessed.lines[0].endswith("1 rejected.")) == (1, True)
     assert "'€ 1.234,50' must be a number such as 12.50 (or say with --thousands, --decimal, --currency-sign how)" in (
         guessed.err
     )

@@ -81,7 +81,8 @@ async def test_requests_errors_and_kept_reports_are_counted(monitored: Face, mon
         await monitored.client.post("/graphql", json=body, headers=monitored.bearer())
     before = await ask(monitored)
 
-    await monitored.client.post("/graphql", json=body, headers=monitored.bearer())
+    unnamed = {"query": f"# query Other {{ a }}\n{body['query']}"}
+    await monitored.client.post("/graphql", json=unnamed, headers=monitored.bearer())
     await monitored.client.post("/graphql", json={**body, "query": "{ nope }"}, headers=monitored.bearer())
     await monitored.client.post("/graphql", json=body)
     grown = await differ(monitored, before)

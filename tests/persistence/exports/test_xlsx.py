@@ -283,8 +283,11 @@ def test_pages_are_printed_as_wide_as_they_are_with_whose_report_it_is_on_each()
         assert sheet.oddHeader.left.text == "Brückner && Söhne: customer segmentation, RFM, eight segments"
         assert sheet.oddHeader.right.text == "2026-07-01 to 2026-09-28"
         assert sheet.oddFooter.right.text == "Page &P of &N"
+        assert sheet.HeaderFooter.scaleWithDoc is False
     assert [sheet.page_setup.fitToHeight for sheet in opened.worksheets[:-1]] == [1, 0, 0, 1]
     assert opened["RFM segments"].print_title_rows == "$1:$1"
+    assert opened["Trend"].page_setup.orientation == "landscape"
+    assert book(trended(categories(("Books", "Games"))))["Trend"].page_setup.orientation == "portrait"
 
 
 def test_the_same_document_gives_the_same_bytes() -> None:

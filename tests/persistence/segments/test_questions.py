@@ -76,7 +76,7 @@ async def test_a_segment_of_another_business_is_not_there(shop: Shop) -> None:
 
     found = await shop.preview(rule)
 
-    assert [(each.path, each.code) for each in found.findings] == [("/and/1", "NOT_FOUND")]
+    assert [(each.path, each.code) for each in found.findings] == [("/and/1", "UNKNOWN_VARIABLE")]
     assert found.sizes is None
     assert found.population == len(shop.subjects)
     # The same key in both is each one's own.
