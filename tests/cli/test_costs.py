@@ -12,6 +12,7 @@ import pytest
 from tests.cli.conftest import Segments
 from tests.cli.test_help import OPTIONS
 from tests.drivers.documents import ROOT
+from tests.drivers.face import SECRET
 
 WORKING = {
     *("sqlalchemy", "sqlmodel", "alembic", "aiosqlite", "psycopg", "strawberry", "graphql", "starlette", "uvicorn"),
@@ -64,19 +65,43 @@ try:
     main()
 except SystemExit as end:
     assert end.code == 0
-print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+print(json.dumps(sorted(sys.modules)))
 """
 UNNEEDED = {"strawberry", "graphql", "starlette", "uvicorn", "openpyxl", "alembic", "pymongo", "watchfiles"}
+TABLES: dict[str, set[str]] = {
+    "businesses list": set(),
+    "token": set(),
+    "settings show": set(),
+    "segment list": {"segments"},
+    "status": {"segments", "jobs"},
+}
+"""The tables that a small command asks, beside that of businesses."""
+OTHERS = ("sqlalchemy.dialects.postgresql", "rich.console", "persistence.sources", "domain.reports.document")
+"""What none of them loads over the embedded store."""
 
 
 @pytest.mark.parametrize(
     "command", ["businesses list", "status", "settings show", "segment list", "report", "customers"]
 )
 def test_a_small_command_does_not_load_what_only_others_need(shop: Segments, command: str) -> None:
+    assert {name.partition(".")[0] for name in run_command(shop, command)} & UNNEEDED == set()
+
+
+@pytest.mark.parametrize("command", TABLES)
+def test_a_small_command_loads_the_tables_that_it_asks_and_nothing_that_reads_files(
+    shop: Segments, command: str
+) -> None:
+    loaded = run_command(shop, command)
+
+    tables = {name.rpartition(".")[2] for name in loaded if name.startswith("persistence.tables.")}
+    assert tables == {"columns", "businesses", *TABLES[command]}
+    assert [name for name in loaded if name.startswith(OTHERS)] == []
+
+
+def run_command(segments: Segments, command: str) -> list[str]:
+    """The modules that a process holds which ran the command."""
     given = [sys.executable, "-c", RUN, *command.split()]
-
-    done = subprocess.run(
-        given, env=shop.environment(), cwd=ROOT, capture_output=True, check=True, encoding="utf-8", timeout=60
-    )
-
-    assert set(json.loads(done.stdout.splitlines()[-1])) & UNNEEDED == set()
+    environ = segments.environment(SEGMENTS_JWT_SECRET=SECRET)
+    done = subprocess.run(given, env=environ, cwd=ROOT, capture_output=True, check=True, encoding="utf-8", timeout=60)
+    loaded: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return loaded
