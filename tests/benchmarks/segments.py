@@ -165,6 +165,8 @@ def peak() -> float:
 async def main(customers: int, segments: int) -> None:
     """Measure and print."""
     database = open_database(f"sqlite:///{make_store(customers)}")
+    # The kept store may be of an earlier version.
+    upgrade(database.bulk)
     try:
         if segments:
             print(json.dumps({"many": await many(database, segments)}))
