@@ -13,6 +13,8 @@ MAXIMUM_CELLS = 1000
 """Columns that a source may have; of a row that is longer one cell more is kept."""
 SEEN_NAMES, SEEN_LETTERS = 20, 40
 """How much of a header is told where it is not the right one."""
+NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Halves of characters, as JSON may escape them, that stand for no byte which could not be read."""
 
 
 class RowFault(ValueError):
@@ -46,7 +48,7 @@ def check_encoding(cells: Sequence[str]) -> None:
 
 def format_row(cells: Sequence[str], separator: str = ",") -> str:
     """The row for people to read, cut where it is long; what was not UTF-8 is shown as a replacement mark."""
-    text = separator.join(cells)[:MAXIMUM_TEXT]
+    text = NO_BYTES.sub("\N{REPLACEMENT CHARACTER}", separator.join(cells)[:MAXIMUM_TEXT])
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
