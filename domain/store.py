@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
-from domain.errors import Sentence
+from domain.errors import FieldProblem, Sentence
 from domain.jobs.model import NO_REPORTS, JobKind
 from domain.model import AuditOutcome
 from domain.model import CustomerSort as CustomerSort
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
     from domain.classification.rfm import Quintiles, RfmScheme, Score
     from domain.classifiers import ClassifiedBatch, Classifiers
-    from domain.errors import FieldProblem
     from domain.imports.model import NewImport, PurchaseImport, Reject, RejectKey, RejectReason, SavedFormat
     from domain.jobs.model import Difference, Job, Lease, NewJob, Outcome, ReportPlan
     from domain.model import (

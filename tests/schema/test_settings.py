@@ -152,7 +152,7 @@ async def test_every_fault_is_named_and_nothing_is_changed(both: Face) -> None:
             ("lapsed_days", "must be between 1 and 9999"),
             ("lapsed_day", "is no setting. Is lapsed_days meant?"),
             ("import.preset", f"must be one of: {', '.join(presets)}, not magneto"),
-            ("import.decimal", "must be one of: ., ,, not ;"),
+            ("import.decimal", "must be . or ,"),
             ("classify_every", cron),
             ("family_percent", "must be at most dominant_percent"),
         )
