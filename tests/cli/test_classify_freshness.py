@@ -36,7 +36,7 @@ def test_the_output_of_another_run_is_not_taken_for_its_own(segments: Segments, 
 def test_a_file_whose_import_was_taken_back_is_read_again(segments: Segments, orders: Path, labels: Path) -> None:
     asked = ("classify", "--csv-path", orders, "--output", labels, "--check-freshness")
     segments.run(*asked, *MAKE)
-    (number,) = (line.split()[0] for line in segments.run("imports", "list").lines[1:])
+    (number,) = (line.split()[0] for line in segments.run("imports", "list").lines[1:-1])
     segments.run("imports", "undo", number)
     segments.run("classify", "--output", labels)
     segments.run("classify", "--output", labels.parent / "else")
