@@ -136,7 +136,7 @@ def inspect_(
 def import_(
     context: typer.Context,
     *,
-    file: Annotated[Path | None, typer.Argument(help=FILES, callback=check_file)] = None,
+    file: Annotated[Path | None, typer.Argument(help=FILES)] = None,
     business: BusinessOption = None,
     options: SourceFormat,
     source: SourceOption = None,
@@ -226,6 +226,7 @@ def choose_source(file: Path | None, source: str | None, collection: Collection)
         raise InvalidInput(f"--database, --collection and --whole are for --source {OTHERS}")
     if file is None:
         raise InvalidInput(f"A file must be named, or --source {OTHERS} given")
+    check_file(file)
     return file
 
 
