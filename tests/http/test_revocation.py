@@ -5,6 +5,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -249,7 +250,8 @@ class Unread:
 async def blind(face: Face, clock: SetClock) -> Any:
     """The application where nobody can say who was shut out."""
     unread: Any = Unread()
-    services = replace(face.services, revocations=Revocations(unread, clock, timedelta(days=1)))
+    services = copy(face.services)
+    services.revocations = Revocations(unread, clock, timedelta(days=1))
     return probe_app(Settings(jwt_secret=SECRET), clock, services, face.database, Journal())
 
 

@@ -4,7 +4,8 @@ import, and every one of changes of members; each followed over a real socket wh
 
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,8 @@ async def test_a_run_that_ends_while_somebody_begins_to_follow_it_is_told_with_i
     segment = await working.segment("gold", GOLD, dynamic=False)
     (run,) = await start_runs(face, [encode("Segment", business.id, segment.id)])
     runs = EndedMeanwhile(working.store, face.clock, working.feed, working.runner)
-    services = replace(face.services, recalculations=runs)
+    services = copy(face.services)
+    services.recalculations = runs
     settings = Settings(jwt_secret=SECRET)
     executor = Executor(
         make_schema(settings),

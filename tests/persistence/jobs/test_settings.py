@@ -82,7 +82,7 @@ async def test_the_days_of_another_zone_are_those_a_run_is_written_by(working: W
     segment = await working.segment("today", {"==": [{"var": "days_since_last_purchase"}, 0]}, dynamic=False)
 
     zone = {"name": None, "time_zone": "Pacific/Kiritimati", "currency": None}
-    meanwhile = partial(services.businesses.change, "shop", ACTOR, **zone)
+    meanwhile = partial(services.business_changes.change, "shop", ACTOR, **zone)
     await working.recalculations.start(working.business, segment.id, ACTOR)
     await make_interrupted(working, WRITING, meanwhile, "worker").run_next(working.business)
 
