@@ -100,6 +100,7 @@ def count_requests(numbers: Numbers) -> float:
     return sum(count for name, count in numbers.items() if name.startswith("segments_requests_total"))
 
 
+@pytest.mark.slow
 def test_whichever_worker_is_asked_tells_the_numbers_of_both_and_none_is_lost_with_one(seen: Seen) -> None:
     assert {count_requests(numbers) for numbers in (*seen.told, seen.after)} == {QUERIES + 2}
     assert {numbers["segments_statements_total"] > QUERIES for numbers in seen.told} == {True}

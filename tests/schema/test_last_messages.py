@@ -130,7 +130,7 @@ async def test_a_run_that_ends_while_somebody_begins_to_follow_it_is_told_with_i
     )
 
 
-@often(2, 50, SEGMENTS)
+@often(1, 50, SEGMENTS)
 async def test_the_last_message_of_a_run_agrees_with_a_query_made_after_it(face: Face, rounds: int) -> None:
     business = await face.services.businesses.open("shop")
     definition = Definition(rules=GOLD)
@@ -187,7 +187,7 @@ FOLLOW_ALL = f"subscription F($id: ID!) {{ jobProgress(id: $id) {{ {ALL_STATE} }
 QUERY_ALL = f"query Q($id: ID!) {{ job(id: $id) {{ {ALL_STATE} }} segments {{ nodes {{ memberCount }} }} }}"
 
 
-@often(5, 500)
+@often(2, 500)
 async def test_the_last_message_of_a_run_of_all_agrees_with_a_query_made_after_it(face: Face, rounds: int) -> None:
     business = await face.services.businesses.open("shop")
     for number in range(3):
@@ -221,7 +221,7 @@ QUERY_IMPORT = f"""query Q($id: ID!) {{ job(id: $id) {{ {IMPORT_STATE} }} custom
     segmentationReport(days: 90, asOf: "2024-03-31") {{ customerCount totalRevenue }} }}"""
 
 
-@often(8, 500)
+@often(3, 500)
 async def test_the_last_message_of_an_import_agrees_with_a_query_made_after_it(face: Face, rounds: int) -> None:
     header = "customer_id,order_id,date,amount,category"
     async with (
@@ -255,7 +255,7 @@ MOVE = """mutation M($id: ID!, $who: [ID!]!, $in: Boolean!) {
     removeSegment(segmentId: $id, customerIds: $who) @skip(if: $in) { removedCount } }"""
 
 
-@often(25, 500)
+@often(10, 500)
 async def test_a_message_of_changes_of_members_agrees_with_a_query_made_after_it(face: Face, rounds: int) -> None:
     business = await face.services.businesses.open("shop")
     people = 5
