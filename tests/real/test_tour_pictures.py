@@ -8,7 +8,7 @@ from PIL import Image, ImageChops, ImageStat
 from tests.drivers.documents import ROOT
 from tests.drivers.pictures import PICTURES, draw_pictures
 
-pytestmark = [pytest.mark.tools, pytest.mark.anyio]
+pytestmark = [pytest.mark.tools, pytest.mark.slow, pytest.mark.anyio]
 MOST = 12
 """Of 255 shades, on average: another browser may set its letters a little otherwise."""
 
