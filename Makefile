@@ -11,11 +11,12 @@ PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 MINUTES ?= 60
 
 # Hundreds of processes are started by the tests: what one of them compiled the next one loads.
-test test-slow: export PYTHONDONTWRITEBYTECODE =
+test test-slow test-tools bench soak: export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: install develop serve test test-slow test-tools bench soak lint schema graphiql clients audit sbom lock
 
-# What is loaded is compiled then, not all that is there. Each package is told: on a terminal in one line, else every tenth.
+# Each package is told: on a terminal in one line, else every tenth. What serving needs is compiled by all cores at the
+# end, wherever the caller's Python writes no bytecode.
 define install
 @total=$$(grep -c '^[A-Za-z0-9]' $(1)); echo "Installing $$total packages of $(1) into .venv"; rm -f .venv/whole; \
 { PYTHONUNBUFFERED=1 $(BIN)/pip install --disable-pip-version-check --no-compile --no-deps \
@@ -31,6 +32,7 @@ endef
 	test -d .venv || $(PYTHON) -m venv .venv
 	$(call install,requirements.lock)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	-$(BIN)/python -m compileall -q -j 0 -x '/(pip|setuptools|pygments/(lexers|styles))/' .venv/lib gql domain persistence
 	touch $@
 
 .venv/testing: .venv/serving requirements-dev.lock

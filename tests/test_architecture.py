@@ -177,7 +177,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "gql.app": ("domain", "persistence", "gql"),
     "gql.cli.serve": ("domain", "gql"),
-    "gql.cli.work.serving": ("domain", "gql"),
+    "gql.cli.actions.serving": ("domain", "gql"),
     "gql.cli.tokens": ("domain", "gql.auth", "gql.cli", "gql.composition", "gql.settings"),
     "gql.cli": (
         "domain",
@@ -196,7 +196,7 @@ CIRCLE = {f"gql.schema.types.{noun}" for noun in ("customer", "segment", "member
 """The nouns of the schema that truly refer to each other; nothing else imports in a circle."""
 LOADED_LATE = {
     "gql/cli/session.py": {"asyncio", "domain.jobs.progress", "gql.composition"},
-    "gql/cli/work/terminal.py": {"rich"},
+    "gql/cli/actions/terminal.py": {"rich"},
     "gql/tracing.py": {"opentelemetry"},
     "persistence/database/dialects.py": {"sqlalchemy"},
     "persistence/migrations/migrate.py": {"alembic", "persistence.tables.metadata"},

@@ -25,8 +25,8 @@ from domain.imports.saved_formats import read_document
 from domain.imports.sources import FILE_TYPES
 from domain.jobs.model import JobKind, WorkSummary
 from domain.pages import MAXIMUM_FIRST
+from gql.cli.actions.verification import CUSTOMERS
 from gql.cli.output import to_option_name
-from gql.cli.work.verification import CUSTOMERS
 from gql.counters import KEPT
 from gql.http.exports import FILES_AT_ONCE
 from gql.http.json_body import MAXIMUM_BODY, MAXIMUM_LISTED

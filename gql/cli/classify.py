@@ -57,7 +57,7 @@ def classify(
     segments classify --source csv --csv-path orders.csv --output labels"""
     from domain.calendar import check
     from domain.imports.presets import find_preset
-    from gql.cli.work.classifying import Run, classify_every, classify_once
+    from gql.cli.actions.classifying import Run, classify_every, classify_once
     from gql.parameters import read_date
     from gql.segmentation import Segmenter
 

@@ -34,8 +34,8 @@ async def import_customers(
 ) -> None:
     """Import customers. Example: segments import-customers customers.csv --business shop"""
     from domain.imports.rows import RejectedRow
-    from gql.cli.work.bars import make_progress_bar
-    from gql.cli.work.imported import Rejects, name_ignored_columns, print_import
+    from gql.cli.actions.bars import make_progress_bar
+    from gql.cli.actions.imported import Rejects, name_ignored_columns, print_import
 
     businesses, rejected = session.services.businesses, Rejects(rejects)
     chosen = await businesses.plan_for_import(session.settings.business, business, time_zone, currency)
@@ -86,7 +86,7 @@ async def list_customers(
     from domain.calendar import load_zone, to_local_date
     from domain.pages import PageRequest
     from domain.store import CustomerFilter
-    from gql.cli.work.terminal import Fit, print_rows
+    from gql.cli.actions.terminal import Fit, print_rows
 
     chosen, service = await session.choose(business), session.services.customers
     async with session.services.store.read(chosen) as unit:
@@ -144,7 +144,7 @@ async def merge_customers(
     business: BusinessOption = None,
 ) -> None:
     """Merge a customer into another, for good. Example: segments customers merge C-17 C-4"""
-    from gql.cli.work.worker import follow_import
+    from gql.cli.actions.worker import follow_import
 
     chosen = await session.choose(business)
     merged = await session.services.merging.merge_named(chosen, source, target, ACTOR)

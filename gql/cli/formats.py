@@ -24,7 +24,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the f
 @command
 async def list_formats(session: Session, business: BusinessOption = None, format: FormatOption = "table") -> None:
     """List formats, the business's own first, then the presets. Example: segments formats list --format json"""
-    from gql.cli.work.terminal import Fit, print_rows
+    from gql.cli.actions.terminal import Fit, print_rows
 
     chosen = await session.choose(business)
     formats = await session.services.formats.load_all(chosen)
@@ -79,7 +79,7 @@ async def delete(session: Session, name: NameArgument, business: BusinessOption 
 
 def read_document(file: Path | None, options: SourceFormat) -> Mapping[str, Any]:
     """What the file or the options state; InvalidInput where it is neither of them, or both."""
-    from gql.cli.work.settings_files import read_file
+    from gql.cli.actions.settings_files import read_file
 
     if options.name is not None:
         raise InvalidInput("--source-format reads by a format that is saved: show that one, and save what is changed")

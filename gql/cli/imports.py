@@ -152,10 +152,10 @@ def import_(
 ) -> None:
     """Import purchases. Example: segments import orders.csv --business shop --time-zone UTC --currency EUR"""
     from domain.imports.quality import describe_replaced
+    from gql.cli.actions.bars import show_import_progress
+    from gql.cli.actions.imported import Rejects, name_ignored_columns, print_import
+    from gql.cli.actions.worker import follow_import
     from gql.cli.inspection.questions import check_summary, hold_pipe, settle_doubts
-    from gql.cli.work.bars import show_import_progress
-    from gql.cli.work.imported import Rejects, name_ignored_columns, print_import
-    from gql.cli.work.worker import follow_import
 
     place = choose_source(file, source, Collection(database, collection, whole))
     rejected = Rejects(rejects)
@@ -245,8 +245,8 @@ async def list_imports(
     """List imports, newest first. Example: segments imports list --first 5"""
     from domain.calendar import load_zone, to_local_date
     from domain.pages import PageRequest
-    from gql.cli.work.imported import build_import_document, describe_state
-    from gql.cli.work.terminal import Fit, print_rows
+    from gql.cli.actions.imported import build_import_document, describe_state
+    from gql.cli.actions.terminal import Fit, print_rows
 
     chosen = await choose_swept(session, business)
     imports = (await session.services.read(chosen, lambda unit: unit.imports.load_page(PageRequest(first)))).items
@@ -280,14 +280,14 @@ async def show(
     session: Session, number: NumberArgument, business: BusinessOption = None, format: FormatOption = "table"
 ) -> None:
     """Show an import with what is doubtful about its rows. Example: segments imports show 12 --format json"""
-    from gql.cli.work.imported import (
+    from gql.cli.actions.imported import (
         build_import_document,
         build_reason_documents,
         list_import_lines,
         print_quality,
         print_reasons,
     )
-    from gql.cli.work.terminal import print_pairs
+    from gql.cli.actions.terminal import print_pairs
 
     chosen = await choose_swept(session, business)
     async with session.services.store.read(chosen) as unit:
@@ -309,9 +309,9 @@ def undo(
     context: typer.Context, number: NumberArgument, business: BusinessOption = None, format: FormatOption = "table"
 ) -> None:
     """Take an import back, or say what has changed since. Example: segments imports undo 12"""
-    from gql.cli.work.bars import make_progress_bar
-    from gql.cli.work.imported import build_undo_document, write_undo_sentence
-    from gql.cli.work.worker import follow_import
+    from gql.cli.actions.bars import make_progress_bar
+    from gql.cli.actions.imported import build_undo_document, write_undo_sentence
+    from gql.cli.actions.worker import follow_import
 
     with Session(context.obj) as session:
         chosen = session.run(choose_swept(session, business))

@@ -22,7 +22,7 @@ async def recalculate(
     business: BusinessOption = None,
 ) -> None:
     """Recalculate segments. Example: segments recalculate big-spenders --business shop"""
-    from gql.cli.work.worker import Worker, find_automatic, report_end, start_run
+    from gql.cli.actions.worker import Worker, find_automatic, report_end, start_run
 
     worker = Worker.of(session, await session.choose(business))
     # Looked up before anything is queued, so that a misspelt key starts nothing.
@@ -43,8 +43,8 @@ async def recalculate(
 @command
 async def status(session: Session, business: BusinessOption = None, format: FormatOption = "table") -> None:
     """Show every segment with its size and its newest run. Example: segments status --business shop"""
-    from gql.cli.work.segment_texts import build_segment_document, find_planned, load_segments
-    from gql.cli.work.terminal import Fit, print_rows
+    from gql.cli.actions.segment_texts import build_segment_document, find_planned, load_segments
+    from gql.cli.actions.terminal import Fit, print_rows
 
     chosen = await session.choose(business)
     segments = await load_segments(session, chosen)

@@ -37,7 +37,7 @@ async def members(
 ) -> None:
     """Write the members of a segment. Example: segments export members vip --format csv --output vip.csv"""
     from domain.segments.member_export import check_columns
-    from gql.cli.work.reports import write_pieces
+    from gql.cli.actions.reports import write_pieces
     from gql.composition import make_writers
 
     form = choose_format(format, output, MEMBER_FORMATS, "csv")
@@ -92,7 +92,7 @@ async def report(
 ) -> None:
     """Print or write the segmentation report. Example: segments report --days 90 --output report.pdf"""
     from domain.reports.document import TRENDED, ReportRequest
-    from gql.cli.work.reports import print_report, suggest_day, write_file
+    from gql.cli.actions.reports import print_report, suggest_day, write_file
     from gql.composition import format_report, make_writers
     from gql.parameters import METHODS, check_layout, read_date, read_layout, read_method, read_scheme
 

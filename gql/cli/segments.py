@@ -32,8 +32,8 @@ async def list_segments(
     """List segments. Example: segments segment list --sort MEMBER_COUNT --reverse"""
     from domain.pages import PageRequest
     from domain.store import SegmentFilter
-    from gql.cli.work.segment_texts import build_document, format_time
-    from gql.cli.work.terminal import Fit, print_rows
+    from gql.cli.actions.segment_texts import build_document, format_time
+    from gql.cli.actions.terminal import Fit, print_rows
 
     chosen = await session.choose(business)
     where = SegmentFilter(search, kind)
@@ -59,8 +59,8 @@ async def show(
     format: Annotated[str, typer.Option(help="table, or json, which create reads.", callback=check_format)] = "table",
 ) -> None:
     """Show a segment. Example: segments segment show high-value --format json"""
-    from gql.cli.work.segment_texts import as_stated, list_lines
-    from gql.cli.work.terminal import print_pairs
+    from gql.cli.actions.segment_texts import as_stated, list_lines
+    from gql.cli.actions.terminal import print_pairs
 
     chosen = await session.choose(business)
     segment = await session.find_segment(chosen, key)
@@ -80,8 +80,8 @@ async def create(
     business: BusinessOption = None,
 ) -> None:
     """Create a segment. Example: segments segment create high-value.toml"""
-    from gql.cli.work.segment_files import name_fields_as_in_files, read_new
-    from gql.cli.work.segment_texts import describe_queued
+    from gql.cli.actions.segment_files import name_fields_as_in_files, read_new
+    from gql.cli.actions.segment_texts import describe_queued
 
     chosen = await session.choose(business)
     with name_fields_as_in_files():
@@ -103,8 +103,8 @@ async def update(
 ) -> None:
     """Change a segment. Example: segments segment update high-value change.json --clear schedule"""
     from domain.segments.segments import Change
-    from gql.cli.work.segment_files import name_fields_as_in_files, read_change
-    from gql.cli.work.segment_texts import describe_queued
+    from gql.cli.actions.segment_files import name_fields_as_in_files, read_change
+    from gql.cli.actions.segment_texts import describe_queued
 
     if file is None and not clear:
         raise InvalidInput("Nothing to change: give a file or --clear.")
@@ -163,7 +163,7 @@ MembersArgument = Annotated[
 @command
 async def assign(session: Session, key: MembersKey, file: MembersArgument, business: BusinessOption = None) -> None:
     """Put customers into a segment. Example: segments segment assign vip customers.csv"""
-    from gql.cli.work.members_file import change_members
+    from gql.cli.actions.members_file import change_members
 
     await change_members(session, key, file, business, entering=True)
 
@@ -172,7 +172,7 @@ async def assign(session: Session, key: MembersKey, file: MembersArgument, busin
 @command
 async def remove(session: Session, key: MembersKey, file: MembersArgument, business: BusinessOption = None) -> None:
     """Take customers out of a segment. Example: segments segment remove vip customers.csv"""
-    from gql.cli.work.members_file import change_members
+    from gql.cli.actions.members_file import change_members
 
     await change_members(session, key, file, business, entering=False)
 
@@ -194,7 +194,7 @@ async def set_(
     business: BusinessOption = None,
 ) -> None:
     """Let a segment have exactly these customers. Example: segments segment set vip customers.csv --skip-unknown"""
-    from gql.cli.work.members_file import set_members
+    from gql.cli.actions.members_file import set_members
 
     await set_members(session, key, file, business, skip_unknown=skip_unknown)
 
@@ -208,7 +208,7 @@ async def duplicate(
     business: BusinessOption = None,
 ) -> None:
     """Create a segment like another one. Example: segments segment duplicate high-value "Higher value" """
-    from gql.cli.work.segment_texts import describe_queued
+    from gql.cli.actions.segment_texts import describe_queued
 
     chosen = await session.choose(business)
     old = await session.find_segment(chosen, key)

@@ -22,7 +22,7 @@ def serve(
 ) -> None:
     """Serve the GraphQL API. Example: segments serve --demo"""
     from gql.auth import require_secret
-    from gql.cli.work.serving import serve_on, take_address
+    from gql.cli.actions.serving import serve_on, take_address
     from gql.composition import translate_folder_errors
 
     port = context.obj.port if port is None else port
@@ -37,8 +37,8 @@ def serve(
 @command
 async def demo(session: Session) -> None:
     """Fill the store with the demo shop, unless it is there. Example: segments demo"""
-    from gql.cli.work.bars import show_steps
-    from gql.cli.work.demo import fill_demo
+    from gql.cli.actions.bars import show_steps
+    from gql.cli.actions.demo import fill_demo
 
     with show_steps(lines=True) as report:
         done = await fill_demo(session.store, report=report)

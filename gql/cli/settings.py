@@ -28,8 +28,8 @@ async def apply(
 ) -> None:
     """Change settings by a file. Example: segments settings apply shop.toml --check"""
     from domain.businesses.mongodb import NAMES, SECTION, merge_section
-    from gql.cli.work.settings_files import describe_change, describe_mongodb, read_statement
-    from gql.cli.work.worker import Worker
+    from gql.cli.actions.settings_files import describe_change, describe_mongodb, read_statement
+    from gql.cli.actions.worker import Worker
     from gql.composition import read_mongodb_section, write_mongodb_section
 
     statement = read_statement(file)
@@ -75,7 +75,7 @@ async def show(
     """Show every setting with the value in effect. Example: segments settings show > shop.toml"""
     from domain.businesses.mongodb import SECTION
     from domain.businesses.settings import read_effective
-    from gql.cli.work.settings_files import as_toml, mask_secrets
+    from gql.cli.actions.settings_files import as_toml, mask_secrets
     from gql.composition import read_mongodb_section
 
     if format not in FORMATS:

@@ -28,7 +28,7 @@ def check_name(name: str | None) -> str | None:
 @command
 async def list_businesses(session: Session) -> None:
     """List the businesses. Example: segments businesses list"""
-    from gql.cli.work.terminal import Fit, print_rows
+    from gql.cli.actions.terminal import Fit, print_rows
 
     columns = {"key": Fit.WHOLE, "name": Fit.NAME, "time zone": Fit.WHOLE, "currency": Fit.WHOLE}
     every = await session.services.businesses.load_all()
@@ -78,7 +78,7 @@ def db_upgrade(context: typer.Context) -> None:
 @db_app.command(name="check")
 def db_check(context: typer.Context) -> None:
     """Check pages, tables, and all that holds in a store. Example: segments db check"""
-    from gql.cli.work.bars import show_steps
+    from gql.cli.actions.bars import show_steps
     from gql.composition import check_store
 
     with show_steps() as report:
@@ -100,7 +100,7 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Replace the file where it is there.")] = False,
 ) -> None:
     """Copy the store to a file while it is used. Example: segments backup monday.sqlite"""
-    from gql.cli.work.bars import show_steps
+    from gql.cli.actions.bars import show_steps
     from gql.composition import back_up_store
 
     with show_steps() as report:
@@ -115,7 +115,7 @@ def restore_copy(
     keep: Annotated[bool, typer.Option(help="Keep what is replaced, with the ending .before-restore.")] = True,
 ) -> None:
     """Let a copy be the store; nothing else may have it open. Example: segments restore monday.sqlite"""
-    from gql.cli.work.bars import show_steps
+    from gql.cli.actions.bars import show_steps
     from gql.composition import restore_store
 
     with show_steps() as report:
@@ -136,7 +136,7 @@ async def compact(
 ) -> None:
     """Archive and remove old memberships. Example: segments history compact --before 2024-01-01 --archive old.csv.gz"""
     from domain.segments.history import Compaction
-    from gql.cli.work.archive import check_archive, write_archive
+    from gql.cli.actions.archive import check_archive, write_archive
     from gql.composition import read_system_clock
 
     chosen = await session.choose(business)

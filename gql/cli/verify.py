@@ -10,7 +10,7 @@ verify_app = make_app()
 @verify_app.command()
 def verify() -> None:
     """Check the arithmetic without a store. Example: segments verify"""
-    from gql.cli.work.verification import verify_all
+    from gql.cli.actions.verification import verify_all
 
     for name, passed in verify_all():
         typer.echo(f"{'ok' if passed else 'FAILED'}  {name}")

@@ -35,7 +35,7 @@ def watch(
     currency: CurrencyOption = None,
 ) -> None:
     """Import and classify whenever a file changes. Example: segments watch orders.csv --business shop"""
-    from gql.cli.work.watching import Watcher, describe_run, keep_watch, stop_on_signals, watch_alone
+    from gql.cli.actions.watching import Watcher, describe_run, keep_watch, stop_on_signals, watch_alone
     from gql.segmentation import Segmenter
 
     settings: Settings = context.obj

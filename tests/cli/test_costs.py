@@ -18,7 +18,7 @@ WORKING = {
     *("sqlalchemy", "sqlmodel", "alembic", "aiosqlite", "psycopg", "strawberry", "graphql", "starlette", "uvicorn"),
     *("openpyxl", "typst", "tomlkit", "pymongo", "redis", "jwt", "python_calamine", "watchfiles", "rich", "asyncio"),
     *("persistence", "domain.store", "domain.rules", "domain.segments", "domain.reports", "gql.composition"),
-    *("gql.cli.work", "gql.cli.inspection"),
+    *("gql.cli.actions", "gql.cli.inspection"),
 }
 """What a command works with."""
 HELD = """

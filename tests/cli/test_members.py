@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gql.cli.work import members_file as cli_members
+from gql.cli.actions import members_file as cli_members
 from tests.cli.conftest import Segments, write_lines
 
 

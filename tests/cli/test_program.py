@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from gql.cli.actions import verification
 from gql.cli.main import describe_failure
-from gql.cli.work import verification
 from persistence.database import engines as database
 from tests.cli.conftest import SOUND, WINDOW, Segments, write_lines
 from tests.conftest import sample_cases

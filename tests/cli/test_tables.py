@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from gql.cli.work.terminal import Fit, lay_out
+from gql.cli.actions.terminal import Fit, lay_out
 from tests.cli.conftest import WINDOW, Segments, Stencils, write_lines
 from tests.cli.test_program import read_terminal
 

@@ -14,7 +14,7 @@ from PIL import Image
 from domain.demo.shop import KEY
 from gql.app import create_app
 from gql.auth import issue_token
-from gql.cli.work.demo import fill_demo
+from gql.cli.actions.demo import fill_demo
 from gql.composition import open_store
 from gql.settings import Settings
 from tests.drivers.browser import Page, browser_page

@@ -21,10 +21,10 @@ from domain.imports.model import ImportSummary
 from domain.imports.saved_formats import check_new_name
 from domain.model import Business, BusinessSettings
 from domain.money import find_exponent
+from gql.cli.actions.bars import RECEIVING, make_cell, make_progress_bar, show_import_progress
 from gql.cli.inspection.table import print_inspection, write_inspection
 from gql.cli.output import PIPE, to_option_name
 from gql.cli.session import Session
-from gql.cli.work.bars import RECEIVING, make_cell, make_progress_bar, show_import_progress
 
 PIPED = "standard-input"
 PIECE = 1 << 20

@@ -12,8 +12,8 @@ from domain.imports.columns import count_noun
 from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection, build_command
 from domain.money import find_exponent, to_decimal
+from gql.cli.actions.terminal import Fit, find_width, lay_out, wrap_prose
 from gql.cli.output import clean_line, to_option_name
-from gql.cli.work.terminal import Fit, find_width, lay_out, wrap_prose
 
 MOST_STATUSES = 20
 

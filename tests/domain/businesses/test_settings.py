@@ -12,7 +12,7 @@ from domain.businesses.settings import ALIASES, BY_NAME, SECTIONS, plan_changes,
 from domain.classification.labels import ClassificationSettings
 from domain.errors import InvalidInput
 from domain.model import Business, BusinessSettings
-from gql.cli.work.settings_files import as_toml, read_statement
+from gql.cli.actions.settings_files import as_toml, read_statement
 
 LEAVES: st.SearchStrategy[Any] = st.one_of(
     st.none(),

@@ -12,7 +12,7 @@ import pytest
 from domain.imports.formats import SourceFormat
 from domain.imports.model import ImportSummary
 from domain.model import Business
-from gql.cli.work.imported import Rejects
+from gql.cli.actions.imported import Rejects
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.imports.importer import PurchaseImporter

@@ -21,8 +21,8 @@ from domain.imports.rejects import build_reject_cells, find_remedy, protect_cell
 from domain.imports.rows import RejectedRow
 from domain.model import Business
 from domain.money import find_exponent, to_decimal
+from gql.cli.actions.terminal import Fit, print_rows
 from gql.cli.output import clean_line, format_minute, format_second, to_option_name
-from gql.cli.work.terminal import Fit, print_rows
 
 MORE = "…"
 

@@ -21,10 +21,10 @@ from domain.classification.pipeline import Segmentation
 from domain.errors import AlreadyTaken, DomainError, Unavailable
 from domain.imports.columns import count_noun
 from domain.imports.sources import FILE_TYPES
+from gql.cli.actions.classifying import read_reasons
+from gql.cli.actions.imported import name_remedy
 from gql.cli.main import describe_failure
 from gql.cli.output import clean_line
-from gql.cli.work.classifying import read_reasons
-from gql.cli.work.imported import name_remedy
 from gql.composition import check_folder, read_system_clock, translate_folder_errors
 from gql.settings import Settings
 

@@ -15,10 +15,10 @@ from domain.model import Business
 from domain.pages import PageRequest
 from domain.segments.handler import RecalculationHandler
 from domain.segments.model import Segment, SegmentKind
+from gql.cli.actions.bars import make_progress_bar
+from gql.cli.actions.segment_texts import load_segments
 from gql.cli.output import clean_line, format_minute
 from gql.cli.session import ACTOR, LOOK_SECONDS, Session
-from gql.cli.work.bars import make_progress_bar
-from gql.cli.work.segment_texts import load_segments
 
 SIZE = 250
 

@@ -20,8 +20,8 @@ from domain.pages import PageRequest
 from domain.reports.document import DIMENSION_TITLES, ReportDocument
 from domain.reports.figures import format_share
 from domain.store import CustomerFilter
+from gql.cli.actions.terminal import Fit, print_prose, print_rows
 from gql.cli.session import Session
-from gql.cli.work.terminal import Fit, print_prose, print_rows
 
 
 async def write_pieces(pieces: AsyncIterator[bytes], output: Path | None) -> None:

@@ -14,9 +14,9 @@ from domain.errors import InvalidInput
 from domain.model import Permission
 from gql.app import create_app
 from gql.auth import find_signing_secret, issue_token
+from gql.cli.actions.bars import show_steps
+from gql.cli.actions.demo import fill_demo
 from gql.cli.session import Session
-from gql.cli.work.bars import show_steps
-from gql.cli.work.demo import fill_demo
 from gql.composition import open_store, read_system_clock
 from gql.counters import share_counters
 from gql.http.processes import REQUEST_SECONDS, Workers, raise_file_limit, serve_alone

@@ -17,9 +17,9 @@ from domain.calendar import find_next_run
 from domain.classification.pipeline import Metadata, Segmentation
 from domain.errors import DomainError, InvalidInput
 from domain.imports.model import RejectReason
+from gql.cli.actions.imported import build_reason_documents, print_reasons
 from gql.cli.main import FAULT, INTERRUPTED, describe_failure
 from gql.cli.output import clean_line, format_minute, print_json
-from gql.cli.work.imported import build_reason_documents, print_reasons
 from gql.composition import read_system_clock
 from gql.segmentation import Segmenter
 

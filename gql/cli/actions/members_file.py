@@ -12,10 +12,10 @@ from domain.model import Business
 from domain.segments.member_lists import MembersFile
 from domain.segments.memberships import Memberships
 from domain.store import Naming
+from gql.cli.actions.bars import make_progress_bar
+from gql.cli.actions.worker import Worker
 from gql.cli.output import clean_line
 from gql.cli.session import ACTOR, Session
-from gql.cli.work.bars import make_progress_bar
-from gql.cli.work.worker import Worker
 from gql.composition import open_rows
 
 BATCH = 5_000
