@@ -143,7 +143,7 @@ class Services:
     def member_lists(self) -> "MemberLists":
         from domain.segments.member_lists import MemberLists
 
-        return MemberLists(self.store)
+        return MemberLists(self.store, self._feed.notify_members_changed)
 
     @cached_property
     def recalculations(self) -> "Recalculations":

@@ -3,7 +3,7 @@ shop's ids or by e-mails, a few by a caller or a million by a file. A list that 
 nothing, unless such names are to be left out; the same list again changes nothing more."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -107,9 +107,10 @@ class ListSummary:
 
 @dataclass(frozen=True, slots=True)
 class MemberLists:
-    """Sets the members of the segments of a business."""
+    """Sets the members of the segments of a business, and tells whoever follows changes that there are some."""
 
     store: Store
+    notify_members_changed: Callable[[int], None]
 
     async def set_members(
         self,
@@ -139,7 +140,9 @@ class MemberLists:
             counts = {"assigned_count": done.entered, "removed_count": done.left}
             await unit.mark_done(actor, segment=("Segment", segment_id), **counts)
             written = (await unit.segments.find_by_ids([segment_id]))[segment_id]
-            return replace(written, seen_at=unit.instant), done
+            segment = replace(written, seen_at=unit.instant)
+        self.notify_members_changed(business.id)
+        return segment, done
 
     async def check(self, business: Business, which: int | str) -> None:
         """NotFound where there is no segment of this id or key, InvalidInput where its members follow from its
@@ -148,16 +151,25 @@ class MemberLists:
             await _find_segment(unit, which)
 
     async def set_from_file(
-        self, business: Business, which: int | str, file: MembersFile, actor: Actor, *, skip_unknown: bool = False
+        self,
+        business: Business,
+        which: int | str,
+        file: MembersFile,
+        actor: Actor,
+        *,
+        skip_unknown: bool = False,
+        progress: Callable[[int], None] | None = None,
     ) -> ListSummary:
         """Exactly the customers of the file are the members of the segment of this id or key. The rows are kept aside
-        and looked up before anything is locked."""
+        and looked up before anything is locked; `progress` is told how many there are so far."""
         await self.check(business, which)
         async with self.store.stage_members(business) as staging:
             portions, read = file.read_portions(), 0
             while portion := await asyncio.to_thread(next, portions, None):
                 await staging.named.add(portion)
                 read += len(portion)
+                if progress is not None:
+                    progress(read)
             if not read:
                 raise InvalidInput(f"No data found in {file.source.name}.")
             await staging.named.resolve()
@@ -171,6 +183,7 @@ class MemberLists:
                     raise InvalidInput(_describe_unknown(count, rows), ("skip_unknown",), "NOT_FOUND")
                 done = await _set(unit, segment, actor, MembershipSource.IMPORT, read)
                 await unit.mark_done(actor, segment=("Segment", segment.id))
+        self.notify_members_changed(business.id)
         return ListSummary.of(segment, read, done, count, rows)
 
 

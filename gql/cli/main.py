@@ -33,8 +33,9 @@ PLAINER = {
 UNREADABLE = re.compile(r"path '(.+)' is not readable", re.IGNORECASE)
 REFUSED, WRONG_USE, FAULT, INTERRUPTED = 1, 2, 70, 130
 DISTRIBUTION = "segments-server"
-COLLECT_AFTER = 50_000
-"""Objects that are made and kept until garbage is looked for."""
+COLLECT_AFTER = (50_000, 3, 2)
+"""Objects that are made and kept until garbage is looked for among the youngest, and how often until it is among older
+ones: loading comes to less, and what runs long keeps little."""
 
 
 def describe_failure(error: BaseException) -> tuple[list[str], int]:
@@ -155,7 +156,8 @@ app = typer.Typer(
 def main() -> None:
     """The entry point: sentences for every failure, and quiet where nobody reads on."""
     # What is loaded stays: to look through it for garbage again and again is a third of the time it takes.
-    gc.set_threshold(COLLECT_AFTER)
+    usual = gc.get_threshold()
+    gc.set_threshold(*COLLECT_AFTER)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -178,6 +180,8 @@ def main() -> None:
             typer.echo(f"Error: {clean_line(sentence)}", err=True)
         for note in getattr(error, "__notes__", ()):
             typer.echo(f"\n{note}", err=True)
+    finally:
+        gc.set_threshold(*usual)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -196,7 +196,7 @@ def test_an_update_needs_something_to_change(shop: Segments, tmp_path: Path) -> 
 
     assert nothing == "Nothing to change: give a file or --clear."
     assert with_id.endswith("segment.json must not hold id: the command line says it.")
-    assert "not to include unknown field 'kind'" in unknown
+    assert unknown == "--clear must be one of: description, rules, criteria, rfmConfig, schedule, not kind."
 
 
 def test_a_file_that_is_not_there_is_named(shop: Segments, tmp_path: Path) -> None:

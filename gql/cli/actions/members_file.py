@@ -99,9 +99,16 @@ async def set_members(session: Session, key: str, file: Path, business: str | No
     newest = await worker.find_newest()
     await session.find_segment(worker.business, key)
     rows = MembersFile.of(open_rows(file))
-    done = await session.services.member_lists.set_from_file(
-        worker.business, key, rows, ACTOR, skip_unknown=skip_unknown
-    )
+    with make_progress_bar() as bar:
+        task = bar.add_task("reading", total=None)
+        done = await session.services.member_lists.set_from_file(
+            worker.business,
+            key,
+            rows,
+            ACTOR,
+            skip_unknown=skip_unknown,
+            progress=lambda read: bar.update(task, completed=read),
+        )
     typer.echo(
         f"{clean_line(file.name)}: {count_noun(done.read, 'row')} read: {done.assigned:,} put in, "
         f"{done.removed:,} taken out, {done.unchanged:,} unchanged, {done.unknown:,} unknown."

@@ -21,6 +21,7 @@ from gql.schema.schema import make_schema
 from gql.settings import Settings
 
 MAXIMUM_BYTES = 1024 * 1024
+CLEARABLE = ("description", "rules", "criteria", "rfmConfig", "schedule")
 Input = TypeVar("Input", CreateSegmentInput, UpdateSegmentInput)
 
 
@@ -32,6 +33,9 @@ def read_new(file: Path) -> CreateSegmentInput:
 def read_change(file: Path | None, clear: list[str]) -> UpdateSegmentInput:
     """What is to change, as a file states it, and the fields to clear, which TOML cannot state."""
     stated = {} if file is None else _read(file)
+    for name in clear:
+        if name not in CLEARABLE:
+            raise InvalidInput(f"--clear must be one of: {', '.join(CLEARABLE)}, not {name[:40]}")
     place = file or Path("--clear")
     twice = [name for name in ("id", *clear) if name in stated]
     if twice:

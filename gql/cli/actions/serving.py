@@ -1,6 +1,7 @@
 """The server as the command line starts it. The address is taken before anything is said, so that a port in use is a
 sentence; every worker process is handed its settings, secrets too, and never reads them again."""
 
+import gc
 import socket
 from datetime import timedelta
 from functools import partial
@@ -26,6 +27,8 @@ from gql.settings import Settings
 from gql.tracing import TRACING
 
 BACKLOG = 2048
+COLLECT_AFTER = (700, 10, 10)
+"""When a server looks for garbage: as often as Python does by itself."""
 
 
 def serve_on(listener: socket.socket, settings: Settings) -> None:
@@ -66,7 +69,11 @@ def make_application(settings: Settings, key: str | None) -> Starlette:
     """What a process serves; `key` is the business of the explorer's ready token."""
     set_up(settings.log_level, settings.log_format)
     TRACING.begin()
-    return create_app(settings, read_system_clock, None if key is None else partial(make_token, settings, key))
+    application = create_app(settings, read_system_clock, None if key is None else partial(make_token, settings, key))
+    # Requests leave garbage, other than a command that ends; what is loaded by now is not looked through each time.
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+    return application
 
 
 def prepare_store(settings: Settings) -> str | None:
