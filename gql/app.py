@@ -22,9 +22,10 @@ from domain.reports.document import ReportDocument
 from domain.reports.handler import ScheduledReports
 from gql.auth import Authenticator
 from gql.composition import Services, make_owner, make_worker, make_writers, read_system_clock
+from gql.console import make_console_routes
 from gql.counters import count_statement, count_work
 from gql.http.endpoint import make_fallback_routes
-from gql.http.explorer import make_asset_routes, make_explorer
+from gql.http.explorer import make_asset_routes, make_explorer, make_finder_of_demo_token
 from gql.http.exports import Downloads, RenderPool
 from gql.http.graphql import Executor, GraphQLEndpoint
 from gql.http.health import Health
@@ -161,7 +162,8 @@ def create_app(
 
     executor = Executor(schema, settings, make_context, throttle, PersistedDocuments(settings.persisted_queries))
     requests = IdempotentRequests(services.store, clock)
-    over_http = GraphQLEndpoint(executor, admission, make_explorer(settings, demo_token), requests)
+    find_demo_token = make_finder_of_demo_token(settings, demo_token)
+    over_http = GraphQLEndpoint(executor, admission, make_explorer(find_demo_token), requests)
     over_socket = WebSocketEndpoint(executor, admission, authenticator.confirm, clock)
 
     @asynccontextmanager
@@ -213,6 +215,7 @@ def create_app(
             *health.make_routes(),
             *make_metrics_routes(settings, lambda: summarise_work(opened.reader, clock())),
             *make_asset_routes(),
+            *make_console_routes(find_demo_token),
         ],
         middleware=middleware,
         lifespan=lifespan,

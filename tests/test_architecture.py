@@ -175,6 +175,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "gql.signed_links",
         "gql.tracing",
     ),
+    "gql.console": (),
     "gql.app": ("domain", "persistence", "gql"),
     "gql.cli.serve": ("domain", "gql"),
     "gql.cli.actions.serving": ("domain", "gql"),

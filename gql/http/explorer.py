@@ -109,16 +109,25 @@ def read_host(request: Request) -> str:
         return ""
 
 
-def make_explorer(settings: Settings, demo_token: Callable[[], str] | None) -> Callable[[Request], Response]:
+def make_finder_of_demo_token(settings: Settings, demo_token: Callable[[], str] | None) -> Callable[[Request], str]:
+    """A token for whoever asks for a page of the demo by a loopback name; empty for everybody else."""
+
+    def find(request: Request) -> str:
+        # A foreign name that points here must not be given a token, nor a page of another port that reads this one.
+        asked_here = is_loopback(read_host(request)) and "origin" not in request.headers
+        ours = settings.demo and is_loopback(settings.host) and asked_here
+        return "" if demo_token is None or not ours else demo_token()
+
+    return find
+
+
+def make_explorer(find_demo_token: Callable[[Request], str]) -> Callable[[Request], Response]:
     """The page; in demo mode, asked for by a loopback name, it carries a token."""
 
     def page(request: Request) -> Response:
         local = is_local()
-        host = read_host(request)
-        # A foreign name that points here must not be given a token, nor a page of another port that reads this one.
-        asked_here = is_loopback(host) and "origin" not in request.headers
-        ours = settings.demo and is_loopback(settings.host) and asked_here
-        authorization = "" if demo_token is None or not ours else f"Bearer {demo_token()}"
+        token = find_demo_token(request)
+        authorization = f"Bearer {token}" if token else ""
         content = PAGE.read_text()
         content = content.replace("<!-- assets -->", "\n".join(asset.build_tag(local) for asset in ASSETS))
         examples = json.dumps(tomllib.loads(EXAMPLES.read_text())["example"])

@@ -97,7 +97,7 @@ def test_with_a_secret_it_serves_and_says_no_token(segments: Segments, tmp_path:
 
     assert (health.status_code, health.text) == (200, '{"status":"ok"}')
     assert refused in (400, 401, 405)
-    assert server.printed == f"GraphiQL:  {server.url}/graphql\n"
+    assert server.printed == f"Console:   {server.url}/\nGraphiQL:  {server.url}/graphql\n"
     assert code in (0, -signal.SIGTERM)
     assert not (segments.data / "secret").exists()
 
@@ -114,7 +114,7 @@ def test_the_demo_serves_its_shop_with_a_ready_token_and_starts_again_with_both(
         with sqlite3.connect(segments.data / "segments.sqlite") as connection:
             written.append(connection.execute(WRITTEN).fetchone())
 
-    assert server.printed == f"GraphiQL:  {server.url}/graphql\nToken:     {server.token}\n"
+    assert server.printed == f"Console:   {server.url}/\nGraphiQL:  {server.url}/graphql\nToken:     {server.token}\n"
     assert answers[0] == answers[1]
     assert answers[0]["viewer"] == {"subject": "demo", "business": {"key": "demo"}}
     assert answers[0]["customers"]["totalCount"] >= 2_000

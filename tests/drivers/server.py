@@ -161,7 +161,7 @@ def running(folder: Path, *arguments: str, **more: str) -> Iterator[Server]:
         del given["SEGMENTS_JWT_SECRET"]
 
     def announced() -> Any:
-        found = re.match(r"GraphiQL:  (http://\S+)/graphql\n", out.read_text())
+        found = re.search(r"GraphiQL:  (http://\S+)/graphql\n", out.read_text())
         assert found or process.poll() is None, log.read_text()
         return found
 

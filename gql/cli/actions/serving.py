@@ -35,7 +35,8 @@ def serve_on(listener: socket.socket, settings: Settings) -> None:
     """Make the store ready, say where it is served, and serve until the end."""
     key = prepare_store(settings)
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
-    typer.echo(f"GraphiQL:  http://{name}:{listener.getsockname()[1]}/graphql")
+    address = f"http://{name}:{listener.getsockname()[1]}"
+    typer.echo(f"Console:   {address}/\nGraphiQL:  {address}/graphql")
     if key is not None and find_signing_secret(settings)[1]:
         typer.echo(f"Token:     {make_token(settings, key)}")
     config = uvicorn.Config(
