@@ -1,5 +1,5 @@
 """One browser and the shops that it looks at, each made when the first test asks for it. Tests that write take the
-`own_demo`; those of a page ask `console.open(demo, "/segments")` for it."""
+`own_demo`; a page is opened by `await console.open(demo, "/segments")`."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.drivers.browser import Browser, launch
-from tests.drivers.console import AXE, Console, Shop, Stock, fill_demo_stock, fill_stock, serve
+from tests.drivers.console import AXE, Console, Shop, serve
 from tests.shops.console_shops import fill_categories, fill_many, fill_nothing, fill_scripts
 
 
@@ -28,50 +28,44 @@ async def console(browser: Browser) -> AsyncIterator[Console]:
 
 
 @pytest.fixture(scope="session")
-async def demo_stock(tmp_path_factory: pytest.TempPathFactory) -> Stock:
-    """The demo shop's store, to be copied."""
-    return await fill_demo_stock(tmp_path_factory.mktemp("demo"))
-
-
-@pytest.fixture(scope="session")
-async def demo(demo_stock: Stock, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+async def demo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     """The demo shop, for tests that only read."""
-    async with serve(demo_stock.copy(tmp_path_factory.mktemp("served"))) as shop:
+    async with serve(tmp_path_factory.mktemp("demo")) as shop:
         yield shop
 
 
 @pytest.fixture
-async def own_demo(demo_stock: Stock, tmp_path: Path) -> AsyncIterator[Shop]:
+async def own_demo(tmp_path: Path) -> AsyncIterator[Shop]:
     """The demo shop of the test alone."""
-    async with serve(demo_stock.copy(tmp_path / "own")) as shop:
+    async with serve(tmp_path / "own") as shop:
         yield shop
 
 
 @pytest.fixture(scope="session")
 async def empty_shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     """A shop with nothing in it."""
-    async with serve(await fill_stock(tmp_path_factory.mktemp("empty"), fill_nothing)) as shop:
+    async with serve(tmp_path_factory.mktemp("empty"), fill_nothing) as shop:
         yield shop
 
 
 @pytest.fixture(scope="session")
 async def many_customers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     """A shop with a hundred thousand customers. Tests with it are slow."""
-    async with serve(await fill_stock(tmp_path_factory.mktemp("many"), fill_many)) as shop:
+    async with serve(tmp_path_factory.mktemp("many"), fill_many) as shop:
         yield shop
 
 
 @pytest.fixture(scope="session")
 async def many_categories(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     """A shop with three hundred categories."""
-    async with serve(await fill_stock(tmp_path_factory.mktemp("categories"), fill_categories)) as shop:
+    async with serve(tmp_path_factory.mktemp("categories"), fill_categories) as shop:
         yield shop
 
 
 @pytest.fixture(scope="session")
 async def every_script(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     """A shop with names of every script."""
-    async with serve(await fill_stock(tmp_path_factory.mktemp("scripts"), fill_scripts)) as shop:
+    async with serve(tmp_path_factory.mktemp("scripts"), fill_scripts) as shop:
         yield shop
 
 

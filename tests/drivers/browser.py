@@ -520,7 +520,7 @@ async def launch(folder: Path) -> AsyncIterator[Browser]:
     assert program is not None, "Chromium is not installed: apt-get install chromium"
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0"]
     quiet = ["--disable-background-networking", "--disable-component-update", "--no-first-run", "--hide-scrollbars"]
-    own = [f"--user-data-dir={folder / 'profile'}", "--window-size=1400,900"]
+    own = [f"--user-data-dir={folder / 'profile'}", "--window-size=1400,900", "--lang=en-US"]
     command: Sequence[str] = [program, *flags, *quiet, *own, "about:blank"]
     with (folder / "chromium.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -3,10 +3,12 @@ somebody is signed in. The clock of a shop begins at a fixed instant and goes on
 figures are the same on every day. At the end of a page nobody has complained, and only its server was asked."""
 
 import asyncio
+import hashlib
 import json
+import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -30,6 +32,7 @@ from tests.drivers.sockets import live
 from tests.shops.console_shops import Filling
 
 BEGIN = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+KEPT = ROOT / "build" / "shops"
 AXE = ROOT / "node_modules" / ".clients" / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 NUMBERS = count(1)
@@ -96,43 +99,59 @@ class Shop:
         return answer["data"]
 
 
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """A store that was filled, from which any number of shops is served."""
-
-    folder: Path
-    business: str
-    demo: bool
-
-    def copy(self, folder: Path) -> "Stock":
-        """The same for a test that writes."""
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
-        return replace(self, folder=folder)
+Fill = Callable[[Filling], Awaitable[None]]
 
 
-async def fill_stock(folder: Path, fill: Callable[[Filling], Awaitable[None]]) -> Stock:
+async def find_stock(fill: Fill | None) -> Path:
+    """The data folder of the demo shop, or of a shop that was filled so, to be copied. It is made once for each state
+    of the code that it depends on, and kept."""
+    name = "demo" if fill is None else fill.__name__.removeprefix("fill_")
+    kept = KEPT / f"{name}-{compute_digest()}"
+    if not kept.exists():
+        unfinished = KEPT / f"{name}-unfinished-{os.getpid()}"
+        await (make_demo_stock(unfinished) if fill is None else make_stock(unfinished, fill))
+        for old in KEPT.glob(f"{name}-*"):
+            if old != unfinished and "unfinished" not in old.name:
+                shutil.rmtree(old, ignore_errors=True)
+        # Whoever was quicker has made the same.
+        with suppress(OSError):
+            unfinished.rename(kept)
+    return kept
+
+
+def compute_digest() -> str:
+    """Of all that a filled store depends on."""
+    folders = ("domain", "persistence", "tests/shops")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix != ".pyc"]
+    made_by = [*files, ROOT / "gql" / "cli" / "actions" / "demo.py", Path(__file__)]
+    texts = [path.read_bytes() for path in sorted(made_by) if path.is_file()]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
+
+
+async def make_stock(folder: Path, fill: Fill) -> None:
     """A store with the business `shop`, filled."""
-    clock, store = RunningClock(), open_store(Settings(data=folder / "data", jwt_secret=SECRET))
+    clock, store = RunningClock(), open_store(Settings(data=folder, jwt_secret=SECRET))
     business = await Services(store.database, clock).businesses.create("shop", "The Shop", "Europe/Rome", "EUR")
     await fill(Filling(store, business, clock, folder))
     await store.database.close()
-    return Stock(folder / "data", "shop", demo=False)
 
 
-async def fill_demo_stock(folder: Path) -> Stock:
-    """The demo shop as of that instant."""
-    store = open_store(Settings(data=folder / "data", jwt_secret=SECRET, demo=True))
+async def make_demo_stock(folder: Path) -> None:
+    """A store with the demo shop as of that instant."""
+    store = open_store(Settings(data=folder, jwt_secret=SECRET, demo=True))
     await fill_demo(store, lambda: BEGIN)
     await store.database.close()
-    return Stock(folder / "data", KEY, demo=True)
 
 
 @asynccontextmanager
-async def serve(stock: Stock, port: int = 0, **settings: Any) -> AsyncIterator[Shop]:
-    """The shop on that port, else a free one, until the block ends. Demo mode only where it is asked for."""
-    given = Settings(data=stock.folder, jwt_secret=SECRET, **settings)
+async def serve(folder: Path, fill: Fill | None = None, port: int = 0, **settings: Any) -> AsyncIterator[Shop]:
+    """The demo shop, or one that is filled so, until the block ends; its store is a copy in the folder, where that has
+    none yet. The port is a free one where none is given; demo mode is only where it is asked for."""
+    given = Settings(data=folder, jwt_secret=SECRET, **settings)
+    if not given.store_file.exists():
+        shutil.copytree(await find_stock(fill), folder, dirs_exist_ok=True)
     store, clock = open_store(given), RunningClock()
-    shop = Shop("", stock.business, clock, Services(store.database, clock), given)
+    shop = Shop("", KEY if fill is None else "shop", clock, Services(store.database, clock), given)
     demo_token = (lambda: shop.token(subject="demo")) if given.demo else None
     async with live(create_app(given, clock, demo_token), port) as server:
         yield replace(shop, url=f"http://{server.host}")
@@ -172,7 +191,7 @@ class Console:
 
 def keep_token(token: str) -> str:
     """A script that signs in, where nobody did in this tab yet."""
-    return f"sessionStorage.token ??= {json.dumps(token)}"
+    return f"if (location.protocol === 'http:') sessionStorage.authorization ??= {json.dumps(f'Bearer {token}')}"
 
 
 async def tell_time(page: Page, shop: Shop) -> None:
