@@ -93,13 +93,14 @@ class Cache(Protocol):
 @dataclass(frozen=True, slots=True)
 class CustomerFilter:
     """Which customers; every given part must hold. `search` is a prefix, casefolded here; the customer is a member of
-    every one of `segment_ids`; `quintiles` are the kept ones, for a rule that ranks."""
+    every one of `segment_ids`; `quintiles` are the kept ones, for a rule that ranks; all of `reported` must hold."""
 
     search: str | None = None
     loyalty_levels: tuple[str, ...] | None = None
     segment_ids: tuple[int, ...] = ()
     rule: Condition | None = None
     quintiles: Quintiles | None = None
+    reported: tuple[Reported, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -550,6 +551,39 @@ class Transition:
     dimension: str
     before: str | None
     after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The customers of a window who have one of the scores."""
+
+    span: Span
+    quintiles: Quintiles
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The customers of a window who have the label in the dimension."""
+
+    span: Span
+    grouping: Grouping
+    dimension: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The customers of a transition between two windows."""
+
+    before: Span
+    after: Span
+    grouping: Grouping
+    transition: Transition
+
+
+Reported: TypeAlias = Scored | Labelled | Moved
+"""Customers by what a report says of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,14 +242,15 @@ def choose_groups(kinds: Sequence[GroupKind], name: str | None, code: str | None
         return None
     left = list(kinds)
     if name is not None:
-        left = _match_groups(left, name, "segment_name", [kind.name for kind in kinds])
+        left = match_groups(left, name, "segment_name", [kind.name for kind in kinds])
     if code is not None:
-        by_code = _match_groups(kinds, code, "segment_code", [kind.code for kind in kinds])
+        by_code = match_groups(kinds, code, "segment_code", [kind.code for kind in kinds])
         left = [kind for kind in left if kind in by_code]
     return frozenset(kind.code for kind in left)
 
 
-def _match_groups(kinds: Sequence[GroupKind], wanted: str, field: str, known: Sequence[str]) -> list[GroupKind]:
+def match_groups(kinds: Sequence[GroupKind], wanted: str, field: str, known: Sequence[str]) -> list[GroupKind]:
+    """The groups of that name or code, letter case ignored where none is exactly it; InvalidInput lists those known."""
     exact = [kind for kind, text in zip(kinds, known, strict=True) if text == wanted]
     matches = exact or [kind for kind, text in zip(kinds, known, strict=True) if text.casefold() == wanted.casefold()]
     if not matches:

@@ -104,8 +104,8 @@ class Transitions:
     ) -> TransitionMatrix:
         """Who moved; InvalidInput names the argument that is wrong."""
         check_days(days)
-        _check_order(first, last)
-        before, after = _build_span(first, days, storefront_id), _build_span(last, days, storefront_id)
+        check_order(first, last)
+        before, after = build_span(first, days, storefront_id), build_span(last, days, storefront_id)
         grouping = Grouping(method, scheme, list_festive_days(business, before, after))
 
         async def sum_up(unit: Unit) -> Sequence[Sequence[object]]:
@@ -196,7 +196,7 @@ class Transitions:
     ) -> list[TrendPoint]:
         """Every group at every date, in table order, empty ones too; InvalidInput names the argument that is wrong."""
         check_days(days)
-        _check_order(first, last)
+        check_order(first, last)
         dates = list_trend_dates(first, last, interval)
         name = f"{first}:{last}:{interval.value.lower()}"
         return await self._load_points(business, method, days, dates, name, storefront_id, scheme)
@@ -222,7 +222,7 @@ class Transitions:
         scheme: RfmScheme,
     ) -> list[TrendPoint]:
         """The points at these dates, kept under a name that says which they are."""
-        spans = [_build_span(day, days, storefront_id) for day in dates]
+        spans = [build_span(day, days, storefront_id) for day in dates]
         grouping = Grouping(method, scheme, list_festive_days(business, *spans))
 
         async def sum_up(unit: Unit) -> Sequence[Sequence[object]]:
@@ -319,12 +319,14 @@ def _add_intervals(first: date, interval: SeriesInterval, times: int) -> date | 
     return first + timedelta(step) if step <= (date.max - first).days else None
 
 
-def _check_order(first: date, last: date) -> None:
+def check_order(first: date, last: date) -> None:
+    """InvalidInput where the second date is before the first."""
     if first > last:
         raise InvalidInput("to must not be before from", ("to",))
 
 
-def _build_span(day: date, days: int, storefront_id: int | None) -> Span:
+def build_span(day: date, days: int, storefront_id: int | None) -> Span:
+    """The window of so many days that ends with the day."""
     window = Window(day, days)
     return Span(window.first_day, window.last_day, storefront_id)
 
