@@ -103,7 +103,7 @@ MAXIMUM_TOKENS = 1_000
 CACHED_DOCUMENTS = 128
 UNPAGED = 10
 """What a list without a page size counts."""
-LIST_SIZES = {("SegmentationReport", "cells"): len(SCORES), ("RfmScore", "thresholds"): 3}
+LIST_SIZES = {("SegmentationReport", "cells"): len(SCORES), ("RfmScore", "thresholds"): 3, ("RfmScore", "scale"): 15}
 """What those count whose length is known, by type and field: that of cells is the most there can be."""
 FIELD_COSTS = {
     "metrics": 1,

@@ -67,13 +67,19 @@ class HistoryStore:
         """Pages of many lists, in the order of the keys."""
         wanted = []
         for which, request in keys:
-            after = None if request.after is None else Place.read(request.after)
-            place = (None, None, None) if after is None else (after.at, after.segment_id, after.customer_id)
-            form = (request.size, 0 if after is None else after.kind)
-            wanted.append((form, (*_to_numbers(which), *place)))
+            places = [None if end is None else Place.read(end) for end in (request.after, request.before)]
+            kinds = tuple(0 if place is None else place.kind for place in places)
+            numbers = [
+                number
+                for place in places
+                for number in ((None,) * 3 if place is None else (place.at, place.segment_id, place.customer_id))
+            ]
+            wanted.append(((request.size, request.backward, kinds), (*_to_numbers(which), *numbers)))
         found = await gather_lists(self.connection, wanted, self._select_ends)
         return [
-            build_page(sorted(rows, key=PLACE)[: request.size + 1], request, _to_position).map(to_change)
+            build_page(
+                sorted(rows, key=PLACE, reverse=request.backward)[: request.size + 1], request, _to_position
+            ).map(to_change)
             for (_, request), rows in zip(keys, found, strict=True)
         ]
 
@@ -192,10 +198,12 @@ class HistoryStore:
             [*conditions, *merged, Selective(membership.c.customer_id == customer.c.id)],
         ]
 
-    def _select_ends(self, form: tuple[int, int], columns: Columns) -> list[Select[Any]]:
-        """The first of what a list holds after a place, as lists that together have them: `form` is how many a page has
-        and the kind of the place, the columns are the numbers of the list and the rest of the place."""
-        (size, after_kind), (segment_id, customer_id, since, until, *after) = form, columns
+    def _select_ends(self, form: tuple[int, bool, tuple[int, ...]], columns: Columns) -> list[Select[Any]]:
+        """The first of what a list holds after a place and before another, or the last, as lists that together have
+        them: `form` is how many a page has, whether from the end, and the kinds of the places; the columns are the
+        numbers of the list and the rest of the places."""
+        (size, backward, (after_kind, before_kind)), (segment_id, customer_id, since, until, *places) = form, columns
+        after, before = places[:3], places[3:]
         selects = []
         for conditions in self._build_conditions(segment_id, customer_id):
             for kind, at, by in ENDS:
@@ -214,7 +222,12 @@ class HistoryStore:
                     here = tuple_(*after)
                     beyond = tuple_(*order) >= here if number > after_kind else tuple_(*order) > here
                     statement = statement.where(at >= after[0], beyond)
-                selects.append(statement.order_by(*order).limit(size + 1))
+                if before[0] is not None:
+                    here = tuple_(*before)
+                    short = tuple_(*order) <= here if number < before_kind else tuple_(*order) < here
+                    statement = statement.where(at <= before[0], short)
+                turned = [column.desc() for column in order] if backward else order
+                selects.append(statement.order_by(*turned).limit(size + 1))
         return selects
 
     async def count_past_members(self, keys: Sequence[tuple[int, datetime]]) -> list[int]:

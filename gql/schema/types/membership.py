@@ -150,12 +150,19 @@ class MembershipChange:
 
 
 async def load_changes_connection(
-    info: Info, business: BusinessEntity, changes: ChangeList, first: int | None, after: str | None
+    info: Info,
+    business: BusinessEntity,
+    changes: ChangeList,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
 ) -> Connection[MembershipChange]:
-    request = build_page_request(CHANGE_ORDER, str, first, after)
-    if request.after is not None:
-        # Here, so that a wrong cursor is this field's error and not the whole batch's.
-        check_reachable(business, Place.read(request.after).instant)
+    request = build_page_request(CHANGE_ORDER, str, first, after, last, before)
+    for name, position in (("after", request.after), ("before", request.before)):
+        if position is not None:
+            # Here, so that a wrong cursor is this field's error and not the whole batch's.
+            check_reachable(business, Place.read(position, name).instant)
     check_reachable(business, changes.since)
     if changes.since is None and business.history_from is not None:
         changes = replace(changes, since=business.history_from)

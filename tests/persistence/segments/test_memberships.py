@@ -208,6 +208,48 @@ async def test_changes_stand_in_the_order_of_their_commits_page_by_page(
     assert of_five == [(1, "ENTERED"), (2, "ENTERED"), (1, "LEFT")]
 
 
+@pytest.mark.parametrize("size", [1, 2, 4, 50])
+async def test_changes_are_read_from_the_end_page_by_page(filled: SqlStore, shop: Business, size: int) -> None:
+    seen: list[str] = []
+    before = None
+    async with filled.read(shop) as unit:
+        while True:
+            request = PageRequest(size, backward=True, before=before)
+            (page,) = await unit.history.load_change_pages([(ChangeList(1), request)])
+            assert page.has_next == (before is not None)
+            seen = [*shown(page.items), *seen]
+            before = page.positions[0]
+            if not page.has_previous:
+                break
+        (whole,) = await unit.history.load_change_pages([(ChangeList(1), PageRequest(50))])
+        between = PageRequest(50, after=whole.positions[1], before=whole.positions[6])
+        (some,) = await unit.history.load_change_pages([(ChangeList(1), between)])
+
+    assert seen == ALL
+    assert shown(some.items) == ALL[2:6]
+
+
+async def test_whoever_leaves_and_enters_at_one_instant_is_read_from_the_end_once(
+    store: SqlStore, shop: Business
+) -> None:
+    async with store.write(shop) as unit:
+        await unit.memberships.add(1, [1], unit.instant, BY_HAND, "a")
+    async with store.write(shop) as unit:
+        await unit.memberships.remove(1, [1], unit.instant, "b")
+        await unit.memberships.add(1, [1], unit.instant, BY_HAND, "a")
+
+    async with store.read(shop) as unit:
+        (whole,) = await unit.history.load_change_pages([(ChangeList(1), PageRequest())])
+        seen = []
+        for place in range(len(whole.items)):
+            request = PageRequest(1, backward=True, before=whole.positions[place])
+            (page,) = await unit.history.load_change_pages([(ChangeList(1), request)])
+            seen.append(shown(page.items))
+
+    assert shown(whole.items) == ["+1", "-1", "+1"]
+    assert seen == [[], ["+1"], ["-1"]]
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
 async def test_changes_of_all_segments_can_be_followed_from_any_place(
     filled: SqlStore, shop: Business, size: int
@@ -357,6 +399,9 @@ async def test_lists_of_different_forms_are_answered_each_as_it_was_asked(filled
         for since in (None, START + DAY)
         for size in (1, 50)
         for after in (None, Place.before(START + DAY).position, Place(to_micros(START), 1, 2, 1).position)
+    ] + [
+        (ChangeList(1), PageRequest(2, backward=True, before=before))
+        for before in (None, Place.before(START + DAY).position, Place(to_micros(START + DAY), 1, 4, 1).position)
     ]
     lists = [which for which, _ in asked]
 
