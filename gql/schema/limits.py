@@ -108,6 +108,7 @@ LIST_SIZES = {
     ("SegmentationReport", "cells"): len(SCORES),
     ("SegmentationReport", "trend"): MONTHS * UNPAGED,
     ("RfmScore", "thresholds"): 3,
+    ("RfmScore", "scale"): 15,
 }
 """What those count whose length is known, by type and field: that of cells is the most there can be."""
 FIELD_COSTS = {
