@@ -272,7 +272,7 @@ function plot(width, labels, values, { unit, format, right, legend = false, inse
   const ticks = findTicks(Math.min(...values, 0), Math.max(...values, 0), values.every(Number.isInteger));
   const [low, high] = [ticks[0], ticks.at(-1)];
   const texts = ticks.map(tick => format(tick));
-  const room = { left: widest(texts) + 8, right: width - right, top: (unit ? 24 : 8) + (legend ? 18 : 0), height: width < NARROW ? 220 : 280 };
+  const room = { left: widest(texts) + 8, right: width - right, top: (unit ? 24 : 8) + (legend ? 18 : 0), height: width < NARROW ? 240 : 320 };
   room.bottom = room.height - 24;
   const across = room.right - room.left;
   room.step = across / Math.max(inset ? labels.length : labels.length - 1, 1);

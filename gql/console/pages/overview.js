@@ -7,7 +7,7 @@ import {
   button, choiceField, customerLink, download, field, figure, figures, h, later, link, name, notice, pager, panel, table,
   tabs, tag,
 } from '../elements.js';
-import { addDays, count, day, dayOf, decimal, difference, instant, money, number, percent, shortMoney } from '../words.js';
+import { addDays, count, day, dayOf, decimal, difference, money, number, percent, shortMoney } from '../words.js';
 
 const OVERVIEW = /* GraphQL */ `
   query Overview(
@@ -225,13 +225,13 @@ function showReport(page, view, window, report) {
   return [
     panel('What stands out', { id: 'insights' }, h('ul', null, report.insights.sentences.map(each => h('li', null, name(each))))),
     makeFigures(report),
-    h('div', { class: 'panels' },
+    h('div', { class: 'panels large' },
       panel('Groups', {
         id: 'groups', actions: tabs(page, 'Measured by', [['customers', 'Customers'], ['revenue', 'Revenue']], 'by'),
       }, drawGroups(page, groups, report)),
       report.cells?.length > 0 && panel('Recency and frequency', { id: 'scores' }, drawCells(page, report.cells, groups)),
       panel('Over the last year', { id: 'trend' }, later(page, () => drawTrend(page, view, window, groups))),
-      panel('Where they came from', { id: 'moves' }, report.previous
+      panel('Where they came from', { id: 'moves', wide: !report.cells?.length }, report.previous
         ? later(page, () => drawMoves(page, view, window, report, groups))
         : h('p', { class: 'empty' }, 'Nobody bought in the window before, so there is nothing to compare.')),
       panel('What the groups mean and what to do', { id: 'meanings', wide: true }, listGroups(page, groups), offerSegments(page, view))),
@@ -297,11 +297,11 @@ function listGroups(page, groups) {
         h('small', { class: 'below' }, each.description)] },
       { title: 'Meaning', cell: each => tag(MEANINGS[each.meaning][1], toneOf(each.meaning)) },
       { title: 'Customers', number: true, cell: each => [number(each.customerCount), share(each.customerShare)] },
-      { title: 'Change', cell: each => { const [text, tone] = describeChange(each); return h('span', { class: tone }, text); } },
+      { title: 'Change', cell: each => { const [text, tone] = describeChange(each); return h('span', { class: `${tone} roomy` }, text); } },
       { title: 'Revenue', number: true, cell: each => [money(each.totalRevenue), share(each.revenueShare)] },
       { title: 'Average order', number: true, cell: each => money(each.averageOrderValue) },
       { title: 'Each customer', cell: each => describeCustomer(each.characteristics) },
-      { title: 'What to do', cell: each => h('ul', { class: 'plain' }, each.recommendedActions.map(action => h('li', null, action))) },
+      { title: 'What to do', cell: each => h('ul', { class: 'plain roomy' }, each.recommendedActions.map(action => h('li', null, action))) },
     ], shown),
     !all && h('p', null, h('a', { id: 'all-groups', href: page.address({ all: 'true' }) }, `Show all ${number(groups.length)} groups`)),
   ];
@@ -309,7 +309,7 @@ function listGroups(page, groups) {
 
 function describeCustomer({ avgDaysSinceLastPurchase: age, avgPurchaseFrequency: orders, avgTotalSpend: spend }) {
   if (age === null) return h('span', { class: 'soft' }, 'nobody');
-  return `${decimal(orders)} orders, ${money(spend)}, the last ${decimal(age, 0)} days ago`;
+  return h('span', { class: 'roomy' }, `${decimal(orders)} orders, ${money(spend)}, the last ${decimal(age, 0)} days ago`);
 }
 
 function offerSegments(page, { method, scheme }) {
@@ -372,7 +372,7 @@ async function drawTrend(page, { dimension }, window, groups) {
   }
   return lines({
     title: byRevenue ? 'Revenue by group over twelve windows' : 'Customers by group over twelve windows', labels, series,
-    unit: byRevenue ? 'Revenue' : 'Customers', format: byRevenue ? shortMoney : number,
+    stacked: true, unit: byRevenue ? 'Revenue' : 'Customers', format: byRevenue ? shortMoney : number,
     finding: `${count(window.days, 'day')} each, a month apart, every window scored within itself.`,
   });
 }
@@ -431,7 +431,7 @@ async function loadList(page, view, window) {
       { title: 'Customer', cell: customerLink },
       { title: 'Orders so far', number: true, cell: each => number(each.metrics.orderCount) },
       { title: 'Revenue so far', number: true, cell: each => money(each.metrics.totalRevenue) },
-      { title: 'Last purchase', cell: each => instant(each.metrics.lastPurchaseAt) },
+      { title: 'Last purchase', cell: each => day(each.metrics.lastPurchaseAt && dayOf(each.metrics.lastPurchaseAt)) },
     ], customers.nodes, { empty: 'Nobody is here.' }),
     customers && pager(page, customers, 'customers', { before: '' })));
   requestAnimationFrame(() => drawer.isConnected && drawer.showModal());
