@@ -189,6 +189,23 @@ def to_score(cell: Cell) -> Score:
     return Score(cell.recency, cell.frequency, cell.monetary)
 
 
+def list_scores(recency: int | None, frequency: int | None, monetary: int | None) -> list[Score]:
+    """The scores with these parts, any where None; InvalidInput names the part that is none."""
+    parts = {"recency": recency, "frequency": frequency, "monetary": monetary}
+    for name, part in parts.items():
+        if part is not None and not 1 <= part <= 5:
+            raise InvalidInput(f"{name} must be between 1 and 5", (name,))
+    wanted = tuple(parts.values())
+    return [
+        score
+        for score in SCORES
+        if all(
+            part in (None, has)
+            for part, has in zip(wanted, (score.recency, score.frequency, score.monetary), strict=True)
+        )
+    ]
+
+
 def group_cells(
     cells: Sequence[Cell], scheme: RfmScheme, method: Method = Method.RFM
 ) -> tuple[tuple[Group, ...], Group | None]:
