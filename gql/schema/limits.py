@@ -44,6 +44,7 @@ from domain.calendar import MAXIMUM_POINTS as SERIES_POINTS
 from domain.pages import DEFAULT_FIRST, DEFAULT_IDS, MAXIMUM_FIRST, MAXIMUM_IDS
 from domain.reports.report import SCORES
 from domain.reports.transitions import MAXIMUM_POINTS as TREND_POINTS
+from domain.reports.transitions import MONTHS
 from gql.settings import Settings
 
 
@@ -107,6 +108,7 @@ UNPAGED = 10
 LIST_SIZES = {
     ("Business", "settingDetails"): len(SETTINGS),
     ("SegmentationReport", "cells"): len(SCORES),
+    ("SegmentationReport", "trend"): MONTHS * UNPAGED,
     ("RfmScore", "thresholds"): 3,
 }
 """What those count whose length is known, by type and field: that of cells is the most there can be."""
@@ -117,6 +119,7 @@ FIELD_COSTS = {
     "segmentationReport": 100,
     "totalCount": 10,
     "sizeSeries": 100,
+    "trend": MONTHS * 100,
     "segmentTransitions": 200,
     "classificationStatistics": 200,
     "segmentPreview": 100,

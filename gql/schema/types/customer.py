@@ -25,7 +25,7 @@ from gql.schema.types import segment as segments
 from gql.schema.types.business import Storefront
 from gql.schema.types.enums import Metric, PurchaseStatus, RfmScheme
 from gql.schema.types.ids import Node, encode
-from gql.schema.types.pagination import After, Connection, First, build_connection, build_page_request
+from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, build_page_request
 from gql.schema.types.scalars import JSON
 
 if TYPE_CHECKING:
@@ -270,10 +270,11 @@ class Customer(Node):
         description="The customer's entries and exits, and those of customers merged into it, in the order of time."
     )
     async def membership_history(
-        self, info: Info, first: First = None, after: After = None
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Annotated["MembershipChange", MEMBERSHIP]]:
         changes = ChangeList(customer_id=self.record.customer.id)
-        return await memberships.load_changes_connection(info, self.business, changes, first, after)
+        request = build_page_request(memberships.CHANGE_ORDER, str, first, after, last, before)
+        return await memberships.load_changes_connection(info, self.business, changes, request)
 
     @strawberry.field(description="The automatic segments whose rule holds now, assigned or not, by name.")
     async def matching_segments(self, info: Info) -> Sequence[Annotated["Segment", SEGMENT]]:
