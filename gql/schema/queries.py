@@ -375,7 +375,7 @@ class Query:
         subject_id: Annotated[
             strawberry.ID | None, strawberry.argument(description="Only writes that changed this object.")
         ] = None,
-        actor: Annotated[str | None, strawberry.argument(description="Only what this one did, exactly.")] = None,
+        by: Annotated[str | None, strawberry.argument(description="Only what this actor did, exactly.")] = None,
         action: Annotated[
             str | None, strawberry.argument(description="Only this action, exactly, such as revokeTokens.")
         ] = None,
@@ -384,7 +384,7 @@ class Query:
         request = build_page_request(AUDIT_ORDER, int, first, after)
         context, business = info.context, await info.context.load_business()
         target = None if subject_id is None else read_audit_target(subject_id, business)
-        where = AuditFilter(target, actor, action, outcome)
+        where = AuditFilter(target, by, action, outcome)
         page = await context.read(lambda unit: unit.audits.load_page(request, where))
         of = partial(AuditEvent.of, business)
         return build_connection(page, AUDIT_ORDER, of, lambda: context.read(lambda unit: unit.audits.count(where)))
