@@ -104,8 +104,8 @@ class Transitions:
     ) -> TransitionMatrix:
         """Who moved; InvalidInput names the argument that is wrong."""
         check_days(days)
-        _check_order(first, last)
-        before, after = _build_span(first, days, storefront_id), _build_span(last, days, storefront_id)
+        check_order(first, last)
+        before, after = build_span(first, days, storefront_id), build_span(last, days, storefront_id)
         grouping = Grouping(method, scheme, list_festive_days(business, before, after))
 
         async def sum_up(unit: Unit) -> Sequence[Sequence[object]]:
@@ -159,7 +159,7 @@ class Transitions:
         span = report.span
         if len(kinds) == 1 and report.method is not Method.BEHAVIOR:
             scores = [each for each in SCORES if find_kind_of_score(report.method, report.scheme, each) == kinds[0]]
-            return {kinds[0]: await self._load_scored(business, span, scores, request)}
+            return {kinds[0]: await self.load_scored(business, report, scores, request)}
         grouping = Grouping(report.method, report.scheme, list_festive_days(business, span))
         labels = {kind: (kind.dimension, _get_label(report.method, kind)) for kind in kinds}
         async with self.store.read(business) as unit:
@@ -171,14 +171,16 @@ class Transitions:
     ) -> Mapping[Score, Page[CustomerRecord]]:
         """A page of the customers of each of the scores of a report, by id."""
         if len(scores) == 1:
-            return {scores[0]: await self._load_scored(business, report.span, scores, request)}
+            return {scores[0]: await self.load_scored(business, report, scores, request)}
         async with self.store.read(business) as unit:
             return await unit.groups.load_score_pages(report.span, scores, request)
 
-    async def _load_scored(
-        self, business: Business, span: Span, scores: Sequence[Score], request: PageRequest
+    async def load_scored(
+        self, business: Business, report: Report, scores: Sequence[Score], request: PageRequest
     ) -> Page[CustomerRecord]:
-        """A page of the customers who have one of the scores; with kept cut values reading stops when it is full."""
+        """A page of the customers who have one of the scores, by id; with kept cut values reading stops when it is
+        full."""
+        span = report.span
         quintiles = await self.customers.load_quintiles(business, span)
         async with self.store.read(business) as unit:
             return await unit.reports.load_customers(span, quintiles, scores, request)
@@ -196,7 +198,7 @@ class Transitions:
     ) -> list[TrendPoint]:
         """Every group at every date, in table order, empty ones too; InvalidInput names the argument that is wrong."""
         check_days(days)
-        _check_order(first, last)
+        check_order(first, last)
         dates = list_trend_dates(first, last, interval)
         name = f"{first}:{last}:{interval.value.lower()}"
         return await self._load_points(business, method, days, dates, name, storefront_id, scheme)
@@ -222,7 +224,7 @@ class Transitions:
         scheme: RfmScheme,
     ) -> list[TrendPoint]:
         """The points at these dates, kept under a name that says which they are."""
-        spans = [_build_span(day, days, storefront_id) for day in dates]
+        spans = [build_span(day, days, storefront_id) for day in dates]
         grouping = Grouping(method, scheme, list_festive_days(business, *spans))
 
         async def sum_up(unit: Unit) -> Sequence[Sequence[object]]:
@@ -319,12 +321,14 @@ def _add_intervals(first: date, interval: SeriesInterval, times: int) -> date | 
     return first + timedelta(step) if step <= (date.max - first).days else None
 
 
-def _check_order(first: date, last: date) -> None:
+def check_order(first: date, last: date) -> None:
+    """InvalidInput where the second date is before the first."""
     if first > last:
         raise InvalidInput("to must not be before from", ("to",))
 
 
-def _build_span(day: date, days: int, storefront_id: int | None) -> Span:
+def build_span(day: date, days: int, storefront_id: int | None) -> Span:
+    """The window of so many days that ends with the day."""
     window = Window(day, days)
     return Span(window.first_day, window.last_day, storefront_id)
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     tuple_,
     union_all,
 )
@@ -33,7 +34,18 @@ from domain.classification.labels import ClassificationFacts, ClassificationSett
 from domain.classification.rfm import CUTS, Quintiles, Score, build_rank_conditions, reaches_cut
 from domain.pages import Page, PageRequest, build_page
 from domain.reports.report import SCORES, find_kind_of_score
-from domain.store import CustomerRecord, Grouping, Transition, TransitionSums, TrendSums, WindowTotals
+from domain.store import (
+    CustomerRecord,
+    Grouping,
+    Labelled,
+    Moved,
+    Reported,
+    Scored,
+    Transition,
+    TransitionSums,
+    TrendSums,
+    WindowTotals,
+)
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
@@ -134,14 +146,8 @@ class ReportStore:
         more = [] if request.after is None else [key > request.after[1]]
         if request.before is not None:
             more.append(key < request.before[1])
-        triple = tuple_(
-            score_recency(func.max(purchase.c.local_day), span),
-            add_up(build_rank_conditions(func.count(), quintiles.orders)),
-            add_up(build_rank_conditions(func.sum(purchase.c.amount), quintiles.spend)),
-        )
         customers = (
-            select_purchase_totals(self.business_id, span, *more)
-            .having(triple.in_([astuple(score) for score in scores]))
+            select_scored(self.business_id, Scored(span, quintiles, tuple(scores)), *more)
             .order_by(key.desc() if request.backward else key)
             .limit(request.size + 1)
             .subquery("found")
@@ -205,6 +211,18 @@ class ReportStore:
         return None if row[0] is None else (row[0], row[1])
 
 
+def select_scored(business_id: int, chosen: Scored, *more: ColumnElement[bool]) -> Select[Any]:
+    """The window totals of the customers who have one of the scores, by the kept cut values."""
+    triple = tuple_(
+        score_recency(func.max(purchase.c.local_day), chosen.span),
+        add_up(build_rank_conditions(func.count(), chosen.quintiles.orders)),
+        add_up(build_rank_conditions(func.sum(purchase.c.amount), chosen.quintiles.spend)),
+    )
+    return select_purchase_totals(business_id, chosen.span, *more).having(
+        triple.in_([astuple(score) for score in chosen.scores])
+    )
+
+
 FILTERED = 20
 """Up to so many groups are picked in the statement, more from its answer."""
 K = TypeVar("K")
@@ -261,6 +279,30 @@ def select_transition_rows(business_id: int, before: Span, after: Span, grouping
         .group_by(both.c.customer_id, both.c.dimension)
         .subquery("transitions")
     )
+
+
+def is_transition(each: Subquery, transition: Transition) -> ColumnElement[bool]:
+    """Whether a row of `select_transition_rows` is of the transition."""
+    return and_(
+        each.c.dimension == transition.dimension,
+        each.c.before.is_not_distinct_from(transition.before),
+        each.c.after.is_not_distinct_from(transition.after),
+    )
+
+
+def is_reported(business_id: int, chosen: Reported) -> ColumnElement[bool]:
+    """Whether the row of `customer` is one of those that a report counts so."""
+    match chosen:
+        case Scored():
+            each = select_scored(business_id, chosen).subquery("scored")
+            held: ColumnElement[bool] = true()
+        case Labelled():
+            each = with_group(business_id, chosen.span, chosen.grouping)
+            held = and_(each.c.dimension == chosen.dimension, each.c.label == chosen.label)
+        case Moved():
+            each = select_transition_rows(business_id, chosen.before, chosen.after, chosen.grouping)
+            held = is_transition(each, chosen.transition)
+    return customer.c.id.in_(select(each.c.customer_id).where(held))
 
 
 class GroupReportStore:
@@ -334,14 +376,7 @@ class GroupReportStore:
         return await self._load_pages(
             each,
             (each.c.dimension, each.c.before, each.c.after),
-            {
-                transition: and_(
-                    each.c.dimension == transition.dimension,
-                    each.c.before.is_not_distinct_from(transition.before),
-                    each.c.after.is_not_distinct_from(transition.after),
-                )
-                for transition in transitions
-            },
+            {transition: is_transition(each, transition) for transition in transitions},
             Transition,
             request,
         )

@@ -285,7 +285,8 @@ class Customer(Node):
         self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Annotated["MembershipChange", MEMBERSHIP]]:
         changes = ChangeList(customer_id=self.record.customer.id)
-        return await memberships.load_changes_connection(info, self.business, changes, first, after, last, before)
+        request = build_page_request(memberships.CHANGE_ORDER, str, first, after, last, before)
+        return await memberships.load_changes_connection(info, self.business, changes, request)
 
     @strawberry.field(description="The automatic segments whose rule holds now, assigned or not, by name.")
     async def matching_segments(self, info: Info) -> Sequence[Annotated["Segment", SEGMENT]]:
