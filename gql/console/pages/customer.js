@@ -7,7 +7,7 @@ import {
   segmentLink, table, tabs, tag,
 } from '../elements.js';
 import { explanation, sourceWords } from '../explanation.js';
-import { address } from '../router.js';
+import { go } from '../router.js';
 import { count, day, dayOf, decimal, instant, money, number, shortMoney, title } from '../words.js';
 
 const CUSTOMER = /* GraphQL */ `
@@ -128,13 +128,13 @@ export async function show(page) {
   },
   otherName && notice('info', name(asked.externalId), ' was merged into this customer, and is another id of the same person.'),
   figures(
-    figure('Revenue', money(metrics.totalRevenue), count(metrics.orderCount, 'order')),
-    figure('Average order', money(metrics.averageOrderValue)),
+    figure('Revenue', money(metrics.totalRevenue),
+      count(metrics.orderCount, 'order'), metrics.orderCount > 0 && `, ${money(metrics.averageOrderValue)} on average`),
     figure('Last purchase', metrics.lastPurchaseAt ? day(dayOf(metrics.lastPurchaseAt)) : 'none yet',
       metrics.lastPurchaseAt && daysAgo(metrics.daysSinceLastPurchase)),
     figure('How often', `${decimal(metrics.purchaseFrequency)} in 30 days`,
       metrics.firstPurchaseAt && `since ${day(dayOf(metrics.firstPurchaseAt))}`),
-    figure('RFM', rfm ? rfm.score : '–', rfm ? rfm.segmentName : 'no purchase to score')),
+    figure('RFM', rfm ? rfm.score : '–', rfm ? alike(rfm.segmentName) : 'no purchase to score')),
   h('div', { class: 'panels' },
     profile(customer),
     standing(page, customer),
@@ -154,6 +154,8 @@ function describe({ externalId, metrics }) {
   return ['Customer ', name(externalId), since];
 }
 
+/** The name of a group, which leads to all who are in it. */
+const alike = group => link(group, '/customers', { rules: JSON.stringify({ '==': [{ var: 'rfm_segment_name' }, group] }) });
 const daysAgo = days => (days === 0 ? 'today' : `${count(days, 'day')} ago`);
 const facts = (...pairs) => h('dl', { class: 'facts' }, pairs.map(([term, value]) => [h('dt', null, term), h('dd', null, value)]));
 
@@ -161,11 +163,10 @@ function profile(customer) {
   const text = value => (value === null ? h('span', { class: 'soft' }, '–') : name(value));
   const further = Object.entries(customer.attributes).map(([key, value]) => [name(key), attribute(value)]);
   return panel('Profile', {}, facts(
-    ['Customer id', customer.erased ? 'erased' : name(customer.externalId)],
+    ['Customer id', customer.erased ? tag('erased', 'bad') : name(customer.externalId)],
     ['Name', text(customer.name)], ['E-mail', text(customer.email)], ['Phone', text(customer.phone)],
     ['City', text(customer.city)], ['Country', text(customer.country)], ['Loyalty level', text(customer.loyaltyLevel)],
-    ['Registered', instant(customer.registeredAt)], ['First purchase', instant(customer.metrics.firstPurchaseAt)],
-    ['Personal data', customer.erased ? tag('erased', 'bad') : 'kept'], ...further));
+    ['Registered', instant(customer.registeredAt)], ...further));
 }
 
 function attribute(value) {
@@ -224,7 +225,7 @@ function memberOf(page, customer, { source, assignedAt, assignedBy, segment }) {
   }, { 'aria-label': `Take out of ${segment.name}` });
   return h('li', null,
     h('div', { class: 'row' }, h('strong', null, segmentLink(segment)),
-      h('span', { class: 'soft' }, `since ${instant(assignedAt)}, ${sourceWords(source)}${assignedBy ? ` (${assignedBy})` : ''}`), remove),
+      h('span', { class: 'soft' }, `since ${instant(assignedAt)}, ${sourceWords(source, assignedBy)}`), remove),
     segment.sentence && h('p', null, segment.sentence),
     segment.kind === 'AUTOMATIC' && why(page, customer, segment));
 }
@@ -338,7 +339,7 @@ const linesOf = (order, lines, status) => table(`Lines of ${order}`, [
 const changeEvent = customer => ({ kind, source, at, by, segment, customer: of }) => h('li', { class: 'event', tabindex: '-1' },
   h('time', { datetime: at }, instant(at)),
   h('div', null, kind === 'ENTERED' ? 'Entered ' : 'Left ', segmentLink(segment), ' ',
-    h('span', { class: 'soft' }, `${sourceWords(source)}${by ? ` (${by})` : ''}`, of.externalId !== customer.externalId && [', as ', name(of.externalId)])));
+    h('span', { class: 'soft' }, sourceWords(source, by), of.externalId !== customer.externalId && [', as ', name(of.externalId)])));
 
 function whatCanBeDone(page, customer) {
   return [
@@ -384,7 +385,7 @@ async function merge(page, customer) {
     `The id ${customer.externalId} means ${called(into)} from then on.`,
     'This cannot be undone.',
   ], 'Merge', () => change(MERGE, { fromId: customer.id, intoId: into.id }));
-  if (done) location.hash = customerAddress(into);
+  if (done) go(customerAddress(into));
 }
 
 async function erase(page, customer) {
@@ -413,6 +414,6 @@ async function erase(page, customer) {
     ];
   });
   if (!done) return;
-  location.hash = address('/customers/erased', { id: customer.id });
+  page.go('/customers/erased', { id: customer.id });
   page.say('The customer was erased.');
 }

@@ -73,7 +73,7 @@ export async function show(page) {
   const filters = describe(page, segments);
   const sentence = answer && write(answer.customers.totalCount, filters, question);
   if (sentence) page.say(sentence);
-  return page.view('Customers', { lead: sentence, actions: page.mayEdit && makeSegment(question, filters) },
+  return page.view('Customers', { lead: sentence, actions: answer && page.mayEdit && makeSegment(question, filters) },
     h('div', { class: 'beside' },
       panelOfFilters(page, segments),
       h('div', { class: 'stack' },
