@@ -133,7 +133,7 @@ async def test_an_empty_shop_says_where_customers_come_from(console: Console, em
 
 async def test_a_long_list_of_values_can_be_searched(console: Console, every_script: Shop) -> None:
     page = await console.open(every_script, "/customers", width=380)
-    shown = "[...document.querySelectorAll('[id^=filter-segment]')].filter((box) => box.offsetParent).length"
+    shown = "[...document.querySelectorAll('[id^=filter-segment]')].filter((box) => box.checkVisibility()).length"
     assert await page.evaluate(shown) == 0
 
     await page.click("Search and filters")
