@@ -39,7 +39,7 @@ const CUSTOMER = /* GraphQL */ `
 `;
 
 const EARLIER = /* GraphQL */ `
-  query Earlier($id: ID!, $size: Int!, $after: String, $before: String, $purchases: Boolean!, $changes: Boolean!) {
+  query EarlierInTimeline($id: ID!, $size: Int!, $after: String, $before: String, $purchases: Boolean!, $changes: Boolean!) {
     customer(id: $id) {
       purchases(first: $size, after: $after) @include(if: $purchases) {
         nodes {
@@ -57,11 +57,11 @@ const EARLIER = /* GraphQL */ `
 `;
 
 const MATCHING = /* GraphQL */ `
-  query Matching($id: ID!) { customer(id: $id) { matchingSegments { id key name sentence } } }
+  query MatchingSegments($id: ID!) { customer(id: $id) { matchingSegments { id key name sentence } } }
 `;
 
 const WHY = /* GraphQL */ `
-  query Why($segmentId: ID!, $customerId: ID!) {
+  query WhyInSegment($segmentId: ID!, $customerId: ID!) {
     segmentExplain(segmentId: $segmentId, customerId: $customerId) {
       isMember matchesNow source assignedAt
       clauses { text variable actual verdict }
@@ -70,43 +70,43 @@ const WHY = /* GraphQL */ `
 `;
 
 const FIND_SEGMENTS = /* GraphQL */ `
-  query FindSegments($search: String!) {
+  query FindManualSegments($search: String!) {
     segments(first: 8, filter: { kind: MANUAL, search: $search }) { nodes { id name memberCount } }
   }
 `;
 
 const FIND_CUSTOMERS = /* GraphQL */ `
-  query FindCustomers($search: String!) {
+  query FindOtherCustomer($search: String!) {
     customers(first: 8, filter: { search: $search }) { nodes { id externalId name email } }
   }
 `;
 
 const ASSIGN = /* GraphQL */ `
-  mutation Assign($segmentId: ID!, $customerIds: [ID!]!) {
+  mutation PutIntoSegment($segmentId: ID!, $customerIds: [ID!]!) {
     assignSegment(segmentId: $segmentId, customerIds: $customerIds) { userErrors { field message code } }
   }
 `;
 
 const REMOVE = /* GraphQL */ `
-  mutation Remove($segmentId: ID!, $customerIds: [ID!]!) {
+  mutation TakeOutOfSegment($segmentId: ID!, $customerIds: [ID!]!) {
     removeSegment(segmentId: $segmentId, customerIds: $customerIds) { userErrors { field message code } }
   }
 `;
 
 const RECALCULATE = /* GraphQL */ `
-  mutation Recalculate($customerId: ID!) {
+  mutation RecalculateCustomer($customerId: ID!) {
     recalculateCustomer(customerId: $customerId) { entered { name } left { name } userErrors { field message code } }
   }
 `;
 
 const MERGE = /* GraphQL */ `
-  mutation Merge($fromId: ID!, $intoId: ID!) {
+  mutation MergeCustomers($fromId: ID!, $intoId: ID!) {
     mergeCustomers(fromId: $fromId, intoId: $intoId) { customer { id externalId } userErrors { field message code } }
   }
 `;
 
 const ERASE = /* GraphQL */ `
-  mutation Erase($customerId: ID!) {
+  mutation EraseCustomer($customerId: ID!) {
     eraseCustomer(customerId: $customerId) { erasedCustomerId userErrors { field message code } }
   }
 `;

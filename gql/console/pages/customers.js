@@ -28,11 +28,11 @@ const CUSTOMERS = /* GraphQL */ `
 `;
 
 const LABELS = /* GraphQL */ `
-  query Labels { classificationStatistics { dimension label customerCount } }
+  query CustomersByLabel { classificationStatistics { dimension label customerCount } }
 `;
 
 const LEVELS = /* GraphQL */ `
-  query Levels { ruleVariables { name values } }
+  query LoyaltyLevels { ruleVariables { name values } }
 `;
 
 const WORDS_OF_A_RULE = /* GraphQL */ `
