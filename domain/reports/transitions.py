@@ -6,8 +6,9 @@ from calendar import monthrange
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
+from domain.audit import compute_digest
 from domain.calendar import Clock, SeriesInterval, Span, check_days, load_zone, to_local_date
 from domain.classification.groups import GroupKind, Method
 from domain.classification.labels import (
@@ -15,6 +16,7 @@ from domain.classification.labels import (
     FREQUENCIES,
     MIXED,
     SPENDINGS,
+    Labelling,
     build_labelling,
 )
 from domain.classification.rfm import RfmScheme, Score
@@ -27,6 +29,7 @@ from domain.reports.report import SCORES, Report, find_kind, find_kind_of_score,
 from domain.reports.reporting import list_festive_days, list_known_groups
 from domain.store import Cache, CustomerRecord, Grouping, Store, Transition, TransitionSums, TrendSums, Unit
 
+T = TypeVar("T")
 MAXIMUM_POINTS = 60
 MONTHS = 12
 """Windows that a trend by month looks back on."""
@@ -109,7 +112,7 @@ class Transitions:
         grouping = Grouping(method, scheme, list_festive_days(business, before, after))
 
         async def sum_up(unit: Unit) -> Sequence[Sequence[object]]:
-            sums = await unit.groups.sum_transitions(before, after, grouping)
+            sums = _check_number(await unit.groups.sum_transitions(before, after, grouping))
             return [(*astuple(each.transition), each.customers, each.spend_before, each.spend_after) for each in sums]
 
         name = f"segment_transitions:{business.id}:{first}:{last}:{_name_windows(days, storefront_id, method, scheme)}"
@@ -228,7 +231,7 @@ class Transitions:
         grouping = Grouping(method, scheme, list_festive_days(business, *spans))
 
         async def sum_up(unit: Unit) -> Sequence[Sequence[object]]:
-            return [astuple(each) for each in await unit.groups.sum_trend(spans, grouping)]
+            return [astuple(each) for each in _check_number(await unit.groups.sum_trend(spans, grouping))]
 
         windows = _name_windows(days, storefront_id, method, scheme)
         key = f"segmentation_trend:{business.id}:{name}:{windows}"
@@ -252,28 +255,35 @@ class Transitions:
 
         async def make() -> str:
             async with self.store.read(business) as unit:
-                rows = await sum_up(unit)
-            if len(rows) > MAXIMUM_ROWS:
-                message = f"method must make fewer groups: the answer would have more than {MAXIMUM_ROWS:,} rows"
-                raise InvalidInput(message, ("method",))
-            return json.dumps(rows)
+                return json.dumps(await sum_up(unit))
 
         kept = await self.cache.get_or_make(f"{name}:{business.data_version}", make)
         rows: list[list[Any]] = json.loads(kept.value)
         return rows
 
     async def count_labels(self, business: Business, as_of: date | None) -> list[LabelCount]:
-        """Customers by label of classification, dimension by dimension, the most frequent first."""
+        """Customers by label of classification, dimension by dimension, the most frequent first. They are kept, but not
+        those of classifiers of the server's own, which may follow more than the store."""
         today = as_of or to_local_date(self.clock(), load_zone(business.time_zone))
         classifiers = self.customers.classifiers
-        async with self.store.read(business) as unit:
+
+        async def find_labelling(unit: Unit) -> Labelling:
             bounds = await unit.reports.find_day_bounds()
-            how = build_labelling(business, today, None if bounds is None else bounds[0])
-            counting = unit.groups.count_labels
-            label_counts = [] if classifiers.every else await counting(how.span, how.settings, how.decimals)
+            return build_labelling(business, today, None if bounds is None else bounds[0])
+
+        async def count(unit: Unit) -> Sequence[tuple[str, str, int]]:
+            how = await find_labelling(unit)
+            return await unit.groups.count_labels(how.span, how.settings, how.decimals)
+
         if classifiers.every:
+            async with self.store.read(business) as unit:
+                how = await find_labelling(unit)
             asked = ClassifierLabels(self.store, business, how.span, how.settings, how.decimals, classifiers)
             label_counts = await asked.count_labels()
+        else:
+            supposed = compute_digest(business.settings.stored)
+            kept = await self._load_kept(business, f"classification_statistics:{business.id}:{today}:{supposed}", count)
+            label_counts = [(dimension, label, number) for dimension, label, number in kept]
         counts = {(dimension, label): 0 for dimension, labels in LABEL_ORDER.items() for label in labels}
         counts |= {(dimension, label): count for dimension, label, count in label_counts}
         everyone = sum(count for dimension, _, count in label_counts if dimension == "frequency")
@@ -284,6 +294,14 @@ class Transitions:
             key=lambda row: (dimensions.index(row[0][0]), -row[1], places.get(row[0], -1), row[0][1]),
         )
         return [LabelCount(*key, count, count / everyone if everyone else 0.0) for key, count in rows]
+
+
+def _check_number(rows: Sequence[T]) -> Sequence[T]:
+    """InvalidInput where an answer would have too many rows."""
+    if len(rows) > MAXIMUM_ROWS:
+        message = f"method must make fewer groups: the answer would have more than {MAXIMUM_ROWS:,} rows"
+        raise InvalidInput(message, ("method",))
+    return rows
 
 
 def _name_windows(days: int, storefront_id: int | None, method: Method, scheme: RfmScheme) -> str:

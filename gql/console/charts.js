@@ -7,7 +7,8 @@ import { day, number, percent } from './words.js';
 
 const LINE = 16;
 const HUES = 8;
-const DASHES = ['', '7 3', '2 3', '9 3 2 3', '', '4 2', '1 4', '12 4'];
+// Fewer than hues, so that what shares a hue differs in its dashes.
+const DASHES = ['', '7 3', '2 3', '9 3 2 3', '4 2'];
 const NARROW = 520;
 const THIN = 0.005;
 const INLINED = ['fill', 'stroke', 'stroke-width', 'font-family', 'font-size', 'font-weight', 'opacity', 'unicode-bidi'];
@@ -66,7 +67,7 @@ export function lines({ title, finding, labels, series, columns, unit = '', stac
     const drawn = layers.map((each, place) => s('g', { class: each.tone || hue(place) },
       each.from && each.to && s('path', { d: band(each.from, each.to, x, y), fill: 'currentColor', 'fill-opacity': stacked ? 0.35 : 0.15 }),
       s('path', { d: path(each.line, x, y), fill: 'none', stroke: 'currentColor', 'stroke-width': 2, 'stroke-linejoin': 'round',
-        'stroke-dasharray': each.dashed ? '5 4' : stacked || each.tone ? null : DASHES[place % HUES] || null }),
+        'stroke-dasharray': each.dashed ? '5 4' : stacked || each.tone ? null : DASHES[place % DASHES.length] || null }),
       each.line.map((value, at) => value !== null && (labels.length === 1 || lonely(each.line, at))
         && s('circle', { cx: x(at), cy: y(value), r: 3, fill: 'currentColor' }))));
     const ends = many ? spread(layers.map((each, place) => ({ each, place, y: y(middleOfEnd(each, stacked)) })), room.top, room.bottom) : [];
@@ -231,7 +232,7 @@ function chart({ title, finding, draw, columns: titles, rows }) {
 
 /** Something in a drawing that has a name, and is a link where it leads somewhere. */
 function mark(href, said, tone, ...shapes) {
-  return s(href ? 'a' : 'g', { class: tone, href, 'aria-label': href ? said : null }, s('title', null, said), shapes);
+  return s(href ? 'a' : 'g', { class: tone, href, id: href && `mark-${href}`, 'aria-label': href ? said : null }, s('title', null, said), shapes);
 }
 
 let ruler = null;
@@ -271,7 +272,7 @@ function plot(width, labels, values, { unit, format, right, legend = false, inse
   const ticks = findTicks(Math.min(...values, 0), Math.max(...values, 0), values.every(Number.isInteger));
   const [low, high] = [ticks[0], ticks.at(-1)];
   const texts = ticks.map(tick => format(tick));
-  const room = { left: widest(texts) + 8, right: width - right, top: (unit ? 24 : 8) + (legend ? 18 : 0), height: width < NARROW ? 220 : 280 };
+  const room = { left: widest(texts) + 8, right: width - right, top: (unit ? 24 : 8) + (legend ? 18 : 0), height: width < NARROW ? 240 : 320 };
   room.bottom = room.height - 24;
   const across = room.right - room.left;
   room.step = across / Math.max(inset ? labels.length : labels.length - 1, 1);

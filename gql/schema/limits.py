@@ -39,6 +39,7 @@ from graphql.language import SKIP, VisitorAction
 from graphql.utilities import validate_input_literal
 from strawberry.extensions import AddValidationRules, ParserCache, SchemaExtension, ValidationCache
 
+from domain.businesses.settings import SETTINGS
 from domain.calendar import MAXIMUM_POINTS as SERIES_POINTS
 from domain.pages import DEFAULT_FIRST, DEFAULT_IDS, MAXIMUM_FIRST, MAXIMUM_IDS
 from domain.reports.report import SCORES
@@ -105,9 +106,11 @@ CACHED_DOCUMENTS = 128
 UNPAGED = 10
 """What a list without a page size counts."""
 LIST_SIZES = {
+    ("Business", "settingDetails"): len(SETTINGS),
     ("SegmentationReport", "cells"): len(SCORES),
     ("SegmentationReport", "trend"): MONTHS * UNPAGED,
     ("RfmScore", "thresholds"): 3,
+    ("RfmScore", "scale"): 15,
 }
 """What those count whose length is known, by type and field: that of cells is the most there can be."""
 FIELD_COSTS = {

@@ -233,22 +233,42 @@ def with_group(business_id: int, span: AnySpan, grouping: Grouping) -> Subquery:
     if grouping.method is Method.BEHAVIOR:
         return select_behaviors(business_id, span, grouping.festive)
     each = select_scores(business_id, span)
+    return select(
+        each.c.customer_id,
+        each.c.orders,
+        each.c.spend,
+        each.c.last_day,
+        *label_scores(100 * each.c.r + 10 * each.c.f + each.c.m, grouping),
+    ).subquery("with_group")
+
+
+def label_scores(digits: ColumnElement[int], grouping: Grouping) -> tuple[ColumnElement[str], ColumnElement[str]]:
+    """Dimension and label of the group of a score, for RFM and VALUE; the score is a number of three digits."""
     codes: dict[str, list[int]] = {}
     dimension = ""
     for score in SCORES:
         kind = find_kind_of_score(grouping.method, grouping.scheme, score)
         codes.setdefault(kind.code, []).append(int(score.digits))
         dimension = kind.dimension
-    digits = 100 * each.c.r + 10 * each.c.f + each.c.m
     label = case(*((digits.in_(cells), literal_column(f"'{code}'")) for code, cells in codes.items()))
-    return select(
-        each.c.customer_id,
-        each.c.orders,
-        each.c.spend,
-        each.c.last_day,
-        literal_column(f"'{dimension}'").label("dimension"),
-        label.label("label"),
-    ).subquery("with_group")
+    return literal_column(f"'{dimension}'").label("dimension"), label.label("label")
+
+
+def select_label_sums(business_id: int, span: AnySpan, grouping: Grouping) -> Select[Any]:
+    """The window's customers and spend by dimension and label. Scores are added up before they are labelled: there are
+    at most 125, and naming each customer's takes longer than all the rest."""
+    if grouping.method is Method.BEHAVIOR:
+        each = select_behaviors(business_id, span, grouping.festive)
+        group = (each.c.dimension, each.c.label)
+        return select(*group, func.count().label("customers"), func.sum(each.c.spend).label("spend")).group_by(*group)
+    scored = select_scores(business_id, span)
+    digits = (100 * scored.c.r + 10 * scored.c.f + scored.c.m).label("digits")
+    sums = select(digits, func.count().label("customers"), func.sum(scored.c.spend).label("spend")).group_by(digits)
+    by_score = sums.subquery("by_score")
+    dimension, label = label_scores(by_score.c.digits, grouping)
+    named = select(dimension, label, by_score.c.customers, by_score.c.spend).subquery("named")
+    totals = [func.sum(named.c[name]).label(name) for name in ("customers", "spend")]
+    return select(named.c.dimension, named.c.label, *totals).group_by(named.c.dimension, named.c.label)
 
 
 def select_transition_rows(business_id: int, before: Span, after: Span, grouping: Grouping) -> Subquery:
@@ -332,9 +352,7 @@ class GroupReportStore:
         ends = select(cast(listed.c.value, BigInteger).label("last_day")).subquery("ends")
         # As text: a column of the table would bring the table into the inner statement.
         last_day: ColumnElement[int] = literal_column("ends.last_day", BigInteger)
-        each = with_group(self.business_id, RowSpan(last_day - (days - 1), last_day, days, storefront), grouping)
-        group = (each.c.dimension, each.c.label)
-        sums = select(*group, func.count().label("customers"), func.sum(each.c.spend).label("spend")).group_by(*group)
+        sums = select_label_sums(self.business_id, RowSpan(last_day - (days - 1), last_day, days, storefront), grouping)
         gathered = select(GatheredRows(*sums.subquery("sums").c)).scalar_subquery()
         rows = await self.connection.execute(select(ends.c.last_day, gathered))
         windows = {span.last_day: number for number, span in enumerate(spans)}

@@ -181,7 +181,7 @@ def strip_prefix(app: ASGIApp, prefix: str) -> ASGIApp:
 
 
 async def list_pages(shop: Shop) -> dict[str, str]:
-    """What a shop has to show: the addresses of its pages by a name each. Pictures and tests of every page follow it."""
+    """What a shop has to show: the addresses of its pages by a name each, for pictures and tests."""
     found = await shop.query(
         """query { customers(first: 2) { nodes { externalId } } imports(first: 1) { nodes { id } }
         segments(first: 20) { nodes { key kind } } }"""

@@ -2,6 +2,7 @@
 customer of a page comes through a loader. Nouns that speak of each other import modules, and name each other's types
 lazily."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -148,6 +149,17 @@ class RfmScore:
     )
     async def thresholds(self, info: Info) -> list[RfmThreshold]:
         return [RfmThreshold.of(each) for each in await info.context.loaders.thresholds.load(self.entity)]
+
+    @strawberry.field(
+        description="What the shop's customers must have for each of the scores 1 to 5: of recency, then of frequency,"
+        " then of monetary. A score that the cut values leave to nobody is left out."
+    )
+    async def scale(self, info: Info) -> list[RfmThreshold]:
+        load = info.context.loaders.thresholds.load
+        of_scores = await asyncio.gather(*(load(Score(score, score, score)) for score in range(1, 6)))
+        return [
+            RfmThreshold.of(each) for of_metric in zip(*of_scores, strict=True) for each in of_metric if each.exists
+        ]
 
 
 @strawberry.type(description="Label of a customer in a dimension that a classifier of the server's own adds.")

@@ -228,6 +228,27 @@ async def test_changes_are_read_from_the_newest_back_page_by_page(filled: SqlSto
     assert shown(between.items) == ALL[1:7]
 
 
+async def test_whoever_leaves_and_enters_at_one_instant_is_read_from_the_end_once(
+    store: SqlStore, shop: Business
+) -> None:
+    async with store.write(shop) as unit:
+        await unit.memberships.add(1, [1], unit.instant, BY_HAND, "a")
+    async with store.write(shop) as unit:
+        await unit.memberships.remove(1, [1], unit.instant, "b")
+        await unit.memberships.add(1, [1], unit.instant, BY_HAND, "a")
+
+    async with store.read(shop) as unit:
+        (whole,) = await unit.history.load_change_pages([(ChangeList(1), PageRequest())])
+        seen = []
+        for place in range(len(whole.items)):
+            request = PageRequest(1, backward=True, before=whole.positions[place])
+            (page,) = await unit.history.load_change_pages([(ChangeList(1), request)])
+            seen.append(shown(page.items))
+
+    assert shown(whole.items) == ["+1", "-1", "+1"]
+    assert seen == [[], ["+1"], ["-1"]]
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
 async def test_changes_of_all_segments_can_be_followed_from_any_place(
     filled: SqlStore, shop: Business, size: int
@@ -389,6 +410,9 @@ async def test_lists_of_different_forms_are_answered_each_as_it_was_asked(filled
         for since in (None, START + DAY)
         for size in (1, 50)
         for after in (None, Place.before(START + DAY).position, Place(to_micros(START), 1, 2, 1).position)
+    ] + [
+        (ChangeList(1), PageRequest(2, backward=True, before=before))
+        for before in (None, Place.before(START + DAY).position, Place(to_micros(START + DAY), 1, 4, 1).position)
     ]
     lists = [which for which, _ in asked]
 
