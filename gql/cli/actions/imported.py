@@ -14,8 +14,7 @@ import typer
 
 from domain.errors import InvalidInput, name_fields, to_option_name
 from domain.imports.columns import REJECT_COLUMNS, count_noun
-from domain.imports.imports import UndoSummary
-from domain.imports.model import ANOTHER_ROW, ImportSummary, PurchaseImport, RejectReason
+from domain.imports.model import ANOTHER_ROW, ImportSummary, PurchaseImport, RejectReason, UndoSummary
 from domain.imports.quality import CHECKS, Quality
 from domain.imports.rejects import build_reject_cells, find_remedy, protect_cell
 from domain.imports.rows import RejectedRow
