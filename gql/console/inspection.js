@@ -1,8 +1,8 @@
 // What a file looks like before anything of it is written, as POST /imports/inspect tells it, with a control for each
 // thing that may be corrected. A correction is an entry of a format (docs/sources.md); what is said is looked at again.
 
-import { choice, field, figure, figures, h, name, notice, panel, progress, table, tag } from './elements.js';
-import { count, day, instant, money, number, title } from './words.js';
+import { choice, field, figure, figures, h, name, notice, table, tag } from './elements.js';
+import { count, day, money, number, title } from './words.js';
 
 /** Fields of rows, by what they are called in formats, in the order in which people look for them. */
 export const FIELDS = [
@@ -56,9 +56,16 @@ function nameColumns(columns) {
 export class Corrections {
   format = {};
   answers = new Map();
+  /** The name of a kept format that the rest builds on. */
+  kept = '';
 
   get declined() {
     return [...this.answers.values()].filter(({ says }) => !Object.keys(says).length).map(({ doubt }) => doubt.key);
+  }
+
+  /** All of it was kept under the name: nothing else needs to be said. */
+  keep(named) {
+    Object.assign(this, { format: {}, answers: new Map(), kept: named });
   }
 
   /** Say something; an empty value takes it back. */
@@ -116,11 +123,11 @@ export function showInspection(found, corrections, formats, change) {
     h('p', null, describeFile(found)),
     showResult(found),
     showDoubts(found, corrections, change),
-    found.findings.length > 0 && h('div', null, h('h3', null, 'What else was seen'),
-      h('ul', null, found.findings.map(text => h('li', { dir: 'auto' }, text)))),
     h('h3', null, 'Columns'),
     showColumns(found, corrections, change),
     found.statuses.length > 0 && showStatuses(found, corrections, change),
+    found.findings.length > 0 && h('div', { class: 'stack' }, h('h3', null, 'What else was seen'),
+      h('ul', null, found.findings.map(text => h('li', { dir: 'auto' }, text)))),
     h('details', { id: 'further' }, h('summary', null, 'Say more about the file'),
       showFurther(found, corrections, formats, change)));
 }
@@ -139,7 +146,7 @@ function describeFile({ rows, encoding, delimiter, header_line: line, preset, da
 }
 
 function showResult({ result, refusal, amounts }) {
-  if (refusal) return notice('warning', h('strong', null, 'It cannot be imported yet. '), refusal);
+  if (refusal) return notice('warning', h('strong', null, 'It cannot be imported yet. '), refusal, ' What is missing can be said below.');
   if (!result) return null;
   const least = result.is_lower_bound ? 'at least' : null;
   return figures(

@@ -232,7 +232,7 @@ function takeBack(page, found) {
   const consequences = [
     found.created > 0 && `Orders that it made are removed (${count(found.created, 'row')}), and customers of whom nothing else is known.`,
     found.updated > 0 && `Orders that it changed get back what they were (${count(found.updated, 'row')}).`,
-    'Figures follow at once, and segments with their next run. What was said of customers (names, e-mails) stays.',
+    'Figures follow at once, segments soon after. What the file said of customers (names, e-mails) stays.',
     'Where others have changed these orders since, nothing is taken back, and the reasons are said.',
   ].filter(Boolean);
   const ask = () => confirm(`Take ${found.source} back?`, [...consequences, 'To have it again, import the file again.'], 'Take it back', async () => {

@@ -2,12 +2,12 @@
 // stand all imports, those that are worked on with how far they are. A file that was chosen stays while one looks at
 // other pages of the console.
 
-import { ask, change, makeKey, sendFile } from '../api.js';
+import { Refused, ask, change, makeKey, sendFile } from '../api.js';
 import { button, field, fill, h, link, name, notice, pageArguments, pager, panel, progress, save, table, tag } from '../elements.js';
 import { Corrections, showInspection, toParameters } from '../inspection.js';
 import { follow } from '../live.js';
 import { read } from '../router.js';
-import { ago, count, day, instant, number, percent, today, addDays } from '../words.js';
+import { addDays, ago, count, instant, number, percent, today } from '../words.js';
 
 const IMPORTS = /* GraphQL */ `
   query Imports($first: Int, $after: String) {
@@ -15,6 +15,7 @@ const IMPORTS = /* GraphQL */ `
       totalCount
       nodes {
         id source status createdAt undoneAt rowsRead created updated unchanged rejected
+        undo { begunAt }
         progress { done total fraction phase }
         error { message }
       }
@@ -67,7 +68,7 @@ export async function show(page) {
   }
   return page.view('Imports', {
     lead: 'Files of purchases: looked at before anything is written, counted row by row, and taken back where they were wrong.',
-  }, place, panel('All imports', {}, list(page, imports), pager(page, imports, 'imports', { before: '' })));
+  }, place, panel('All imports', {}, list(page, imports), imports.totalCount > 0 && pager(page, imports, 'imports', { before: '' })));
 }
 
 /** A place to drop a file on, which is a button for whoever has no mouse. */
@@ -123,11 +124,12 @@ function take(page, file, formats, offer) {
   const ending = new AbortController();
   const state = h('div', { class: 'stack' });
   const content = h('div', { class: 'stack' });
+  const start = h('span', null);
   const putAway = () => { ending.abort(); draft = null; offer(); document.getElementById('file')?.focus(); };
   const away = button('Choose another file', putAway);
   const mine = draft = {
     page, file, formats, ending, state, content, offer, business: page.viewer.business.id, corrections: new Corrections(), sending: false,
-    element: panel(file.name, { actions: away }, state, content),
+    start, element: panel(file.name, { actions: h('div', { class: 'actions' }, start, away) }, state, content),
   };
   offer();
   mine.element.querySelector('h2').setAttribute('dir', 'auto');
@@ -135,7 +137,8 @@ function take(page, file, formats, offer) {
 }
 
 const findEnding = file => file.name.toLowerCase().split('.').pop();
-const findType = file => TYPES[findEnding(file)] ?? file.type;
+// What a file of another name is, the server finds out as well as it does for a text.
+const findType = file => TYPES[findEnding(file)] ?? TYPES.csv;
 
 /** The file, or of a large one of lines whole lines from its beginning. */
 async function cutBeginning(file) {
@@ -164,6 +167,7 @@ async function inspect(mine) {
     });
     fill(mine.state, part !== mine.file && notice('info',
       `This is what the first ${number(Math.round(part.size / MIB))} MiB of ${number(Math.round(mine.file.size / MIB))} hold; all of it is read when it is imported.`));
+    fill(mine.start, showStart(mine, found));
     refill(mine.content, showInspection(found, corrections, mine.formats, work => { work(); inspect(mine); }), showEnd(mine, found));
     mine.page.say(found.refusal ?? `${count(found.result?.rows_accepted ?? 0, 'row')} would come in.`);
   } catch (error) {
@@ -183,41 +187,40 @@ function refill(element, ...content) {
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
-/** What is done with a file that was looked at: imported, its format kept, or imported elsewhere by the same words. */
+/** The format of the file can be kept by a name, and the same be done in a terminal. */
 function showEnd(mine, found) {
-  if (found.refusal) return h('p', { class: 'soft' }, 'Correct what is said above, then the file can be imported.');
-  const parameters = toParameters(found.format);
+  if (found.refusal) return null;
   const input = h('input', { id: 'format-name', autocomplete: 'off', spellcheck: 'false', value: mine.called ?? '', oninput: () => { mine.called = input.value.trim(); } });
-  const keep = field('Keep this as a format named', input,
-    parameters ? 'Optional: the next file of this kind is then read by it. Lower-case letters, digits, - and _.'
-      : 'What this file needs can only be said by a format that is kept: give it a name first.');
-  const start = button(`Import ${count(found.result?.rows_accepted ?? found.rows, 'row')}`, async () => {
-    keep.fail('');
-    if (!parameters && !mine.called) {
-      keep.fail('Give the format a name.');
+  const named = field('Keep all this as a format named', input, 'Then the next file of this kind is read by it. Lower-case letters, digits, - and _.');
+  const keep = button('Keep', async () => {
+    named.fail('');
+    try {
+      const { sourceFormat } = await change(SAVE_FORMAT, { name: input.value.trim(), settings: JSON.stringify(found.format) });
+      mine.formats = [...mine.formats.filter(one => one.name !== sourceFormat.name), { name: sourceFormat.name, preset: false }];
+      mine.corrections.keep(sourceFormat.name);
+      await inspect(mine);
+      mine.page.say(`Kept as ${sourceFormat.name}.`);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      named.fail(error.message);
       input.focus();
-      return;
     }
-    if (mine.called && !found.source_format) {
-      try {
-        await change(SAVE_FORMAT, { name: mine.called, settings: JSON.stringify(found.format) });
-      } catch (error) {
-        if (error.name !== 'Refused') throw error;
-        keep.fail(error.message);
-        input.focus();
-        return;
-      }
-      await send(mine, [['format', mine.called]]);
-    } else {
-      await send(mine, found.source_format ? [...parameters, ['format', found.source_format]] : parameters);
-    }
-  }, { kind: 'primary', id: 'import' });
+  }, { id: 'keep' });
   return h('div', { class: 'stack' },
-    !found.source_format && keep,
-    h('div', { class: 'actions' }, start),
+    found.source_format ? h('p', null, 'It is read by the kept format ', name(found.source_format), '.')
+      : h('div', { class: 'toolbar ending' }, named, keep),
     found.command && h('details', { id: 'command' }, h('summary', null, 'The same in a terminal'),
       h('pre', { tabindex: '0' }, found.command),
       button('Copy', () => navigator.clipboard.writeText(found.command), { kind: 'quiet' })));
+}
+
+/** Import it as it was looked at; where parameters cannot say that, once it is kept as a format. */
+function showStart(mine, found) {
+  const parameters = toParameters(found.format);
+  if (found.refusal || !found.result?.rows_accepted) return null;
+  if (!parameters) return h('span', { class: 'soft' }, 'Keep it as a format below, then it can be imported.');
+  if (found.source_format) parameters.push(['format', found.source_format]);
+  return button(`Import ${count(found.result.rows_accepted, 'row')}`, () => send(mine, parameters), { kind: 'primary', id: 'import' });
 }
 
 /** Send the file to be imported, and go to its import. */
@@ -253,6 +256,7 @@ const STATES = {
 function list(page, { nodes }) {
   const state = one => {
     if (one.undoneAt) return tag('taken back');
+    if (one.undo) return tag('being taken back', 'watch');
     if (one.status !== 'QUEUED' && one.status !== 'RUNNING') {
       return h('div', null, tag(...STATES[one.status]), one.error && h('div', { class: 'soft' }, one.error.message));
     }
