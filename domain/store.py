@@ -536,11 +536,21 @@ class Formats(Protocol):
     async def delete(self, name: str) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which events; all that is given must be just so."""
+
+    subject: AuditTarget | None = None
+    actor: str | None = None
+    action: str | None = None
+    outcome: str | None = None
+
+
 class Audits(Protocol):
     """The audit log of one business."""
 
-    async def load_page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]: ...
-    async def count(self, subject: AuditTarget | None) -> int: ...
+    async def load_page(self, request: PageRequest, where: AuditFilter = ...) -> Page[AuditRecord]: ...
+    async def count(self, where: AuditFilter = ...) -> int: ...
     async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]: ...
 
 

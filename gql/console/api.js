@@ -149,14 +149,21 @@ export async function request(path, options = {}, token = null, transport = fetc
         if (response) return response;
         throw new ApiError('The server does not answer. Check the connection, then try again.', 'UNAVAILABLE');
       }
+      release(response);
       const named = Number(response?.headers.get('Retry-After')) * 1000;
       await pause(Math.min(named || PATIENCE[attempt], 30_000), options.signal);
     } else if (response.status === 401 && token === null) {
+      release(response);
       await session.renew(used);
     } else {
       return response;
     }
   }
+}
+
+/** An answer that nobody reads would hold its connection. */
+function release(response) {
+  response?.body?.cancel();
 }
 
 /** Wait so many milliseconds, or until the browser is back on the net; the signal ends it with an AbortError. */
