@@ -73,9 +73,10 @@ schema: install
 graphiql:
 	npm install --silent --no-audit --no-fund --no-package-lock --prefix node_modules/.graphiql react@18.3.1 react-dom@18.3.1 js-cookie@3.0.5 graphiql@3.8.3 @graphiql/plugin-explorer@3.2.5
 
-# The clients that docs/subscriptions.md and docs/clients.md are about, for the tests of what stands there.
+# The clients that docs/subscriptions.md and docs/clients.md are about, for the tests of what stands there; and what
+# looks for barriers in pages of the console.
 clients:
-	npm install --silent --no-audit --no-fund --no-package-lock --prefix node_modules/.clients graphql@16.11.0 graphql-ws@6.0.6 ws@8.18.3 @apollo/client@4.0.9 rxjs@7.8.2 @urql/core@6.0.1 @urql/exchange-graphcache@9.0.2 @urql/exchange-persisted@5.0.1
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix node_modules/.clients graphql@16.11.0 graphql-ws@6.0.6 ws@8.18.3 @apollo/client@4.0.9 rxjs@7.8.2 @urql/core@6.0.1 @urql/exchange-graphcache@9.0.2 @urql/exchange-persisted@5.0.1 axe-core@4.14.1
 
 $(SUPPLY)/installed: .venv/serving
 	$(PYTHON) -m venv $(SUPPLY)

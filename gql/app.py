@@ -22,7 +22,7 @@ from domain.reports.document import ReportDocument
 from domain.reports.handler import ScheduledReports
 from gql.auth import Authenticator
 from gql.composition import Services, make_owner, make_worker, make_writers, read_system_clock
-from gql.console.serving import make_console_routes
+from gql.console import make_console_routes
 from gql.counters import count_statement, count_work
 from gql.http.endpoint import make_fallback_routes
 from gql.http.explorer import make_asset_routes, make_explorer, make_finder_of_demo_token

@@ -28,6 +28,15 @@ INVALID = "This link does not hold or has expired."
 Query = Sequence[tuple[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A signed address: the whole one, and its part below where the client has reached the server."""
+
+    url: str
+    path: str
+    expires_at: datetime
+
+
 @dataclass(slots=True)
 class ExportLinks:
     """Signs and checks links. The keys are derived from the secrets of the tokens, the newest first, so that a link

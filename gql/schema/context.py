@@ -18,7 +18,7 @@ from gql.composition import Services
 from gql.schema.loaders import Loaders
 from gql.schema.pacing import Pace
 from gql.schema.types.ids import find_target
-from gql.signed_links import ExportLinks, Query
+from gql.signed_links import ExportLinks, Link, Query
 
 T = TypeVar("T")
 
@@ -88,10 +88,10 @@ class Context:
     async def _open_business(self, moment: datetime | None) -> Business:
         return (await self.services.businesses.open(self.viewer.business)).freeze_at(moment)
 
-    def sign_link(self, path: str, query: Query) -> tuple[str, datetime]:
-        """The whole address of a file for the viewer, and when it expires."""
+    def sign_link(self, path: str, query: Query) -> Link:
+        """The address of a file for the viewer."""
         address, expires = self.links.sign(path, query, self.viewer)
-        return self.origin + address, expires
+        return Link(self.origin + address, address.removeprefix("/"), expires)
 
     async def read(self, question: Callable[[Unit], Awaitable[T]]) -> T:
         """The answer of one read unit of the viewer's business."""

@@ -16,6 +16,8 @@ from domain.errors import DomainError, InvalidInput, InvalidRule, name_fields
 log = logging.getLogger("segments")
 MAXIMUM_ERRORS = 5
 MAXIMUM_MESSAGE = 500
+MAXIMUM_PROBLEMS = 50
+"""Of one error that a query tells: as many as there are settings."""
 OURS, BENEATH = ("gql.", "domain.", "persistence."), "persistence.database."
 """Our modules, and those of them through which all others ask."""
 SUGGESTION = re.compile(r"\s*Did you mean .*", re.DOTALL)
@@ -72,6 +74,11 @@ def format_error(error: GraphQLError, request_id: str, schema: Any) -> dict[str,
         shown = build_refusal(name_text(original.message), original.code)
         if isinstance(original, InvalidInput) and original.problems[0].field:
             shown["extensions"]["field"] = name_path(original.problems[0].field)
+        if isinstance(original, InvalidInput) and len(original.problems) > 1:
+            shown["extensions"]["problems"] = [
+                {"field": name_path(problem.field), "message": name_text(problem.message)[:MAXIMUM_MESSAGE]}
+                for problem in original.problems[:MAXIMUM_PROBLEMS]
+            ]
         if isinstance(original, InvalidRule):
             names = ("path", "code", "message", "suggestion")
             shown["extensions"]["problems"] = [

@@ -95,6 +95,11 @@ class ExportPayload(Payload):
     url: str | None = strawberry.field(
         default=None, description="Whole address of the file, as the server is reached, with its signature."
     )
+    path: str | None = strawberry.field(
+        default=None,
+        description="The end of that address, such as exports/segmentation.pdf?…: relative to where the server is "
+        "reached, for a client that reaches it below a prefix of which the server knows nothing.",
+    )
     expires_at: datetime | None = strawberry.field(
         default=None, description="Timestamp after which the link opens nothing: 15 minutes, or when the token expires."
     )
@@ -306,10 +311,10 @@ class Mutation(SegmentMutations):
         # The day is said, so that the link shows tomorrow what it shows today.
         last, place = report.window.as_of, None if storefront is None else storefront.key
         query = ReportParameters(method, days, last, place, segment_name, segment_code, scheme, layout=layout).query
-        url, expires = context.sign_link(f"/exports/segmentation.{format.value}", query)
-        detail = {"format": format.value, **dict(query), "expiresAt": expires.isoformat()}
+        link = context.sign_link(f"/exports/segmentation.{format.value}", query)
+        detail = {"format": format.value, **dict(query), "expiresAt": link.expires_at.isoformat()}
         await context.services.store.audit(business.id, context.actor, "exportSegmentationReport", None, detail)
-        return ExportPayload(url=url, expires_at=expires)
+        return ExportPayload(url=link.url, path=link.path, expires_at=link.expires_at)
 
     @mutation("A signed, expiring link to the members of a segment as a file.", CanView)
     async def export_segment_members(
@@ -331,11 +336,16 @@ class Mutation(SegmentMutations):
             raise build_unknown_id("segment", "segmentId")
         path = f"/exports/segments/{encode('Segment', business.id, segment.id)}/members.{format.value}"
         query = [("columns", ",".join(choose_columns(columns, business)))] if columns else []
-        url, expires = context.sign_link(path, query)
-        detail = {"segment": segment.key, "format": format.value, **dict(query), "expiresAt": expires.isoformat()}
+        link = context.sign_link(path, query)
+        detail = {
+            "segment": segment.key,
+            "format": format.value,
+            **dict(query),
+            "expiresAt": link.expires_at.isoformat(),
+        }
         target = ("Segment", segment.id)
         await context.services.store.audit(business.id, context.actor, "exportSegmentMembers", target, detail)
-        return ExportPayload(url=url, expires_at=expires)
+        return ExportPayload(url=link.url, path=link.path, expires_at=link.expires_at)
 
     @mutation("Record up to 1,000 purchases, all or none. The same purchase again changes nothing.")
     async def record_purchases(

@@ -23,7 +23,6 @@ from gql.schema.inputs import CustomerFilter, SegmentDefinitionInput
 from gql.schema.types.analysis import RuleVariable, SegmentExplanation, SegmentOverlap, SegmentPreview
 from gql.schema.types.business import (
     AuditEvent,
-    Business,
     SourceFormat,
     Storefront,
     StorefrontId,
@@ -82,9 +81,7 @@ class SegmentFilter:
 class Query:
     @strawberry.field(permission_classes=[CanView], description="Who asks, and the business of the token.")
     async def viewer(self, info: Info) -> Viewer:
-        viewer = info.context.viewer
-        business = Business.of(await info.context.load_business())
-        return Viewer(subject=viewer.subject, business=business, permissions=sorted(viewer.permissions))
+        return Viewer.of(info.context.viewer, await info.context.load_business())
 
     @strawberry.field(permission_classes=[CanView], description="The segments of the business, page by page.")
     async def segments(

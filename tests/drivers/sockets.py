@@ -56,8 +56,8 @@ class Live:
 
 
 @asynccontextmanager
-async def live(app: Starlette) -> AsyncIterator[Live]:
-    """The application behind a real server until the block ends."""
+async def live(app: Starlette, port: int = 0) -> AsyncIterator[Live]:
+    """The application behind a real server until the block ends, on that port or a free one."""
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
@@ -69,13 +69,13 @@ async def live(app: Starlette) -> AsyncIterator[Live]:
         timeout_graceful_shutdown=5,
     )
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    port: int = listener.getsockname()[1]
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
     server = QuietServer(config)
     serving = asyncio.create_task(server.serve([listener]))
     await becomes(lambda: server.started, 10)
     try:
-        yield Live(server, port)
+        yield Live(server, listener.getsockname()[1])
     finally:
         server.should_exit = True
         await serving

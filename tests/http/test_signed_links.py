@@ -23,8 +23,8 @@ from tests.drivers.sockets import fetch_answer, live
 from tests.shops.segmented_shop import fill
 
 pytestmark = pytest.mark.anyio
-REPORT = "mutation { exportSegmentationReport(%s) { url expiresAt userErrors { field message code } } }"
-MEMBERS = "mutation { exportSegmentMembers(%s) { url expiresAt userErrors { field message code } } }"
+REPORT = "mutation { exportSegmentationReport(%s) { url path expiresAt userErrors { field message code } } }"
+MEMBERS = "mutation { exportSegmentMembers(%s) { url path expiresAt userErrors { field message code } } }"
 DETAIL = {"detail": "This link does not hold or has expired."}
 
 
@@ -57,6 +57,7 @@ async def test_a_link_opens_the_report_that_was_asked_for(both: Face) -> None:
     for form in ("CSV", "XLSX", "JSON"):
         made = (await both.data(MEMBERS % f'segmentId: "{ids["vip"]}", format: {form}'))["exportSegmentMembers"]
         assert (await both.client.get(made["url"])).status_code == 200
+        assert made["url"] == f"http://127.0.0.1/{made['path']}"
         assert made["expiresAt"] == "2024-06-15T12:15:00Z"
 
 

@@ -135,6 +135,22 @@ async def test_t1_the_token_ends_at_its_instant(face: Face) -> None:
 
 
 @pytest.mark.read_only
+async def test_a_token_is_told_its_own_id_permissions_and_end(face: Face) -> None:
+    asked = "{ viewer { subject tokenId permissions expiresAt } }"
+
+    named = await face.data(asked, token=face.token("customers:view", token_id="one"))
+    nameless = await face.data(asked, token=signed())
+
+    assert named["viewer"] == {
+        "subject": "tester",
+        "tokenId": "one",
+        "permissions": ["customers:view"],
+        "expiresAt": "2024-06-15T13:00:00Z",
+    }
+    assert nameless["viewer"]["tokenId"] is None
+
+
+@pytest.mark.read_only
 @pytest.mark.parametrize(
     ("headers", "path"),
     [

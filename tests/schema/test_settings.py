@@ -304,3 +304,14 @@ async def test_supposed_settings_are_refused_as_those_that_are_saved(both: Face)
         ((field, _, message),) = await wrong(both, stated)
         assert error["message"] == message
         assert error["extensions"] == {"code": "BAD_USER_INPUT", "field": field}
+
+
+@pytest.mark.read_only
+async def test_a_query_tells_everything_that_is_wrong_with_supposed_settings(both: Face) -> None:
+    stated = {"lapsed_days": 0, "lapsed_day": 3, "loyal_orders": 3}
+
+    extensions = (await both.post(SUPPOSED, {"settings": stated})).json()["errors"][0]["extensions"]
+
+    expected = [{"field": field, "message": message} for field, _, message in await wrong(both, stated)]
+    assert [one["field"][1] for one in expected] == ["lapsed_days", "lapsed_day"]
+    assert (extensions["problems"], extensions["field"]) == (expected, expected[0]["field"])

@@ -12,6 +12,7 @@ from domain.imports.model import SavedFormat
 from domain.model import AuditRecord
 from domain.model import Business as BusinessEntity
 from domain.model import Storefront as StorefrontEntity
+from domain.model import Viewer as ViewerEntity
 from gql.schema.context import Context
 from gql.schema.types.ids import Node, encode, match
 from gql.schema.types.scalars import JSON
@@ -78,6 +79,20 @@ class Viewer:
     subject: str = strawberry.field(description="Subject of the token: a person or a program.")
     business: Business = strawberry.field(description="Business that the token is for.")
     permissions: list[str] = strawberry.field(description="Permissions of the token.")
+    token_id: str | None = strawberry.field(
+        description="Id of the token, its claim jti, by which it can be revoked; null where it has none."
+    )
+    expires_at: datetime = strawberry.field(description="Timestamp from which the token is not taken any more.")
+
+    @classmethod
+    def of(cls, entity: ViewerEntity, business: BusinessEntity) -> "Viewer":
+        return cls(
+            subject=entity.subject,
+            business=Business.of(business),
+            permissions=sorted(entity.permissions),
+            token_id=entity.token_id,
+            expires_at=entity.expires_at,
+        )
 
 
 def read_settings(settings: object) -> Mapping[str, object]:
