@@ -298,14 +298,14 @@ export class RuleBuilder {
 
   /** The id of the list of values that occur, which are asked for when they are first needed. */
   #offer(variable, kind) {
-    if (!variable || !['TEXT', 'NUMBER'].includes(kind)) return null;
+    if (kind !== 'TEXT' || !variable) return null;
     const full = variable.full ?? variable.name;
     const id = `values-${full.replaceAll(/[^\w-]/g, '_')}`;
     if (this.#lists.has(full)) return id;
     const list = h('datalist', { id });
     this.#lists.set(full, list);
-    if (kind === 'TEXT') this.#values ??= this.#findValues().catch(() => new Map());
-    this.#values?.then(values => fill(list, (values.get(full) ?? []).map(value => h('option', { value: String(value) }))));
+    this.#values ??= this.#findValues().catch(() => new Map());
+    this.#values.then(values => fill(list, (values.get(full) ?? []).map(value => h('option', { value: String(value) }))));
     return id;
   }
 
@@ -318,8 +318,8 @@ export class RuleBuilder {
       this.#redraw(`${node.id}-take`);
     } });
     if (this.#isQuantified(node)) return [take];
-    const variable = { operators: [], unit: null, ...numbers.find(each => each.name === node.take) };
-    return [take, ...this.#drawComparison(node, 'NUMBER', variable)];
+    const unit = numbers.find(each => each.name === node.take)?.unit;
+    return [take, ...this.#drawComparison(node, 'NUMBER', { operators: [], unit })];
   }
 
   #isQuantified = node => ['some', 'all', 'none'].includes(node.take);

@@ -38,9 +38,11 @@ export const makeRow = fields => make('row', { name: '', operator: '', value: un
 /** The root group of a rule: an object, a list of them, or null where there is none. */
 export function readRule(rule) {
   if (rule === null || rule === undefined) return makeGroup();
-  if (Array.isArray(rule) && rule.length) return makeGroup(rule.map(read), 'all', { form: 'list' });
-  const node = read(rule);
-  return node.kind === 'group' ? node : makeGroup([node]);
+  if (Array.isArray(rule)) {
+    const list = makeGroup(rule.map(read), 'all', { form: 'list' });
+    return isSame(printRule(list), rule) ? list : makeGroup([make('text', { rule })]);
+  }
+  return readInner(rule);
 }
 
 /**
@@ -114,7 +116,7 @@ function printGroup({ mode, not: turned, form, items }, made) {
   return turned ? not(rule) : rule;
 }
 
-/** A condition as a group, as it stands after `some` and within a choice. */
+/** A condition as a group, such as stands after `some` and within a choice. */
 function readInner(rule) {
   const node = read(rule);
   return node.kind === 'group' ? node : makeGroup([node]);
@@ -208,9 +210,10 @@ function printRow(node, made) {
   return of === null ? null : FORMS[operator](of, value);
 }
 
-// Calculations as people write them: total_revenue / max(tenure_days, 30). A list of three or more is a sum of three.
+// Calculations as people write them: total_revenue / max(tenure_days, 30).
 
 const RANKS = { '+': 1, '-': 1, '*': 2, '/': 2, '%': 2 };
+const TIGHTEST = 3;
 const FUNCTIONS = ['min', 'max', 'cat', 'substr'];
 const TOKENS = /\s*(?:(\d+(?:\.\d+)?(?:e[+-]?\d+)?)|("(?:[^"\\]|\\.)*")|([\p{L}_][\p{L}\p{N}_.]*)|([-+*/%(),]))/iuy;
 
@@ -219,14 +222,15 @@ export function printFormula(value, rank = 0) {
   if (typeof value === 'number' || typeof value === 'string') return JSON.stringify(value);
   if (typeof value?.var === 'string') return value.var;
   const [sign, parts] = open(value);
-  const own = RANKS[sign];
+  const single = sign === '-' && parts.length === 1;
+  const own = single ? TIGHTEST : RANKS[sign];
   if (!parts.length || (!own && !FUNCTIONS.includes(sign))) return null;
   // The first operand needs brackets only where it would run together with the others.
   const chained = open(parts[0])[0] === sign && (sign === '+' || sign === '*');
   const texts = parts.map((part, place) => printFormula(part, !own ? 0 : place || chained ? own + 1 : own));
   if (texts.includes(null)) return null;
   if (!own) return `${sign}(${texts.join(', ')})`;
-  const text = parts.length === 1 && sign === '-' ? `-${texts[0]}` : texts.join(` ${sign} `);
+  const text = single ? `-${texts[0]}` : texts.join(` ${sign} `);
   return own < rank ? `(${text})` : text;
 }
 

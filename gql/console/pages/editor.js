@@ -313,7 +313,10 @@ class Editor {
     if (!typed) this.#controls.text.control.value = this.#fields.rules === null ? '' : format(this.#fields.rules);
     clearTimeout(this.#waiting);
     this.#asked?.abort();
-    if (this.#kind === 'AUTOMATIC') this.#waiting = setTimeout(() => this.#preview(), PAUSE);
+    if (this.#kind === 'MANUAL') return;
+    // What is shown is of the definition before, from now on.
+    this.#places.preview.setAttribute('aria-busy', 'true');
+    this.#waiting = setTimeout(() => this.#preview(), PAUSE);
   }
 
   async #preview() {
@@ -321,12 +324,12 @@ class Editor {
     const place = this.#places.preview;
     if (rules === null && !criteria && !rfmConfig) {
       this.#tell([]);
+      place.removeAttribute('aria-busy');
       fill(place, h('p', { class: 'soft' }, 'Add a condition, choose scores or set a bound, and see at once who belongs to the segment.'), this.#drawIncomplete());
       return;
     }
     this.#asked = new AbortController();
     const signal = AbortSignal.any([this.#page.signal, this.#asked.signal]);
-    place.setAttribute('aria-busy', 'true');
     try {
       const data = await ask(PREVIEW, { definition: { rules, criteria, rfmConfig }, against: this.#base?.id ?? null }, { signal });
       this.#showPreview(data.segmentPreview);
@@ -467,11 +470,10 @@ class Editor {
       fill(this.#places.conflict);
       document.getElementById('segment-name').focus();
     };
-    const heading = 'Somebody else has changed this segment';
-    const shown = panel(heading, { wide: true },
+    const shown = panel('Somebody else has changed this segment', { wide: true },
       h('p', null, `It was saved ${instant(theirs.updatedAt)}, after you began. Nothing of yours is lost. `,
         rows.length ? 'This is what differs:' : 'Both of you made the same changes.'),
-      rows.length > 0 && table(heading, [
+      rows.length > 0 && table('Fields that differ', [
         { title: 'Field', cell: key => FIELDS[key] },
         { title: 'Yours', cell: key => drawValue(key, mine[key], this.#stored[key]) },
         { title: 'Theirs', cell: key => drawValue(key, stored[key], this.#stored[key]) },
