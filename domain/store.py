@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from domain.errors import FieldProblem, Sentence
 from domain.jobs.model import NO_REPORTS, JobKind
@@ -93,13 +93,14 @@ class Cache(Protocol):
 @dataclass(frozen=True, slots=True)
 class CustomerFilter:
     """Which customers; every given part must hold. `search` is a prefix, casefolded here; the customer is a member of
-    every one of `segment_ids`; `quintiles` are the kept ones, for a rule that ranks."""
+    every one of `segment_ids`; `quintiles` are the kept ones, for a rule that ranks; all of `reported` must hold."""
 
     search: str | None = None
     loyalty_levels: tuple[str, ...] | None = None
     segment_ids: tuple[int, ...] = ()
     rule: Condition | None = None
     quintiles: Quintiles | None = None
+    reported: tuple[Reported, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +278,18 @@ SnapshotKey = tuple[int, datetime]
 """A segment and an instant."""
 IdsKey = tuple[int, datetime, int, int | None]
 """A segment, an instant, how many customers, and after which one."""
-Comparison = tuple[int, datetime, datetime]
-"""A segment and two instants: who is a member at the second and was none at the first, which may be the later."""
+
+
+class Comparison(NamedTuple):
+    """Who is a member of a segment at the second instant and was none at the first, which may be the later; with
+    `stayed`, who is one at both."""
+
+    segment_id: int
+    first: datetime
+    second: datetime
+    stayed: bool = False
+
+
 ComparisonKey = tuple[Comparison, PageRequest]
 
 
@@ -363,8 +374,8 @@ class MembershipHistory(Protocol):
 
     async def count_past_members(self, keys: Sequence[SnapshotKey]) -> list[int]: ...
     async def load_id_lists(self, keys: Sequence[IdsKey]) -> list[list[int]]: ...
-    async def load_entrant_pages(self, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]: ...
-    async def count_entrants(self, keys: Sequence[Comparison]) -> list[int]: ...
+    async def load_compared_pages(self, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]: ...
+    async def count_compared(self, keys: Sequence[Comparison]) -> list[int]: ...
     async def load_change_pages(self, keys: Sequence[ChangeKey]) -> list[Page[MembershipChange]]: ...
     async def count_changes(self, lists: Sequence[ChangeList]) -> list[int]: ...
     async def load_ended(
@@ -550,6 +561,39 @@ class Transition:
     dimension: str
     before: str | None
     after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The customers of a window who have one of the scores."""
+
+    span: Span
+    quintiles: Quintiles
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The customers of a window who have the label in the dimension."""
+
+    span: Span
+    grouping: Grouping
+    dimension: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The customers of a transition between two windows."""
+
+    before: Span
+    after: Span
+    grouping: Grouping
+    transition: Transition
+
+
+Reported: TypeAlias = Scored | Labelled | Moved
+"""Customers by what a report says of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from domain.imports.sources import Place
     from domain.jobs.worker import Handler, Worker
     from domain.reports.document import ReportDocument, ReportFiles
+    from domain.reports.reported import ReportedCustomers
     from domain.reports.reporting import Reporting
     from domain.reports.transitions import Transitions
     from domain.segments.analysis import Analysis
@@ -192,6 +193,12 @@ class Services:
         from domain.reports.transitions import Transitions
 
         return Transitions(self.store, self.clock, self.customers, self._reports)
+
+    @cached_property
+    def reported_customers(self) -> "ReportedCustomers":
+        from domain.reports.reported import ReportedCustomers
+
+        return ReportedCustomers(self.clock, self.customers)
 
     @cached_property
     def imports(self) -> "PurchaseImports":

@@ -166,7 +166,7 @@ class CustomerStore:
 
     async def _build_conditions(self, where: CustomerFilter) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [customer.c.business_id == self.business_id, PRESENT]
-        if where.rule is not None or where.segment_ids:
+        if where.rule is not None or where.segment_ids or where.reported:
             conditions.append(await self.ruled(where))
         if where.search and not is_storable(where.search):
             conditions.append(false())

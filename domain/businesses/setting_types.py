@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 
 from domain.calendar import check
 from domain.classification.festive import read_periods
@@ -23,14 +24,45 @@ NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
+class ValueType(StrEnum):
+    """What kind of control a value is set by."""
+
+    WHOLE_NUMBER = "WHOLE_NUMBER"
+    AMOUNT = "AMOUNT"
+    SWITCH = "SWITCH"
+    TEXT = "TEXT"
+    SCHEDULE = "SCHEDULE"
+    COLOUR = "COLOUR"
+    PICTURE = "PICTURE"
+    ORDER = "ORDER"
+    PERIODS = "PERIODS"
+    REPORTS = "REPORTS"
+    LIST = "LIST"
+    TABLE = "TABLE"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a setting may be: in words, how it is read, given the decimals of the currency, and how a value is told
-    where it changes, which is more than a line only for pictures."""
+    """What a setting may be: its type, in words, how it is read, given the decimals of the currency, and how a value is
+    told where it changes, which is more than a line only for pictures. A whole number has bounds, both included; some
+    texts are one of the choices, and an order is of all of them."""
 
+    type: ValueType
     words: str
     read: Callable[[object, int], object]
     tell: Callable[[object], object] = lambda value: value
+    bounds: tuple[int, int] | None = None
+    choices: tuple[str, ...] = ()
+
+
+TYPE_OF_KEY = {
+    "text": ValueType.TEXT,
+    "flag": ValueType.SWITCH,
+    "number": ValueType.WHOLE_NUMBER,
+    "list": ValueType.LIST,
+    "table": ValueType.TABLE,
+}
+"""The types of what a format says, by the kind of its key."""
 
 
 def whole(low: int, high: int) -> Kind:
@@ -43,7 +75,7 @@ def whole(low: int, high: int) -> Kind:
             raise ValueError(f"must be between {low} and {high}")
         return value
 
-    return Kind(f"whole number, {low} to {high}", read)
+    return Kind(ValueType.WHOLE_NUMBER, f"whole number, {low} to {high}", read, bounds=(low, high))
 
 
 def amount() -> Kind:
@@ -59,7 +91,7 @@ def amount() -> Kind:
             return int(exact)
         return float(exact) if Decimal(repr(float(exact))) == exact else format(exact, "f")
 
-    return Kind("amount in the currency, 0 or more", read)
+    return Kind(ValueType.AMOUNT, "amount in the currency, 0 or more", read)
 
 
 def switch() -> Kind:
@@ -70,7 +102,7 @@ def switch() -> Kind:
             raise ValueError("must be true or false")
         return value
 
-    return Kind("true or false", read)
+    return Kind(ValueType.SWITCH, "true or false", read)
 
 
 def folder() -> Kind:
@@ -82,7 +114,7 @@ def folder() -> Kind:
             raise ValueError("must be the path of a folder, without any .. in it")
         return path
 
-    return Kind("path of a folder", read)
+    return Kind(ValueType.TEXT, "path of a folder", read)
 
 
 def file_name(ending: str) -> Kind:
@@ -97,7 +129,7 @@ def file_name(ending: str) -> Kind:
             raise ValueError(f"must not be {name}, which is another file of the run")
         return name
 
-    return Kind(words, read)
+    return Kind(ValueType.TEXT, words, read)
 
 
 def cron() -> Kind:
@@ -109,7 +141,7 @@ def cron() -> Kind:
         except InvalidInput as error:
             raise ValueError(error.message.removeprefix("schedule ")) from error
 
-    return Kind("five cron fields, in the business's time zone", read)
+    return Kind(ValueType.SCHEDULE, "five cron fields, in the business's time zone", read)
 
 
 def format_key(name: str, key: Key) -> Kind:
@@ -124,7 +156,7 @@ def format_key(name: str, key: Key) -> Kind:
             raise ValueError(error.message.partition(" ")[2]) from error
         return dict(kept) if isinstance(kept, Mapping) else value
 
-    return Kind(key.kind, read)
+    return Kind(TYPE_OF_KEY[key.kind], key.kind, read, bounds=key.bounds, choices=key.choices)
 
 
 def saved_format() -> Kind:
@@ -137,7 +169,7 @@ def saved_format() -> Kind:
         except InvalidInput as error:
             raise ValueError(error.message.partition(" ")[2]) from error
 
-    return Kind("name of a saved format", read)
+    return Kind(ValueType.TEXT, "name of a saved format", read)
 
 
 def picture() -> Kind:
@@ -149,7 +181,7 @@ def picture() -> Kind:
             raise ValueError("must be the bytes of a PNG or JPEG picture in base64")
         return base64.b64encode(decode_picture(value).data).decode()
 
-    return Kind(words, read, lambda value: str(decode_picture(str(value))))
+    return Kind(ValueType.PICTURE, words, read, lambda value: str(decode_picture(str(value))))
 
 
 def colour() -> Kind:
@@ -161,7 +193,7 @@ def colour() -> Kind:
             raise ValueError("must be a colour such as #1a5fb4")
         return text
 
-    return Kind("colour such as #1a5fb4", read)
+    return Kind(ValueType.COLOUR, "colour such as #1a5fb4", read)
 
 
 def label() -> Kind:
@@ -173,7 +205,7 @@ def label() -> Kind:
             raise ValueError(f"must have at most {LONGEST_LABEL} characters")
         return text
 
-    return Kind(f"text of at most {LONGEST_LABEL} characters", read)
+    return Kind(ValueType.TEXT, f"text of at most {LONGEST_LABEL} characters", read)
 
 
 def order() -> Kind:
@@ -188,7 +220,7 @@ def order() -> Kind:
             raise ValueError(f"must hold each of {names} once")
         return labels
 
-    return Kind(f"list of {names}, each once", read)
+    return Kind(ValueType.ORDER, f"list of {names}, each once", read, choices=tuple(LABELS))
 
 
 def periods() -> Kind:
@@ -197,7 +229,7 @@ def periods() -> Kind:
     def read(value: object, decimals: int) -> object:
         return read_periods(value).as_json()
 
-    return Kind("list of {from, to}, both MM-DD (may wrap the new year) or both YYYY-MM-DD", read)
+    return Kind(ValueType.PERIODS, "list of {from, to}, both MM-DD (may wrap the new year) or both YYYY-MM-DD", read)
 
 
 def reports() -> Kind:
@@ -206,7 +238,8 @@ def reports() -> Kind:
     def read(value: object, decimals: int) -> object:
         return [report.as_json() for report in read_scheduled_reports(value)]
 
-    return Kind("list of {name, format, every, method, days, scheme, storefront}, the last four optional", read)
+    words = "list of {name, format, every, method, days, scheme, storefront}, the last four optional"
+    return Kind(ValueType.REPORTS, words, read)
 
 
 def read_percentage(value: object, decimals: int) -> int:

@@ -37,44 +37,53 @@ THRESHOLDS = ClassificationSettings()
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting; a dot in its name is a section. `here` marks places on this machine, which only its command line
-    sets."""
+    """One setting; a dot in its name is a section. `unit` is what a whole number counts. `here` marks places on this
+    machine, which only its command line sets."""
 
     name: str
     kind: Kind
     default: object
     description: str
     here: bool = False
+    unit: str | None = None
 
 
-def _make_whole_setting(name: str, description: str) -> Setting:
-    return Setting(name, whole(1, BOUNDS[name]), getattr(THRESHOLDS, name), description)
+def _make_whole_setting(name: str, unit: str, description: str) -> Setting:
+    return Setting(name, whole(1, BOUNDS[name]), getattr(THRESHOLDS, name), description, unit=unit)
 
 
 def _make_amount_setting(name: str, description: str) -> Setting:
     return Setting(name, amount(), int(getattr(THRESHOLDS, name)), description)
 
 
-def _make_own_setting(name: str, kind: Kind, description: str, *, here: bool = False) -> Setting:
-    return Setting(name, kind, getattr(DEFAULTS, name), description, here)
+def _make_own_setting(
+    name: str, kind: Kind, description: str, *, here: bool = False, unit: str | None = None
+) -> Setting:
+    return Setting(name, kind, getattr(DEFAULTS, name), description, here, unit)
 
 
 SETTINGS: tuple[Setting, ...] = (
     _make_amount_setting("high_average_order", "average order from which a customer is High Value"),
     _make_amount_setting("high_lifetime", "sum of all orders from which a customer is High Value"),
     _make_amount_setting("low_lifetime", "sum of all orders up to which a customer is Low Value"),
-    _make_whole_setting("loyal_orders", "orders in the last `loyal_months` from which a customer is Loyal"),
-    _make_whole_setting("loyal_months", "calendar months that Loyal looks at"),
-    _make_whole_setting("lapsed_days", "days without an order, today included, after which a customer is Lapsed"),
+    _make_whole_setting("loyal_orders", "orders", "orders in the last `loyal_months` from which a customer is Loyal"),
+    _make_whole_setting("loyal_months", "months", "calendar months that Loyal looks at"),
     _make_whole_setting(
-        "festive_percent", "share of orders in festive periods from which a customer is Seasonal, in percent"
+        "lapsed_days", "days", "days without an order, today included, after which a customer is Lapsed"
     ),
-    _make_whole_setting("dominant_percent", "share of lines from which one category names the label, in percent"),
-    _make_whole_setting("family_percent", "share of lines that two categories need for Family, in percent"),
+    _make_whole_setting(
+        "festive_percent", "percent", "share of orders in festive periods from which a customer is Seasonal, in percent"
+    ),
+    _make_whole_setting(
+        "dominant_percent", "percent", "share of lines from which one category names the label, in percent"
+    ),
+    _make_whole_setting("family_percent", "percent", "share of lines that two categories need for Family, in percent"),
     Setting("frequency_order", order(), list(THRESHOLDS.frequency_order), "which frequency label is tried first"),
     Setting("festive_periods", periods(), THRESHOLDS.festive.as_json(), "when it is festive, both ends included"),
-    _make_own_setting("rfm_days", whole(1, 9999), "days that a customer's own RFM scores look back"),
-    _make_own_setting("inactive_days", whole(1, 9999), "days without an order after which a member counts as inactive"),
+    _make_own_setting("rfm_days", whole(1, 9999), "days that a customer's own RFM scores look back", unit="days"),
+    _make_own_setting(
+        "inactive_days", whole(1, 9999), "days without an order after which a member counts as inactive", unit="days"
+    ),
     _make_own_setting("follow_purchases", switch(), "whether dynamic segments follow as soon as purchases are written"),
     Setting("import.format", saved_format(), None, "saved format that files are read by"),
     *(Setting(f"import.{name}", format_key(name, key), None, key.words) for name, key in KEYS.items()),
@@ -137,10 +146,15 @@ class SettingsPlan:
     notes: tuple[str, ...]
 
 
-def read_effective(stored: Mapping[str, object]) -> dict[str, object]:
-    """Every setting with its value in effect, sections as objects."""
+def list_effective(stored: Mapping[str, object]) -> list[tuple[Setting, object]]:
+    """Every setting with its value in effect."""
     held = _flatten_sections(stored)
-    return _nest_sections({name: held.get(name, setting.default) for name, setting in BY_NAME.items()})
+    return [(setting, held.get(setting.name, setting.default)) for setting in SETTINGS]
+
+
+def read_effective(stored: Mapping[str, object]) -> dict[str, object]:
+    """The value in effect of every setting by its name, sections as objects."""
+    return _nest_sections({setting.name: value for setting, value in list_effective(stored)})
 
 
 def plan_changes(

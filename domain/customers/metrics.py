@@ -78,6 +78,11 @@ class ScoreThreshold:
     high: Decimal | None
     sentence: str
 
+    @property
+    def exists(self) -> bool:
+        """Whether any value lies within the bounds; equal customers may leave a score to nobody."""
+        return self.low is None or self.high is None or self.low <= self.high
+
 
 def find_thresholds(score: Score, quintiles: Quintiles, days: int, currency: str) -> tuple[ScoreThreshold, ...]:
     """Those of a customer's own scores in a window of `days` with these cut values."""

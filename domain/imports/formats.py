@@ -32,7 +32,7 @@ LEFT_OUT = "-"
 ANY_TEXT = "*"
 """Stands for every text that says something in a table of words."""
 SECTION = "import"
-LONGEST_TEXT, MOST_ENTRIES, LONGEST_NAME = 200, 200, 60
+LONGEST_TEXT, MOST_ENTRIES, MOST_LINES, LONGEST_NAME = 200, 200, 1000, 60
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 TERM_FIELDS = ("amount", "quantity", "unit_price", "discount", "tax", "shipping", "tip", "fee", "refunded")
 TERM = re.compile(r"\s*([+-])?\s*([a-z_]+)(?:\s*\*\s*([a-z_]+))?")
@@ -41,11 +41,14 @@ TERM = re.compile(r"\s*([+-])?\s*([a-z_]+)(?:\s*\*\s*([a-z_]+))?")
 @dataclass(frozen=True, slots=True)
 class Key:
     """One thing that can be said: its kind (text, flag, number, list or table), in words what it says, and how a value
-    is checked and put in its plain form; ValueError has the rest of a sentence that begins with the key."""
+    is checked and put in its plain form; ValueError has the rest of a sentence that begins with the key. `choices` are
+    all that a text may be, where they can be listed, and `bounds` those of a number."""
 
     kind: str
     words: str
     read: Callable[[Any], Any]
+    choices: tuple[str, ...] = ()
+    bounds: tuple[int, int] | None = None
 
 
 def _text(*allowed: str) -> Callable[[Any], str]:
@@ -57,6 +60,10 @@ def _text(*allowed: str) -> Callable[[Any], str]:
         return value
 
     return read
+
+
+def _choose(words: str, *allowed: str) -> Key:
+    return Key("text", words, _text(*allowed), allowed)
 
 
 def _flag(value: Any) -> bool:
@@ -75,8 +82,8 @@ def _positions(value: Any) -> tuple[str, ...]:
 
 
 def _number(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
-        raise ValueError("must be a whole number between 0 and 1000")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_LINES:
+        raise ValueError(f"must be a whole number between 0 and {MOST_LINES}")
     return value
 
 
@@ -180,18 +187,18 @@ KEYS: Mapping[str, Key] = {
     "columns": Key("table", "Which column is which field.", _columns),
     "date_format": Key("list", "Form of the dates, such as %d/%m/%Y; also excel, epoch, epoch_ms.", _dates),
     "preset": Key("text", "Preset that the rest builds on, such as shopify.", _text()),
-    "amount": Key("text", "Whose amount a row carries: line or order.", _text(*AMOUNTS)),
-    "decimal": Key("text", "Sign before decimals: . or ,", _decimal),
+    "amount": _choose("Whose amount a row carries: line or order.", *AMOUNTS),
+    "decimal": Key("text", "Sign before decimals: . or ,", _decimal, DECIMALS),
     "thousands": Key("text", "Sign between thousands: , . ' or space.", _thousands),
     "currency_sign": Key("text", "Sign of the currency, such as € or Rs.", _sign),
     "sheet": Key("text", "Sheet of a workbook; the first where absent.", _text()),
     "encoding": Key("text", "Encoding of the text, such as windows-1252; UTF-8 where absent.", _text()),
-    "skip_lines": Key("number", "Lines before the header.", _number),
+    "skip_lines": Key("number", "Lines before the header.", _number, bounds=(0, MOST_LINES)),
     "delimiter": Key("text", "What separates cells: a character, tab or whitespace.", _delimiter),
     "quote": Key("text", "What encloses cells, or none.", _quote),
     "columns_by_position": Key("list", "Fields of a file without a header, - for a column to leave out.", _positions),
     "fill_down": Key("flag", "Empty cells say what the row above says, as merged cells do.", _flag),
-    "negative": Key("text", "How amounts below zero are written: minus, brackets or trailing.", _text(*NEGATIVES)),
+    "negative": _choose("How amounts below zero are written: minus, brackets or trailing.", *NEGATIVES),
     "round": Key("flag", "Round decimals beyond the currency's, half-even.", _flag),
     "file_time_zone": Key("text", "Zone of the times that name none, such as America/New_York.", _iana),
     "zones": Key("table", "Words of the column time_zone and the zones they mean.", _table("WORD = ZONE", _zone)),
@@ -204,14 +211,12 @@ KEYS: Mapping[str, Key] = {
         "table", "Values that say nothing in a field.", _table("FIELD = values", lambda _, value: _list(value))
     ),
     "amount_formula": Key("text", "Terms of the amount, such as quantity * unit_price - discount.", _formula),
-    "absent_amount": Key("text", "What an absent amount is: reject or zero.", _text("reject", "zero")),
-    "orders": Key("text", "What is an order without ids: row, customer_day or customer_instant.", _text(*MADE_ORDERS)),
-    "order_id_scope": Key("text", "Within what order ids are unique: customer, storefront or year.", _text(*SCOPES)),
+    "absent_amount": _choose("What an absent amount is: reject or zero.", "reject", "zero"),
+    "orders": _choose("What is an order without ids: row, customer_day or customer_instant.", *MADE_ORDERS),
+    "order_id_scope": _choose("Within what order ids are unique: customer, storefront or year.", *SCOPES),
     "order_id_prefix": Key("text", "Put before every order id.", _text()),
     "customer_id_prefix": Key("text", "Put before every customer id.", _text()),
-    "guests": Key(
-        "text", "Orders without a customer: reject, or each is a customer of its own.", _text("reject", EACH)
-    ),
+    "guests": _choose("Orders without a customer: reject, or each is a customer of its own.", "reject", EACH),
     "append_lines": Key("flag", "Add the rows of an order that is known to its lines.", _flag),
 }
 """What can be said of a source, by name."""

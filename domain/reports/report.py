@@ -189,6 +189,23 @@ def to_score(cell: Cell) -> Score:
     return Score(cell.recency, cell.frequency, cell.monetary)
 
 
+def list_scores(recency: int | None, frequency: int | None, monetary: int | None) -> list[Score]:
+    """The scores with these parts, any where None; InvalidInput names the part that is none."""
+    parts = {"recency": recency, "frequency": frequency, "monetary": monetary}
+    for name, part in parts.items():
+        if part is not None and not 1 <= part <= 5:
+            raise InvalidInput(f"{name} must be between 1 and 5", (name,))
+    wanted = tuple(parts.values())
+    return [
+        score
+        for score in SCORES
+        if all(
+            part in (None, has)
+            for part, has in zip(wanted, (score.recency, score.frequency, score.monetary), strict=True)
+        )
+    ]
+
+
 def group_cells(
     cells: Sequence[Cell], scheme: RfmScheme, method: Method = Method.RFM
 ) -> tuple[tuple[Group, ...], Group | None]:
@@ -242,14 +259,15 @@ def choose_groups(kinds: Sequence[GroupKind], name: str | None, code: str | None
         return None
     left = list(kinds)
     if name is not None:
-        left = _match_groups(left, name, "segment_name", [kind.name for kind in kinds])
+        left = match_groups(left, name, "segment_name", [kind.name for kind in kinds])
     if code is not None:
-        by_code = _match_groups(kinds, code, "segment_code", [kind.code for kind in kinds])
+        by_code = match_groups(kinds, code, "segment_code", [kind.code for kind in kinds])
         left = [kind for kind in left if kind in by_code]
     return frozenset(kind.code for kind in left)
 
 
-def _match_groups(kinds: Sequence[GroupKind], wanted: str, field: str, known: Sequence[str]) -> list[GroupKind]:
+def match_groups(kinds: Sequence[GroupKind], wanted: str, field: str, known: Sequence[str]) -> list[GroupKind]:
+    """The groups of that name or code, letter case ignored where none is exactly it; InvalidInput lists those known."""
     exact = [kind for kind, text in zip(kinds, known, strict=True) if text == wanted]
     matches = exact or [kind for kind, text in zip(kinds, known, strict=True) if text.casefold() == wanted.casefold()]
     if not matches:

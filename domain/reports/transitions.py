@@ -6,8 +6,9 @@ from calendar import monthrange
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
+from domain.audit import compute_digest
 from domain.calendar import Clock, SeriesInterval, Span, check_days, load_zone, to_local_date
 from domain.classification.groups import GroupKind, Method
 from domain.classification.labels import (
@@ -15,6 +16,7 @@ from domain.classification.labels import (
     FREQUENCIES,
     MIXED,
     SPENDINGS,
+    Labelling,
     build_labelling,
 )
 from domain.classification.rfm import RfmScheme, Score
@@ -27,6 +29,7 @@ from domain.reports.report import SCORES, Report, find_kind, find_kind_of_score,
 from domain.reports.reporting import list_festive_days, list_known_groups
 from domain.store import Cache, CustomerRecord, Grouping, Store, Transition, TransitionSums, TrendSums, Unit
 
+T = TypeVar("T")
 MAXIMUM_POINTS = 60
 MONTHS = 12
 """Windows that a trend by month looks back on."""
@@ -104,12 +107,12 @@ class Transitions:
     ) -> TransitionMatrix:
         """Who moved; InvalidInput names the argument that is wrong."""
         check_days(days)
-        _check_order(first, last)
-        before, after = _build_span(first, days, storefront_id), _build_span(last, days, storefront_id)
+        check_order(first, last)
+        before, after = build_span(first, days, storefront_id), build_span(last, days, storefront_id)
         grouping = Grouping(method, scheme, list_festive_days(business, before, after))
 
         async def sum_up(unit: Unit) -> Sequence[Sequence[object]]:
-            sums = await unit.groups.sum_transitions(before, after, grouping)
+            sums = _check_number(await unit.groups.sum_transitions(before, after, grouping))
             return [(*astuple(each.transition), each.customers, each.spend_before, each.spend_after) for each in sums]
 
         name = f"segment_transitions:{business.id}:{first}:{last}:{_name_windows(days, storefront_id, method, scheme)}"
@@ -159,7 +162,7 @@ class Transitions:
         span = report.span
         if len(kinds) == 1 and report.method is not Method.BEHAVIOR:
             scores = [each for each in SCORES if find_kind_of_score(report.method, report.scheme, each) == kinds[0]]
-            return {kinds[0]: await self._load_scored(business, span, scores, request)}
+            return {kinds[0]: await self.load_scored(business, report, scores, request)}
         grouping = Grouping(report.method, report.scheme, list_festive_days(business, span))
         labels = {kind: (kind.dimension, _get_label(report.method, kind)) for kind in kinds}
         async with self.store.read(business) as unit:
@@ -171,14 +174,16 @@ class Transitions:
     ) -> Mapping[Score, Page[CustomerRecord]]:
         """A page of the customers of each of the scores of a report, by id."""
         if len(scores) == 1:
-            return {scores[0]: await self._load_scored(business, report.span, scores, request)}
+            return {scores[0]: await self.load_scored(business, report, scores, request)}
         async with self.store.read(business) as unit:
             return await unit.groups.load_score_pages(report.span, scores, request)
 
-    async def _load_scored(
-        self, business: Business, span: Span, scores: Sequence[Score], request: PageRequest
+    async def load_scored(
+        self, business: Business, report: Report, scores: Sequence[Score], request: PageRequest
     ) -> Page[CustomerRecord]:
-        """A page of the customers who have one of the scores; with kept cut values reading stops when it is full."""
+        """A page of the customers who have one of the scores, by id; with kept cut values reading stops when it is
+        full."""
+        span = report.span
         quintiles = await self.customers.load_quintiles(business, span)
         async with self.store.read(business) as unit:
             return await unit.reports.load_customers(span, quintiles, scores, request)
@@ -196,7 +201,7 @@ class Transitions:
     ) -> list[TrendPoint]:
         """Every group at every date, in table order, empty ones too; InvalidInput names the argument that is wrong."""
         check_days(days)
-        _check_order(first, last)
+        check_order(first, last)
         dates = list_trend_dates(first, last, interval)
         name = f"{first}:{last}:{interval.value.lower()}"
         return await self._load_points(business, method, days, dates, name, storefront_id, scheme)
@@ -222,11 +227,11 @@ class Transitions:
         scheme: RfmScheme,
     ) -> list[TrendPoint]:
         """The points at these dates, kept under a name that says which they are."""
-        spans = [_build_span(day, days, storefront_id) for day in dates]
+        spans = [build_span(day, days, storefront_id) for day in dates]
         grouping = Grouping(method, scheme, list_festive_days(business, *spans))
 
         async def sum_up(unit: Unit) -> Sequence[Sequence[object]]:
-            return [astuple(each) for each in await unit.groups.sum_trend(spans, grouping)]
+            return [astuple(each) for each in _check_number(await unit.groups.sum_trend(spans, grouping))]
 
         windows = _name_windows(days, storefront_id, method, scheme)
         key = f"segmentation_trend:{business.id}:{name}:{windows}"
@@ -250,28 +255,35 @@ class Transitions:
 
         async def make() -> str:
             async with self.store.read(business) as unit:
-                rows = await sum_up(unit)
-            if len(rows) > MAXIMUM_ROWS:
-                message = f"method must make fewer groups: the answer would have more than {MAXIMUM_ROWS:,} rows"
-                raise InvalidInput(message, ("method",))
-            return json.dumps(rows)
+                return json.dumps(await sum_up(unit))
 
         kept = await self.cache.get_or_make(f"{name}:{business.data_version}", make)
         rows: list[list[Any]] = json.loads(kept.value)
         return rows
 
     async def count_labels(self, business: Business, as_of: date | None) -> list[LabelCount]:
-        """Customers by label of classification, dimension by dimension, the most frequent first."""
+        """Customers by label of classification, dimension by dimension, the most frequent first. They are kept, but not
+        those of classifiers of the server's own, which may follow more than the store."""
         today = as_of or to_local_date(self.clock(), load_zone(business.time_zone))
         classifiers = self.customers.classifiers
-        async with self.store.read(business) as unit:
+
+        async def find_labelling(unit: Unit) -> Labelling:
             bounds = await unit.reports.find_day_bounds()
-            how = build_labelling(business, today, None if bounds is None else bounds[0])
-            counting = unit.groups.count_labels
-            label_counts = [] if classifiers.every else await counting(how.span, how.settings, how.decimals)
+            return build_labelling(business, today, None if bounds is None else bounds[0])
+
+        async def count(unit: Unit) -> Sequence[tuple[str, str, int]]:
+            how = await find_labelling(unit)
+            return await unit.groups.count_labels(how.span, how.settings, how.decimals)
+
         if classifiers.every:
+            async with self.store.read(business) as unit:
+                how = await find_labelling(unit)
             asked = ClassifierLabels(self.store, business, how.span, how.settings, how.decimals, classifiers)
             label_counts = await asked.count_labels()
+        else:
+            supposed = compute_digest(business.settings.stored)
+            kept = await self._load_kept(business, f"classification_statistics:{business.id}:{today}:{supposed}", count)
+            label_counts = [(dimension, label, number) for dimension, label, number in kept]
         counts = {(dimension, label): 0 for dimension, labels in LABEL_ORDER.items() for label in labels}
         counts |= {(dimension, label): count for dimension, label, count in label_counts}
         everyone = sum(count for dimension, _, count in label_counts if dimension == "frequency")
@@ -282,6 +294,14 @@ class Transitions:
             key=lambda row: (dimensions.index(row[0][0]), -row[1], places.get(row[0], -1), row[0][1]),
         )
         return [LabelCount(*key, count, count / everyone if everyone else 0.0) for key, count in rows]
+
+
+def _check_number(rows: Sequence[T]) -> Sequence[T]:
+    """InvalidInput where an answer would have too many rows."""
+    if len(rows) > MAXIMUM_ROWS:
+        message = f"method must make fewer groups: the answer would have more than {MAXIMUM_ROWS:,} rows"
+        raise InvalidInput(message, ("method",))
+    return rows
 
 
 def _name_windows(days: int, storefront_id: int | None, method: Method, scheme: RfmScheme) -> str:
@@ -319,12 +339,14 @@ def _add_intervals(first: date, interval: SeriesInterval, times: int) -> date | 
     return first + timedelta(step) if step <= (date.max - first).days else None
 
 
-def _check_order(first: date, last: date) -> None:
+def check_order(first: date, last: date) -> None:
+    """InvalidInput where the second date is before the first."""
     if first > last:
         raise InvalidInput("to must not be before from", ("to",))
 
 
-def _build_span(day: date, days: int, storefront_id: int | None) -> Span:
+def build_span(day: date, days: int, storefront_id: int | None) -> Span:
+    """The window of so many days that ends with the day."""
     window = Window(day, days)
     return Span(window.first_day, window.last_day, storefront_id)
 

@@ -5,7 +5,7 @@ has."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
 from itertools import combinations
@@ -333,7 +333,7 @@ class Analysis:
                     raise InvalidRule(problems)
         quintiles = await self._load_quintiles(business, [] if rule is None else [rule])
         chosen = tuple(dict.fromkeys(each.id for each in segments))
-        return CustomerFilter(where.search, where.loyalty_levels, chosen, rule, quintiles)
+        return replace(where, segment_ids=chosen, rule=rule, quintiles=quintiles)
 
     async def _load_quintiles(self, business: Business, trees: Iterable[Condition]) -> Quintiles | None:
         """The kept cut values, where a rule ranks."""

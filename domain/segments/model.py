@@ -208,12 +208,12 @@ class Place:
         return cls(to_micros(instant))
 
     @classmethod
-    def read(cls, position: Position) -> "Place":
-        """The place of a position; InvalidInput where it is none."""
+    def read(cls, position: Position, name: str = "after") -> "Place":
+        """The place of a position; InvalidInput names the argument where it is none."""
         text, number = position
         match = TEXT.fullmatch(str(text))
         if match is None or not 0 <= int(number) < 2**62:
-            raise InvalidInput("after must be a cursor of this list in this order", ("after",))
+            raise InvalidInput(f"{name} must be a cursor of this list in this order", (name,))
         return cls(int(match[1]), int(match[2]), number // 2, number % 2)
 
     @property

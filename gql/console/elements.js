@@ -46,9 +46,15 @@ export const name = text => h('bdi', { class: 'name' }, text);
 /** A link to a page of the console. */
 export const link = (children, path, query) => h('a', { href: address(path, query) }, children);
 
+const ERASED = '[erased]';
+/** Where a customer's page is. Whoever was erased has no id of the shop's any more, and is found by the lasting one. */
+export const customerAddress = ({ id, externalId }) => (externalId === ERASED
+  ? address('/customers/erased', { id }) : address(`/customers/${encodeURIComponent(externalId)}`));
+
 /** A customer as a link: the name where there is one, else the shop's own id. */
-export function customerLink({ externalId, name: called }) {
-  return h('a', { href: address(`/customers/${encodeURIComponent(externalId)}`) }, name(called || externalId));
+export function customerLink(customer) {
+  const called = customer.name || (customer.externalId === ERASED ? 'Erased customer' : customer.externalId);
+  return h('a', { href: customerAddress(customer) }, name(called));
 }
 
 export const segmentLink = segment =>
@@ -111,6 +117,34 @@ export function searchField(page, label, key = 'search', hint = '') {
   return field(label, control, hint);
 }
 
+/**
+ * A field that finds things while one types, and the things as buttons below it. `find(text, signal)` gives them,
+ * `show(thing)` what stands on the button, and `choose(thing)` is what a button does.
+ */
+export function finder(label, { find, show, choose, hint = '' }) {
+  const found = h('ul', { class: 'list' });
+  const told = h('p', { class: 'soft', role: 'status' });
+  let waiting;
+  let asking;
+  const look = async () => {
+    asking?.abort();
+    const { signal } = (asking = new AbortController());
+    try {
+      const things = await find(control.value.trim(), signal);
+      fill(told, things.length ? '' : 'Nothing of that name.');
+      fill(found, things.map(thing => h('li', null, button(show(thing), () => choose(thing)))));
+    } catch (error) {
+      if (error.name !== 'AbortError') fill(told, error.message);
+    }
+  };
+  const control = h('input', {
+    type: 'search', autocomplete: 'off', dir: 'auto',
+    oninput: () => { clearTimeout(waiting); waiting = setTimeout(look, 250); },
+  });
+  look();
+  return h('div', { class: 'stack' }, field(label, control, hint), told, found);
+}
+
 /** A choice that is in the address of the page as `key`; an empty value leaves it out. */
 export function choiceField(page, label, options, key, standard = '') {
   const control = choice(options, page.query.get(key) ?? standard, {
@@ -122,12 +156,13 @@ export function choiceField(page, label, options, key, standard = '') {
 
 /**
  * A table. Each column: `title`, `cell(row)`, and as needed `number` (set to the right), `sort` (a value of the sort
- * enum). With `page`, titles of sortable columns are links that change `sort` and `reverse` in the address.
+ * enum). With `page`, titles of sortable columns are links that change `sort` and `reverse` in the address; without
+ * them there the order is that of the options.
  */
-export function table(caption, columns, rows, { page = null, sort = '', empty = 'There is nothing here yet.' } = {}) {
+export function table(caption, columns, rows, { page = null, sort = '', reverse = false, empty = 'There is nothing here yet.' } = {}) {
   if (!rows.length) return h('p', { class: 'empty' }, empty);
   const sorted = page && (page.query.get('sort') ?? sort);
-  const reversed = page?.query.get('reverse') === 'true';
+  const reversed = page?.query.has('sort') ? page.query.get('reverse') === 'true' : reverse;
   const head = column => {
     const [current, attributes] = [page && column.sort && sorted === column.sort, { scope: 'col' }];
     if (column.number) attributes.class = 'number';

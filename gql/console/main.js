@@ -148,17 +148,18 @@ async function load(found, path, query, signal) {
   return showPage(page);
 }
 
-/** Put the page in place; on the same page the focus stays where it was, else it goes to the heading. */
+/** Put the page in place; the focus stays where it was on the same page, and goes to the heading where that is gone. */
 function replace(content, samePage) {
   const { id, selectionStart, selectionEnd } = document.activeElement ?? {};
-  const open = new Set([...main.querySelectorAll('details[id][open]')].map(element => element.id));
+  const held = main.contains(document.activeElement);
+  const opened = new Map([...main.querySelectorAll('details[id]')].map(element => [element.id, element.open]));
   fill(main, content);
   if (!samePage) {
     (main.querySelector('h1') ?? main).focus({ preventScroll: true });
     return;
   }
-  for (const element of main.querySelectorAll('details[id]')) element.open ||= open.has(element.id);
-  const before = id && document.getElementById(id);
+  for (const element of main.querySelectorAll('details[id]')) element.open = opened.get(element.id) ?? element.open;
+  const before = (id && document.getElementById(id)) || (held && main.querySelector('h1'));
   if (!before) return;
   before.focus({ preventScroll: true });
   if (typeof selectionStart === 'number') before.setSelectionRange(selectionStart, selectionEnd);

@@ -3,6 +3,7 @@ are compiled as rules are, so that they mean the same everywhere."""
 
 from collections.abc import Iterator
 from dataclasses import fields
+from datetime import date
 
 import strawberry
 
@@ -13,9 +14,11 @@ from domain.rules.criteria import RfmConfig, SegmentCriteria, build_customer_rul
 from domain.segments.model import Definition
 from domain.segments.validation import Draft
 from domain.store import CustomerFilter as CustomerFilterEntity
+from domain.store import Reported
 from domain.texts import compose_optional, compose_text
 from gql.schema.context import Context
-from gql.schema.types.enums import SegmentKind
+from gql.schema.types.business import find_storefront
+from gql.schema.types.enums import Method, RfmScheme, SegmentKind
 from gql.schema.types.ids import match
 from gql.schema.types.scalars import JSON
 from gql.schema.types.segment import MetricBounds, ScoreBox
@@ -134,6 +137,76 @@ def to_definition(
     )
 
 
+@strawberry.input(
+    description="The customers of a segmentation report: all of its window, those of one group, or those of scores. "
+    "What is absent is as in `segmentationReport`."
+)
+class ReportFilter:
+    method: Method = strawberry.field(default=Method.RFM, description="How the report groups customers.")
+    days: int = strawberry.field(default=90, description="Length of the window in days, 1 to 9999.")
+    as_of: date | None = strawberry.field(
+        default=None, description="Last day of the window, included; today where absent."
+    )
+    storefront_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Only purchases of this storefront; all where absent."
+    )
+    scheme: RfmScheme = strawberry.field(default=RfmScheme.EIGHT_SEGMENT, description="Which set of RFM groups.")
+    segment_code: str | None = strawberry.field(
+        default=None, description="Only customers of the group of this code, the unclassified by theirs."
+    )
+    recency: int | None = strawberry.field(default=None, description="Only this recency score, 1 to 5.")
+    frequency: int | None = strawberry.field(default=None, description="Only this frequency score, 1 to 5.")
+    monetary: int | None = strawberry.field(default=None, description="Only this monetary score, 1 to 5.")
+
+    async def to_entity(self, context: Context, business: Business) -> Reported:
+        storefront = await find_storefront(context, business, self.storefront_id)
+        return await context.services.reported_customers.choose(
+            business,
+            self.method,
+            self.days,
+            self.as_of,
+            None if storefront is None else storefront.id,
+            self.scheme,
+            self.segment_code,
+            (self.recency, self.frequency, self.monetary),
+        )
+
+
+@strawberry.input(
+    description="The customers of a cell of `segmentTransitions`: those who went from one group to another between two "
+    "windows, each scored within itself."
+)
+class TransitionFilter:
+    from_: date = strawberry.field(name="from", description="Last day of the first window.")
+    to: date = strawberry.field(description="Last day of the second window, not before `from`.")
+    method: Method = strawberry.field(default=Method.RFM, description="How customers are grouped.")
+    days: int = strawberry.field(default=90, description="Length of each window in days, 1 to 9999.")
+    storefront_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Only purchases of this storefront; all where absent."
+    )
+    scheme: RfmScheme = strawberry.field(default=RfmScheme.EIGHT_SEGMENT, description="Which set of RFM groups.")
+    from_code: str | None = strawberry.field(
+        default=None, description="Code of the group in the first window; null for customers without a purchase in it."
+    )
+    to_code: str | None = strawberry.field(
+        default=None, description="Code of the group in the second window; null for customers without a purchase in it."
+    )
+
+    async def to_entity(self, context: Context, business: Business) -> Reported:
+        storefront = await find_storefront(context, business, self.storefront_id)
+        return context.services.reported_customers.choose_moved(
+            business,
+            self.method,
+            self.days,
+            self.from_,
+            self.to,
+            None if storefront is None else storefront.id,
+            self.scheme,
+            self.from_code,
+            self.to_code,
+        )
+
+
 @strawberry.input(description="Which customers; every given part must hold.")
 class CustomerFilter:
     search: str | None = strawberry.field(
@@ -156,19 +229,39 @@ class CustomerFilter:
         default=None, description="One JSONLogic object, or a list that must all hold; see ruleVariables."
     )
 
+    report: ReportFilter | None = strawberry.field(
+        default=None, description="Those whom a segmentation report counts so."
+    )
+    transition: TransitionFilter | None = strawberry.field(
+        default=None, description="Those who went from one group to another."
+    )
+
     async def to_entity(self, context: Context, business: Business) -> CustomerFilterEntity:
         if any(len(text) > MAXIMUM_TEXT or "\0" in text for text in self._list_texts()):
             raise InvalidInput("filter must hold texts of at most 1000 characters, without NUL", ("filter",))
         levels = None if self.loyalty_levels is None else tuple(map(compose_text, self.loyalty_levels))
-        plain = CustomerFilterEntity(compose_optional(self.search), levels)
+        reported = await self._choose_reported(context, business)
+        plain = CustomerFilterEntity(compose_optional(self.search), levels, reported=reported)
         rule = build_customer_rule(self.rules, self.frequency, self.spending, self.category, business.attributes)
         if rule is None and self.segment_ids is None:
             return plain
         ids = [match(value, "Segment", business) for value in self.segment_ids or ()]
         return await context.services.analysis.narrow(business, plain, ids, rule)
 
+    async def _choose_reported(self, context: Context, business: Business) -> tuple[Reported, ...]:
+        """What reports say of the customers; InvalidInput says where in the filter it is wrong."""
+        chosen = []
+        for name, part in (("report", self.report), ("transition", self.transition)):
+            if part is not None:
+                try:
+                    chosen.append(await part.to_entity(context, business))
+                except InvalidInput as error:
+                    raise InvalidInput(error.message, ("filter", name, *error.problems[0].field)) from error
+        return tuple(chosen)
+
     def _list_texts(self) -> Iterator[str]:
-        if self.search is not None:
-            yield self.search
+        yield from filter(None, (self.search, self.report and self.report.segment_code))
+        if self.transition is not None:
+            yield from filter(None, (self.transition.from_code, self.transition.to_code))
         for texts in (self.loyalty_levels, self.frequency, self.spending, self.category):
             yield from texts or ()

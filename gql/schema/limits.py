@@ -39,10 +39,12 @@ from graphql.language import SKIP, VisitorAction
 from graphql.utilities import validate_input_literal
 from strawberry.extensions import AddValidationRules, ParserCache, SchemaExtension, ValidationCache
 
+from domain.businesses.settings import SETTINGS
 from domain.calendar import MAXIMUM_POINTS as SERIES_POINTS
 from domain.pages import DEFAULT_FIRST, DEFAULT_IDS, MAXIMUM_FIRST, MAXIMUM_IDS
 from domain.reports.report import SCORES
 from domain.reports.transitions import MAXIMUM_POINTS as TREND_POINTS
+from domain.reports.transitions import MONTHS
 from gql.settings import Settings
 
 
@@ -103,7 +105,13 @@ MAXIMUM_TOKENS = 1_000
 CACHED_DOCUMENTS = 128
 UNPAGED = 10
 """What a list without a page size counts."""
-LIST_SIZES = {("SegmentationReport", "cells"): len(SCORES), ("RfmScore", "thresholds"): 3}
+LIST_SIZES = {
+    ("Business", "settingDetails"): len(SETTINGS),
+    ("SegmentationReport", "cells"): len(SCORES),
+    ("SegmentationReport", "trend"): MONTHS * UNPAGED,
+    ("RfmScore", "thresholds"): 3,
+    ("RfmScore", "scale"): 15,
+}
 """What those count whose length is known, by type and field: that of cells is the most there can be."""
 FIELD_COSTS = {
     "metrics": 1,
@@ -112,6 +120,7 @@ FIELD_COSTS = {
     "segmentationReport": 100,
     "totalCount": 10,
     "sizeSeries": 100,
+    "trend": MONTHS * 100,
     "segmentTransitions": 200,
     "classificationStatistics": 200,
     "segmentPreview": 100,

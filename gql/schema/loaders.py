@@ -231,10 +231,10 @@ class Loaders:
         lambda unit, keys: unit.snapshots.load_pages(keys)
     )
     snapshot_counts = _make_unit_loader(lambda unit, keys: unit.snapshots.count_by_segment(keys))
-    entrant_pages: Loader[ComparisonKey, Page[CustomerRecord]] = _make_unit_loader(
-        lambda unit, keys: unit.history.load_entrant_pages(keys)
+    compared_pages: Loader[ComparisonKey, Page[CustomerRecord]] = _make_unit_loader(
+        lambda unit, keys: unit.history.load_compared_pages(keys)
     )
-    entrant_counts: Loader[Comparison, int] = _make_unit_loader(lambda unit, keys: unit.history.count_entrants(keys))
+    compared_counts: Loader[Comparison, int] = _make_unit_loader(lambda unit, keys: unit.history.count_compared(keys))
     group_pages: Loader[GroupPage, Page[CustomerRecord]] = cached_property(
         lambda loaders: loaders.make_loader(_load_groups)
     )

@@ -22,6 +22,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     tuple_,
     union_all,
 )
@@ -33,7 +34,18 @@ from domain.classification.labels import ClassificationFacts, ClassificationSett
 from domain.classification.rfm import CUTS, Quintiles, Score, build_rank_conditions, reaches_cut
 from domain.pages import Page, PageRequest, build_page
 from domain.reports.report import SCORES, find_kind_of_score
-from domain.store import CustomerRecord, Grouping, Transition, TransitionSums, TrendSums, WindowTotals
+from domain.store import (
+    CustomerRecord,
+    Grouping,
+    Labelled,
+    Moved,
+    Reported,
+    Scored,
+    Transition,
+    TransitionSums,
+    TrendSums,
+    WindowTotals,
+)
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
@@ -134,14 +146,8 @@ class ReportStore:
         more = [] if request.after is None else [key > request.after[1]]
         if request.before is not None:
             more.append(key < request.before[1])
-        triple = tuple_(
-            score_recency(func.max(purchase.c.local_day), span),
-            add_up(build_rank_conditions(func.count(), quintiles.orders)),
-            add_up(build_rank_conditions(func.sum(purchase.c.amount), quintiles.spend)),
-        )
         customers = (
-            select_purchase_totals(self.business_id, span, *more)
-            .having(triple.in_([astuple(score) for score in scores]))
+            select_scored(self.business_id, Scored(span, quintiles, tuple(scores)), *more)
             .order_by(key.desc() if request.backward else key)
             .limit(request.size + 1)
             .subquery("found")
@@ -205,6 +211,18 @@ class ReportStore:
         return None if row[0] is None else (row[0], row[1])
 
 
+def select_scored(business_id: int, chosen: Scored, *more: ColumnElement[bool]) -> Select[Any]:
+    """The window totals of the customers who have one of the scores, by the kept cut values."""
+    triple = tuple_(
+        score_recency(func.max(purchase.c.local_day), chosen.span),
+        add_up(build_rank_conditions(func.count(), chosen.quintiles.orders)),
+        add_up(build_rank_conditions(func.sum(purchase.c.amount), chosen.quintiles.spend)),
+    )
+    return select_purchase_totals(business_id, chosen.span, *more).having(
+        triple.in_([astuple(score) for score in chosen.scores])
+    )
+
+
 FILTERED = 20
 """Up to so many groups are picked in the statement, more from its answer."""
 K = TypeVar("K")
@@ -215,22 +233,42 @@ def with_group(business_id: int, span: AnySpan, grouping: Grouping) -> Subquery:
     if grouping.method is Method.BEHAVIOR:
         return select_behaviors(business_id, span, grouping.festive)
     each = select_scores(business_id, span)
+    return select(
+        each.c.customer_id,
+        each.c.orders,
+        each.c.spend,
+        each.c.last_day,
+        *label_scores(100 * each.c.r + 10 * each.c.f + each.c.m, grouping),
+    ).subquery("with_group")
+
+
+def label_scores(digits: ColumnElement[int], grouping: Grouping) -> tuple[ColumnElement[str], ColumnElement[str]]:
+    """Dimension and label of the group of a score, for RFM and VALUE; the score is a number of three digits."""
     codes: dict[str, list[int]] = {}
     dimension = ""
     for score in SCORES:
         kind = find_kind_of_score(grouping.method, grouping.scheme, score)
         codes.setdefault(kind.code, []).append(int(score.digits))
         dimension = kind.dimension
-    digits = 100 * each.c.r + 10 * each.c.f + each.c.m
     label = case(*((digits.in_(cells), literal_column(f"'{code}'")) for code, cells in codes.items()))
-    return select(
-        each.c.customer_id,
-        each.c.orders,
-        each.c.spend,
-        each.c.last_day,
-        literal_column(f"'{dimension}'").label("dimension"),
-        label.label("label"),
-    ).subquery("with_group")
+    return literal_column(f"'{dimension}'").label("dimension"), label.label("label")
+
+
+def select_label_sums(business_id: int, span: AnySpan, grouping: Grouping) -> Select[Any]:
+    """The window's customers and spend by dimension and label. Scores are added up before they are labelled: there are
+    at most 125, and naming each customer's takes longer than all the rest."""
+    if grouping.method is Method.BEHAVIOR:
+        each = select_behaviors(business_id, span, grouping.festive)
+        group = (each.c.dimension, each.c.label)
+        return select(*group, func.count().label("customers"), func.sum(each.c.spend).label("spend")).group_by(*group)
+    scored = select_scores(business_id, span)
+    digits = (100 * scored.c.r + 10 * scored.c.f + scored.c.m).label("digits")
+    sums = select(digits, func.count().label("customers"), func.sum(scored.c.spend).label("spend")).group_by(digits)
+    by_score = sums.subquery("by_score")
+    dimension, label = label_scores(by_score.c.digits, grouping)
+    named = select(dimension, label, by_score.c.customers, by_score.c.spend).subquery("named")
+    totals = [func.sum(named.c[name]).label(name) for name in ("customers", "spend")]
+    return select(named.c.dimension, named.c.label, *totals).group_by(named.c.dimension, named.c.label)
 
 
 def select_transition_rows(business_id: int, before: Span, after: Span, grouping: Grouping) -> Subquery:
@@ -263,6 +301,30 @@ def select_transition_rows(business_id: int, before: Span, after: Span, grouping
     )
 
 
+def is_transition(each: Subquery, transition: Transition) -> ColumnElement[bool]:
+    """Whether a row of `select_transition_rows` is of the transition."""
+    return and_(
+        each.c.dimension == transition.dimension,
+        each.c.before.is_not_distinct_from(transition.before),
+        each.c.after.is_not_distinct_from(transition.after),
+    )
+
+
+def is_reported(business_id: int, chosen: Reported) -> ColumnElement[bool]:
+    """Whether the row of `customer` is one of those that a report counts so."""
+    match chosen:
+        case Scored():
+            each = select_scored(business_id, chosen).subquery("scored")
+            held: ColumnElement[bool] = true()
+        case Labelled():
+            each = with_group(business_id, chosen.span, chosen.grouping)
+            held = and_(each.c.dimension == chosen.dimension, each.c.label == chosen.label)
+        case Moved():
+            each = select_transition_rows(business_id, chosen.before, chosen.after, chosen.grouping)
+            held = is_transition(each, chosen.transition)
+    return customer.c.id.in_(select(each.c.customer_id).where(held))
+
+
 class GroupReportStore:
     """Groups of one business on one connection."""
 
@@ -290,9 +352,7 @@ class GroupReportStore:
         ends = select(cast(listed.c.value, BigInteger).label("last_day")).subquery("ends")
         # As text: a column of the table would bring the table into the inner statement.
         last_day: ColumnElement[int] = literal_column("ends.last_day", BigInteger)
-        each = with_group(self.business_id, RowSpan(last_day - (days - 1), last_day, days, storefront), grouping)
-        group = (each.c.dimension, each.c.label)
-        sums = select(*group, func.count().label("customers"), func.sum(each.c.spend).label("spend")).group_by(*group)
+        sums = select_label_sums(self.business_id, RowSpan(last_day - (days - 1), last_day, days, storefront), grouping)
         gathered = select(GatheredRows(*sums.subquery("sums").c)).scalar_subquery()
         rows = await self.connection.execute(select(ends.c.last_day, gathered))
         windows = {span.last_day: number for number, span in enumerate(spans)}
@@ -334,14 +394,7 @@ class GroupReportStore:
         return await self._load_pages(
             each,
             (each.c.dimension, each.c.before, each.c.after),
-            {
-                transition: and_(
-                    each.c.dimension == transition.dimension,
-                    each.c.before.is_not_distinct_from(transition.before),
-                    each.c.after.is_not_distinct_from(transition.after),
-                )
-                for transition in transitions
-            },
+            {transition: is_transition(each, transition) for transition in transitions},
             Transition,
             request,
         )

@@ -31,6 +31,7 @@ from domain.segments.customer_facts import build_rule_context
 from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Unit
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import Expression, Negation
+from persistence.reports.reports import is_reported
 from persistence.rules.compiler import Lookup, RuleCompiler, select_matching, select_members
 from persistence.rules.values import VariableValues
 from persistence.segments.memberships import build_present_conditions, covers
@@ -79,8 +80,9 @@ class RuleAnalysisStore:
         return RuleCompiler(context, by_membership(self.unit.business))
 
     async def build_condition(self, where: CustomerFilter) -> ColumnElement[bool]:
-        """Whether the row of `customer` is a member of the filter's segments and its rule holds."""
+        """Whether the row of `customer` is a member of the filter's segments, its rule holds and reports count it."""
         parts = [is_member(self.unit.business, key) for key in where.segment_ids]
+        parts += [is_reported(self.business_id, each) for each in where.reported]
         if where.rule is not None:
             context = await build_rule_context(self.unit, self.now, [where.rule], where.quintiles)
             parts.append(self._make_compiler(context).compile_condition(where.rule))

@@ -54,6 +54,9 @@ ENDS: tuple[tuple[ChangeKind, ColumnElement[int], ColumnElement[str | None]], ..
 PLACE = attrgetter("at", "segment_id", "customer_id", "kind")
 """The numbers of the Place of a row."""
 log = membership_change.c
+EndsForm = tuple[int, bool, int, int]
+"""How many changes a page has, whether they are the last ones, and the kinds of the places it begins after and ends
+before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,14 @@ class HistoryStore:
         """Pages of many lists, in the order of the keys."""
         wanted = []
         for which, request in keys:
-            after = None if request.after is None else Place.read(request.after)
-            place = (None, None, None) if after is None else (after.at, after.segment_id, after.customer_id)
-            form = (request.size, 0 if after is None else after.kind)
-            wanted.append((form, (*_to_numbers(which), *place)))
+            after, before = _read_place("after", request.after), _read_place("before", request.before)
+            form = (request.size, request.backward, after[-1], before[-1])
+            wanted.append((form, (*_to_numbers(which), *after[:-1], *before[:-1])))
         found = await gather_lists(self.connection, wanted, self._select_ends)
         return [
-            build_page(sorted(rows, key=PLACE)[: request.size + 1], request, _to_position).map(to_change)
+            build_page(
+                sorted(rows, key=PLACE, reverse=request.backward)[: request.size + 1], request, _to_position
+            ).map(to_change)
             for (_, request), rows in zip(keys, found, strict=True)
         ]
 
@@ -192,10 +196,11 @@ class HistoryStore:
             [*conditions, *merged, Selective(membership.c.customer_id == customer.c.id)],
         ]
 
-    def _select_ends(self, form: tuple[int, int], columns: Columns) -> list[Select[Any]]:
-        """The first of what a list holds after a place, as lists that together have them: `form` is how many a page has
-        and the kind of the place, the columns are the numbers of the list and the rest of the place."""
-        (size, after_kind), (segment_id, customer_id, since, until, *after) = form, columns
+    def _select_ends(self, form: EndsForm, columns: Columns) -> list[Select[Any]]:
+        """The first of what a list holds between two places, or the last, as lists that together have them: the columns
+        are the numbers of the list and the rest of the places."""
+        size, backward, after_kind, before_kind = form
+        (segment_id, customer_id, since, until), after, before = columns[:4], columns[4:7], columns[7:]
         selects = []
         for conditions in self._build_conditions(segment_id, customer_id):
             for kind, at, by in ENDS:
@@ -209,12 +214,17 @@ class HistoryStore:
                     membership.c.source,
                     by.label("by"),
                 ).where(*conditions, at.is_not(None), *_build_bounds(at, since, until))
+                # The first condition of a place alone is what an index can be entered with.
                 if after[0] is not None:
-                    # The first condition alone is what an index can be entered with.
                     here = tuple_(*after)
                     beyond = tuple_(*order) >= here if number > after_kind else tuple_(*order) > here
                     statement = statement.where(at >= after[0], beyond)
-                selects.append(statement.order_by(*order).limit(size + 1))
+                if before[0] is not None:
+                    here = tuple_(*before)
+                    short_of = tuple_(*order) <= here if number < before_kind else tuple_(*order) < here
+                    statement = statement.where(at <= before[0], short_of)
+                ordered = [each.desc() for each in order] if backward else order
+                selects.append(statement.order_by(*ordered).limit(size + 1))
         return selects
 
     async def count_past_members(self, keys: Sequence[tuple[int, datetime]]) -> list[int]:
@@ -242,20 +252,20 @@ class HistoryStore:
         found = await gather_lists(self.connection, wanted, select_ids)
         return [sorted(row.customer_id for row in rows) for rows in found]
 
-    async def load_entrant_pages(self, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]:
-        """Who is a member at the second instant and was none at the first, by id."""
+    async def load_compared_pages(self, keys: Sequence[ComparisonKey]) -> list[Page[CustomerRecord]]:
+        """Who is a member at the second instant and was none, or one, at the first; by id."""
         ids = membership.c.customer_id
 
-        def select_ids(form: tuple[int, bool], columns: Columns) -> list[Select[Any]]:
-            (size, forward), (*comparison, after) = form, columns
-            mine = self._select_entrants(forward, comparison)
+        def select_ids(form: tuple[int, bool, bool], columns: Columns) -> list[Select[Any]]:
+            (size, *how), (*comparison, after) = form, columns
+            mine = self._select_compared(how, comparison)
             return [(mine if after is None else mine.where(ids > after)).order_by(ids).limit(size + 1)]
 
         wanted = []
         for comparison, request in keys:
-            forward, numbers = _read_comparison(comparison)
+            how, numbers = _read_comparison(comparison)
             after = None if request.after is None else int(request.after[0])
-            wanted.append(((request.size, forward), (*numbers, after)))
+            wanted.append(((request.size, *how), (*numbers, after)))
         found = [
             sorted(row.customer_id for row in rows) for rows in await gather_lists(self.connection, wanted, select_ids)
         ]
@@ -265,30 +275,32 @@ class HistoryStore:
             for (_, request), members in zip(keys, found, strict=True)
         ]
 
-    async def count_entrants(self, keys: Sequence[Comparison]) -> list[int]:
-        """How many are members at the second instant and were none at the first."""
+    async def count_compared(self, keys: Sequence[Comparison]) -> list[int]:
+        """How many are members at the second instant and were none, or one, at the first."""
 
-        def select_size(forward: bool, columns: Columns) -> list[Select[Any]]:
-            return [select(func.count().label("size")).select_from(self._select_entrants(forward, columns).subquery())]
+        def select_size(how: tuple[bool, bool], columns: Columns) -> list[Select[Any]]:
+            return [select(func.count().label("size")).select_from(self._select_compared(how, columns).subquery())]
 
         found = await gather_lists(self.connection, list(map(_read_comparison, keys)), select_size)
         return [rows[0].size for rows in found]
 
-    def _select_entrants(self, forward: bool, columns: Columns) -> Select[Any]:
-        segment_id, left, right = columns
+    def _select_compared(self, how: Sequence[bool], columns: Columns) -> Select[Any]:
+        (stayed, forward), (segment_id, first, second) = how, columns
         other = membership.alias()
         was = exists().where(
             other.c.business_id == self.business_id,
             other.c.segment_id == segment_id,
             other.c.customer_id == membership.c.customer_id,
-            other.c.entered_at <= left,
-            or_(other.c.left_at.is_(None), other.c.left_at > left),
+            other.c.entered_at <= first,
+            or_(other.c.left_at.is_(None), other.c.left_at > first),
         )
+        members = select(membership.c.customer_id).where(
+            is_of_segment(self.business_id, segment_id), covers_micros(second)
+        )
+        if stayed:
+            return members.where(was)
         # Whoever came since began a membership then, whoever went had ended one by then: there is an index for each.
-        since = membership.c.entered_at > left if forward else membership.c.left_at <= left
-        return select(membership.c.customer_id).where(
-            and_(is_of_segment(self.business_id, segment_id), covers_micros(right), since, ~was)
-        )
+        return members.where(membership.c.entered_at > first if forward else membership.c.left_at <= first, ~was)
 
     async def load_ended(
         self, horizon: datetime, after: tuple[int, int, datetime] | None, size: int
@@ -342,10 +354,18 @@ def _to_numbers(which: ChangeList) -> tuple[int | None, ...]:
     return which.segment_id, which.customer_id, to_optional_micros(which.since), to_optional_micros(which.until)
 
 
-def _read_comparison(comparison: Comparison) -> tuple[bool, tuple[int, int, int]]:
-    """Whether the second instant is not before the first, and the numbers."""
-    segment_id, left, right = comparison
-    return left <= right, (segment_id, to_micros(left), to_micros(right))
+def _read_place(name: str, position: Position | None) -> tuple[int | None, int | None, int | None, int]:
+    """The numbers of a place; without one its kind, which nothing reads, is 0."""
+    if position is None:
+        return None, None, None, 0
+    place = Place.read(position, name)
+    return place.at, place.segment_id, place.customer_id, place.kind
+
+
+def _read_comparison(comparison: Comparison) -> tuple[tuple[bool, bool], tuple[int, int, int]]:
+    """Whether those are wanted who stayed, and whether the second instant is not before the first; then the numbers."""
+    segment_id, first, second, stayed = comparison
+    return (stayed, first <= second), (segment_id, to_micros(first), to_micros(second))
 
 
 def _to_position(row: Any) -> Position:

@@ -14,9 +14,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from domain.demo.shop import KEY
 from domain.model import Actor
@@ -29,7 +31,7 @@ from tests.drivers.browser import Browser, Page
 from tests.drivers.documents import ROOT
 from tests.drivers.face import EVERYTHING, SECRET
 from tests.drivers.sockets import live
-from tests.shops.console_shops import Filling
+from tests.shops.console_shops import Filling, import_orders
 
 BEGIN = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 KEPT = ROOT / "build" / "shops"
@@ -137,25 +139,71 @@ async def make_stock(folder: Path, fill: Fill) -> None:
 
 
 async def make_demo_stock(folder: Path) -> None:
-    """A store with the demo shop as of that instant."""
+    """A store with the demo shop as of that instant, and an import that refused some rows."""
     store = open_store(Settings(data=folder, jwt_secret=SECRET, demo=True))
     await fill_demo(store, lambda: BEGIN)
+    business = await Services(store.database, RunningClock()).businesses.open(KEY)
+    await asyncio.to_thread(import_orders, Filling(store, business, lambda: BEGIN, folder))
     await store.database.close()
 
 
 @asynccontextmanager
-async def serve(folder: Path, fill: Fill | None = None, port: int = 0, **settings: Any) -> AsyncIterator[Shop]:
+async def serve(
+    folder: Path, fill: Fill | None = None, *, port: int = 0, prefix: str = "", **settings: Any
+) -> AsyncIterator[Shop]:
     """The demo shop, or one that is filled so, until the block ends; its store is a copy in the folder, where that has
-    none yet. The port is a free one where none is given; demo mode is only where it is asked for."""
+    none yet. The port is a free one where none is given; demo mode is only where it is asked for. With a prefix only
+    what is below it is answered, as by a proxy that takes it off."""
     given = Settings(data=folder, jwt_secret=SECRET, **settings)
     if not given.store_file.exists():
         shutil.copytree(await find_stock(fill), folder, dirs_exist_ok=True)
     store, clock = open_store(given), RunningClock()
     shop = Shop("", KEY if fill is None else "shop", clock, Services(store.database, clock), given)
     demo_token = (lambda: shop.token(subject="demo")) if given.demo else None
-    async with live(create_app(given, clock, demo_token), port) as server:
-        yield replace(shop, url=f"http://{server.host}")
+    async with live(strip_prefix(create_app(given, clock, demo_token), prefix), port) as server:
+        yield replace(shop, url=f"http://{server.host}{prefix}")
     await store.database.close()
+
+
+def strip_prefix(app: ASGIApp, prefix: str) -> ASGIApp:
+    """What the application sees behind such a proxy."""
+
+    async def stripped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+        elif scope["path"].startswith(f"{prefix}/"):
+            raw = scope["raw_path"].removeprefix(prefix.encode())
+            await app({**scope, "path": scope["path"].removeprefix(prefix), "raw_path": raw}, receive, send)
+        else:
+            await PlainTextResponse("not below the prefix", 404)(scope, receive, send)
+
+    return stripped if prefix else app
+
+
+async def list_pages(shop: Shop) -> dict[str, str]:
+    """What a shop has to show: the addresses of its pages by a name each, for pictures and tests."""
+    found = await shop.query(
+        """query { customers(first: 2) { nodes { externalId } } imports(first: 1) { nodes { id } }
+        segments(first: 20) { nodes { key kind } } }"""
+    )
+    nodes = {name: found[name]["nodes"] for name in ("customers", "segments", "imports")}
+    pages = {
+        "overview": "/",
+        "segments": "/segments",
+        "new-segment": "/new-segment",
+        "customers": "/customers",
+        "imports": "/imports",
+        "settings": "/settings",
+    }
+    for each in nodes["segments"]:
+        manual = each["kind"] == "MANUAL"
+        pages["manual-segment" if manual else "segment"] = f"/segments/{quote(each['key'], safe='')}"
+        pages["edit-manual-segment" if manual else "edit-segment"] = f"/segments/{quote(each['key'], safe='')}/edit"
+    for each in nodes["customers"]:
+        pages["customer"] = f"/customers/{quote(each['externalId'], safe='')}"
+    for each in nodes["imports"]:
+        pages["import"] = f"/imports/{quote(each['id'], safe='')}"
+    return pages
 
 
 class Console:

@@ -11,7 +11,7 @@ from typing import Any
 
 import uvicorn
 import websockets
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
@@ -56,7 +56,7 @@ class Live:
 
 
 @asynccontextmanager
-async def live(app: Starlette, port: int = 0) -> AsyncIterator[Live]:
+async def live(app: ASGIApp, port: int = 0) -> AsyncIterator[Live]:
     """The application behind a real server until the block ends, on that port or a free one."""
     config = uvicorn.Config(
         app,

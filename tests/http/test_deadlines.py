@@ -105,6 +105,7 @@ PREVIEW = "{ segmentPreview(definition: {criteria: {minOrders: 1}}) { population
     [
         (MOVES, GroupReportStore, "sum_transitions"),
         (TREND, GroupReportStore, "sum_trend"),
+        ("{ classificationStatistics { customerCount } }", GroupReportStore, "count_labels"),
         ("{ segmentationReport { customerCount } }", ReportStore, "load_cells"),
         (PREVIEW, RuleAnalysisStore, "compute_sizes"),
     ],

@@ -213,7 +213,15 @@ async def test_a_customer_names_its_segments_and_its_history(both: Face) -> None
     assert [each["segment"]["key"] for each in found["segments"]] == ["alpha", "zeta"]
     assert history["totalCount"] == 4
     assert history["pageInfo"] == {"hasNextPage": True, "endCursor": history["nodes"][-1]["cursor"]}
+    last = """query Last($before: String) { customer(externalId: "C01") { membershipHistory(last: 3, before: $before) {
+      pageInfo { hasPreviousPage startCursor } nodes { kind segment { key } } } } }"""
+    newest = (await both.data(last))["customer"]["membershipHistory"]
+    oldest = (await both.data(last, {"before": newest["pageInfo"]["startCursor"]}))["customer"]["membershipHistory"]
+
     shown = [(node["kind"], node["segment"]["key"]) for node in history["nodes"] + rest["nodes"]]
+    assert [(node["kind"], node["segment"]["key"]) for node in oldest["nodes"] + newest["nodes"]] == shown
+    assert [each["pageInfo"]["hasPreviousPage"] for each in (newest, oldest)] == [True, False]
+    assert await both.code(last, {"before": "nonsense"}) == "BAD_USER_INPUT"
     assert shown == [("ENTERED", "zeta"), ("ENTERED", "alpha"), ("LEFT", "zeta"), ("ENTERED", "zeta")]
     assert history["nodes"][0]["customer"] == {"externalId": "C01"}
 

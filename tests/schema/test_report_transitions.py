@@ -94,3 +94,20 @@ async def test_a_page_of_one_cell_reads_that_cell_alone_and_a_foreign_cursor_is_
     assert {each.json()["errors"][0]["message"] for each in refused} == {
         "after must be a cursor of this list in this order"
     }
+
+
+@pytest.mark.read_only
+async def test_one_move_is_asked_for_by_the_codes_of_its_groups(reported: Face) -> None:
+    query = """query O($dimension: String, $from: String, $to: String) {
+      segmentTransitions(method: BEHAVIOR, days: 45, from: "2024-03-06", to: "2024-04-20") {
+        cells(dimension: $dimension, fromCode: $from, toCode: $to) { dimension fromCode toCode customerCount } } }"""
+    every = (await reported.data(query))["segmentTransitions"]["cells"]
+
+    one = [
+        (await reported.data(query, {"dimension": each["dimension"], "from": each["fromCode"], "to": each["toCode"]}))
+        for each in every
+    ]
+    newcomers = (await reported.data(query, {"from": None}))["segmentTransitions"]["cells"]
+
+    assert [each["segmentTransitions"]["cells"] for each in one] == [[each] for each in every]
+    assert newcomers == [each for each in every if each["fromCode"] is None] != []

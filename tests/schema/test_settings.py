@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from domain.businesses.settings import read_effective
+from domain.businesses.settings import SECTIONS, SETTINGS, read_effective
 from domain.imports.presets import PURCHASES, load_presets
 from tests.drivers.face import Face
 from tests.drivers.segment_client import events
@@ -86,6 +86,40 @@ async def test_settings_are_shown_with_their_defaults(face: Face) -> None:
     assert settings["frequency_order"] == ["NEW", "LOYAL", "LAPSED", "SEASONAL"]
     assert settings["festive_periods"] == [{"from": "04-01", "to": "04-20"}, {"from": "12-01", "to": "12-31"}]
     assert settings["import"]["preset"] is None
+
+
+DETAILS = """{ viewer { business { settingDetails {
+  name description type accepts unit minimum maximum choices value default serverOnly } } } }"""
+
+
+async def test_each_setting_says_what_it_is_what_it_may_be_and_what_it_is_now(both: Face) -> None:
+    await done(both, {"lapsed_days": 120, "import": {"decimal": ","}, "high_lifetime": "200000.50"})
+
+    found = (await both.data(DETAILS))["viewer"]["business"]["settingDetails"]
+
+    assert [one["name"] for one in found] == [one.name for one in SETTINGS]
+    by_name = {one["name"]: one for one in found}
+    assert by_name["lapsed_days"] == {
+        "name": "lapsed_days",
+        "description": "days without an order, today included, after which a customer is Lapsed",
+        "type": "WHOLE_NUMBER",
+        "accepts": "whole number, 1 to 9999",
+        "unit": "days",
+        "minimum": 1,
+        "maximum": 9999,
+        "choices": [],
+        "value": 120,
+        "default": 90,
+        "serverOnly": False,
+    }
+    values = {name: one["value"] for name, one in by_name.items()}
+    assert (values["import.decimal"], values["high_lifetime"], values["brand.logo"]) == (",", 200000.5, None)
+    assert by_name["import.decimal"]["choices"] == [".", ","]
+    assert by_name["frequency_order"]["choices"] == by_name["frequency_order"]["default"]
+    assert [one["name"] for one in found if one["serverOnly"]] == ["output_dir", "output_filename"]
+    settings, _ = await shown(both)
+    nested = {name: value for name, value in settings.items() if name not in SECTIONS}
+    assert {name: value for name, value in values.items() if "." not in name} == nested
 
 
 async def test_what_is_given_changes_and_the_rest_keeps(both: Face) -> None:

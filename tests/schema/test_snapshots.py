@@ -21,7 +21,7 @@ CREATE = """mutation Create($segment: ID!) { createSnapshot(segmentId: $segment)
 COMPARE = """query Compare($from: ID!, $to: ID!, $after: String) {
   node(id: $from) { ... on Snapshot { compare(to: $to) {
   entered(first: 1, after: $after) { totalCount pageInfo { hasNextPage endCursor } nodes { externalId } }
-  left { totalCount nodes { externalId } } stayedCount } } } }"""
+  left { totalCount nodes { externalId } } stayedCount stayed { totalCount } } } } }"""
 SIZES = """query Sizes($id: ID!, $from: Date!, $to: Date!, $interval: SeriesInterval!) { segment(id: $id) {
   sizeSeries(from: $from, to: $to, interval: $interval) { date memberCount entered left } } }"""
 CHANGES = """query Changes($id: ID!, $since: DateTime, $until: DateTime, $after: String) { segment(id: $id) {
@@ -102,6 +102,7 @@ async def test_comparing_says_who_came_who_went_and_who_stayed(both: Face) -> No
 
     def shown(diff: dict[str, Any]) -> tuple[int, list[str], int]:
         left = [node["externalId"] for node in diff["left"]["nodes"]]
+        assert diff["stayed"]["totalCount"] == diff["stayedCount"]
         return diff["entered"]["totalCount"], left, diff["stayedCount"]
 
     assert shown(forth) == (2, ["C01", "C02"], 1)
@@ -201,3 +202,10 @@ async def test_changes_are_paged_in_commit_order_between_instants(both: Face) ->
     assert await walk(since="2024-06-16", until="2024-06-16") == ([], {0})
     assert await both.code(CHANGES, {"id": vip, "since": "2024-06-16", "until": "2024-06-15"}) == "BAD_USER_INPUT"
     assert await both.code(CHANGES, {"id": vip, "after": "bm9uc2Vuc2U"}) == "BAD_USER_INPUT"
+    newest = """query Newest($id: ID!, $before: String) { segment(id: $id) { changes(last: 2, before: $before) {
+      pageInfo { hasPreviousPage startCursor } nodes { kind customer { externalId } } } } }"""
+    ends = (await both.data(newest, {"id": vip}))["segment"]["changes"]
+    earlier = (await both.data(newest, {"id": vip, "before": ends["pageInfo"]["startCursor"]}))["segment"]["changes"]
+    assert [node["kind"] for node in ends["nodes"]] == ["ENTERED", "LEFT"]
+    assert [node["customer"]["externalId"] for node in earlier["nodes"]] == ["C02", "C03"]
+    assert await both.code(newest, {"id": vip, "before": "bm9uc2Vuc2U"}) == "BAD_USER_INPUT"

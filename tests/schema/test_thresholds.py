@@ -1,6 +1,7 @@
 """The thresholds of a customer's own scores as a client meets them: the whole shop's, exact on both databases."""
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -48,12 +49,30 @@ async def test_every_customer_lies_within_the_thresholds_of_its_own_scores(repor
     ]
 
 
+async def test_the_scale_has_every_score_once_and_meets_without_gap_or_overlap(reported: Face) -> None:
+    found = await ask(reported, SCORES.replace("thresholds {", "scale {"))
+
+    (scale,) = {str(rfm["scale"]): rfm["scale"] for rfm in found.values()}.values()
+    for metric in ("RECENCY", "FREQUENCY", "MONETARY"):
+        steps = [each for each in scale if each["metric"] == metric]
+        assert [each["score"] for each in steps] == sorted({each["score"] for each in steps})
+        # A higher score of recency is fewer days, of the others more.
+        rising = steps[::-1] if metric == "RECENCY" else steps
+        assert rising[-1]["to"] is None
+        step = Decimal("0.01") if metric == "MONETARY" else 1
+        for one, next_one in pairwise(rising):
+            assert Decimal(one["to"]) + step == Decimal(next_one["from"])
+    own = {each["sentence"] for rfm in (await ask(reported)).values() for each in rfm["thresholds"]}
+    assert own <= {each["sentence"] for each in scale}
+
+
 async def test_thresholds_cost_no_statement_more_whatever_the_page(reported: Face) -> None:
     bare = SCORES.replace("thresholds { metric score from to sentence }", "score")
     await ask(reported)
 
     counts = []
-    for query, first in ((bare, 250), (SCORES, 250), (SCORES, 1)):
+    scale = SCORES.replace("thresholds {", "scale {")
+    for query, first in ((bare, 250), (SCORES, 250), (SCORES, 1), (scale, 250)):
         seen = reported.statements()
         await ask(reported, query, first=first)
         counts.append(len(seen))

@@ -64,6 +64,20 @@ async def fill_nothing(filling: Filling) -> None:
     """Nobody bought anything, and nobody made a segment."""
 
 
+def import_orders(filling: Filling) -> None:
+    """A file of five rows, two of which are refused."""
+    file = filling.folder / "november.csv"
+    file.write_text(
+        "customer_id,order_id,timestamp,amount,category,status\n"
+        "C0001,N1,2026-11-19T10:00:00Z,4200.00,Womens,completed\n"
+        "C0002,N2,2026-11-19T11:00:00Z,1800.00,Kids,completed\n"
+        "C0002,N3,2026-11-20T09:00:00Z,-1.00,Kids,completed\n"
+        "C0003,N4,someday,2500.00,Mens,completed\n"
+        "C0003,N5,2026-11-20T12:30:00Z,2500.00,Mens,completed\n"
+    )
+    import_file(filling.store.database, filling.business, filling.clock, file)
+
+
 async def fill_many(filling: Filling) -> None:
     """Three orders of each customer over two years, and the segments of the named groups of RFM."""
     file = filling.folder / "orders.csv"

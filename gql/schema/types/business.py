@@ -6,7 +6,7 @@ from typing import Annotated
 
 import strawberry
 
-from domain.businesses.settings import read_effective
+from domain.businesses.settings import Setting, list_effective, read_effective
 from domain.errors import InvalidInput, build_unknown_id
 from domain.imports.model import SavedFormat
 from domain.model import AuditRecord
@@ -14,8 +14,49 @@ from domain.model import Business as BusinessEntity
 from domain.model import Storefront as StorefrontEntity
 from domain.model import Viewer as ViewerEntity
 from gql.schema.context import Context
+from gql.schema.types.enums import ValueType
 from gql.schema.types.ids import Node, encode, match
 from gql.schema.types.scalars import JSON
+
+
+@strawberry.type(description="A setting of the business: what it is, what it may be, and what it is now.")
+class BusinessSetting:
+    name: str = strawberry.field(
+        description="Name of the setting; a dot stands for a section, as in `import.preset`. "
+        "`updateBusinessSettings` takes it so."
+    )
+    description: str = strawberry.field(description="What the setting is; names of others stand in backquotes.")
+    type: ValueType = strawberry.field(description="What kind of value it has.")
+    accepts: str = strawberry.field(description="What it may be, in words.")
+    unit: str | None = strawberry.field(
+        description="What a whole number counts: days, months, orders or percent; null for other types."
+    )
+    minimum: int | None = strawberry.field(description="Lowest value of a whole number; null for other types.")
+    maximum: int | None = strawberry.field(description="Highest value of a whole number; null for other types.")
+    choices: list[str] = strawberry.field(description="All that it may be, where they can be listed; else none.")
+    value: JSON | None = strawberry.field(description="The value in effect; null where it has none.")
+    default: JSON | None = strawberry.field(description="The value that it has where nobody has set it.")
+    server_only: bool = strawberry.field(
+        description="Whether it is a place on the server, and only set there, by `segments settings apply`."
+    )
+
+    @classmethod
+    def of(cls, entity: Setting, value: object) -> "BusinessSetting":
+        kind = entity.kind
+        low, high = kind.bounds or (None, None)
+        return cls(
+            name=entity.name,
+            description=entity.description,
+            type=kind.type,
+            accepts=kind.words,
+            unit=entity.unit,
+            minimum=low,
+            maximum=high,
+            choices=list(kind.choices),
+            value=None if value is None else JSON(value),
+            default=None if entity.default is None else JSON(entity.default),
+            server_only=entity.here,
+        )
 
 
 @strawberry.type(description="The tenant: a shop, or a group of storefronts under one account.")
@@ -29,6 +70,12 @@ class Business(Node):
     )
     settings_version: int = strawberry.field(description="Grows by one with every change of the settings.")
 
+    stored: strawberry.Private[Mapping[str, object]]
+
+    @strawberry.field(description="The same settings one by one, each with what it is, what it may be and its default.")
+    def setting_details(self) -> list[BusinessSetting]:
+        return [BusinessSetting.of(setting, value) for setting, value in list_effective(self.stored)]
+
     @classmethod
     def of(cls, entity: BusinessEntity) -> "Business":
         return cls(
@@ -39,6 +86,7 @@ class Business(Node):
             time_zone=entity.time_zone,
             settings=JSON(read_effective(entity.settings.stored)),
             settings_version=entity.settings_version,
+            stored=entity.settings.stored,
         )
 
 

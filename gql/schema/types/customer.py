@@ -2,6 +2,7 @@
 customer of a page comes through a loader. Nouns that speak of each other import modules, and name each other's types
 lazily."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -25,7 +26,7 @@ from gql.schema.types import segment as segments
 from gql.schema.types.business import Storefront
 from gql.schema.types.enums import Metric, PurchaseStatus, RfmScheme
 from gql.schema.types.ids import Node, encode
-from gql.schema.types.pagination import After, Connection, First, build_connection, build_page_request
+from gql.schema.types.pagination import After, Before, Connection, First, Last, build_connection, build_page_request
 from gql.schema.types.scalars import JSON
 
 if TYPE_CHECKING:
@@ -149,6 +150,17 @@ class RfmScore:
     async def thresholds(self, info: Info) -> list[RfmThreshold]:
         return [RfmThreshold.of(each) for each in await info.context.loaders.thresholds.load(self.entity)]
 
+    @strawberry.field(
+        description="What the shop's customers must have for each of the scores 1 to 5: of recency, then of frequency,"
+        " then of monetary. A score that the cut values leave to nobody is left out."
+    )
+    async def scale(self, info: Info) -> list[RfmThreshold]:
+        load = info.context.loaders.thresholds.load
+        of_scores = await asyncio.gather(*(load(Score(score, score, score)) for score in range(1, 6)))
+        return [
+            RfmThreshold.of(each) for of_metric in zip(*of_scores, strict=True) for each in of_metric if each.exists
+        ]
+
 
 @strawberry.type(description="Label of a customer in a dimension that a classifier of the server's own adds.")
 class CustomLabel:
@@ -270,10 +282,11 @@ class Customer(Node):
         description="The customer's entries and exits, and those of customers merged into it, in the order of time."
     )
     async def membership_history(
-        self, info: Info, first: First = None, after: After = None
+        self, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Annotated["MembershipChange", MEMBERSHIP]]:
         changes = ChangeList(customer_id=self.record.customer.id)
-        return await memberships.load_changes_connection(info, self.business, changes, first, after)
+        request = build_page_request(memberships.CHANGE_ORDER, str, first, after, last, before)
+        return await memberships.load_changes_connection(info, self.business, changes, request)
 
     @strawberry.field(description="The automatic segments whose rule holds now, assigned or not, by name.")
     async def matching_segments(self, info: Info) -> Sequence[Annotated["Segment", SEGMENT]]:

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import strawberry
 
+from domain.businesses.setting_types import ValueType as ValueType
 from domain.calendar import SeriesInterval as SeriesInterval
 from domain.classification.groups import Meaning as Meaning
 from domain.classification.groups import Method as Method
@@ -144,6 +145,23 @@ ENUMS = (
         "What a membership change is.",
         ENTERED="The customer became a member.",
         LEFT="The customer is no member any more.",
+    ),
+    describe_enum(
+        ValueType,
+        "SettingType",
+        "What kind of value a setting has, as the control says that it is set by.",
+        WHOLE_NUMBER="A whole number between two bounds.",
+        AMOUNT="An amount in the business's currency, 0 or more.",
+        SWITCH="True or false.",
+        TEXT="A text, one of `choices` where there are any.",
+        SCHEDULE="Five cron fields in the business's time zone.",
+        COLOUR="A colour such as #1a5fb4.",
+        PICTURE="A PNG or JPEG picture in base64.",
+        ORDER="A list of every one of `choices`; the first counts first.",
+        PERIODS="A list of objects with `from` and `to`, both MM-DD or both YYYY-MM-DD.",
+        REPORTS="A list of objects, each a report that comes at the times of its `every`.",
+        LIST="A list of texts.",
+        TABLE="An object of what is said by name.",
     ),
     describe_enum(
         SeriesInterval,

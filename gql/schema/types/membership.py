@@ -13,7 +13,7 @@ import strawberry
 from domain.calendar import from_micros, to_micros
 from domain.errors import InvalidInput, build_unknown_id
 from domain.model import Business as BusinessEntity
-from domain.pages import DEFAULT_IDS, MAXIMUM_IDS, Mapped, Page
+from domain.pages import DEFAULT_IDS, MAXIMUM_IDS, Mapped, Page, PageRequest
 from domain.segments.history import check_reachable
 from domain.segments.model import ChangeList, Place
 from domain.segments.model import Membership as MembershipEntity
@@ -150,12 +150,12 @@ class MembershipChange:
 
 
 async def load_changes_connection(
-    info: Info, business: BusinessEntity, changes: ChangeList, first: int | None, after: str | None
+    info: Info, business: BusinessEntity, changes: ChangeList, request: PageRequest
 ) -> Connection[MembershipChange]:
-    request = build_page_request(CHANGE_ORDER, str, first, after)
-    if request.after is not None:
-        # Here, so that a wrong cursor is this field's error and not the whole batch's.
-        check_reachable(business, Place.read(request.after).instant)
+    # Here, so that a wrong cursor is this field's error and not the whole batch's.
+    for name, position in (("after", request.after), ("before", request.before)):
+        if position is not None:
+            check_reachable(business, Place.read(position, name).instant)
     check_reachable(business, changes.since)
     if changes.since is None and business.history_from is not None:
         changes = replace(changes, since=business.history_from)
@@ -167,14 +167,14 @@ async def load_changes_connection(
 Customers = Connection[Annotated["Customer", CUSTOMER]]
 
 
-async def load_entrants(
+async def load_compared(
     info: Info, business: BusinessEntity, between: Comparison, first: int | None, after: str | None
 ) -> "Connection[Customer]":
-    """A page of those who are members at the second instant and were none at the first."""
+    """A page of those that the comparison is of."""
     request = build_page_request(MEMBER_ORDER, int, first, after)
     loaders, of = info.context.loaders, partial(customers.Customer.of, business)
-    page = await loaders.entrant_pages.load((between, request))
-    return build_connection(page, MEMBER_ORDER, of, lambda: loaders.entrant_counts.load(between))
+    page = await loaders.compared_pages.load((between, request))
+    return build_connection(page, MEMBER_ORDER, of, lambda: loaders.compared_counts.load(between))
 
 
 @strawberry.type(description="What differs between two snapshots of one segment.")
@@ -185,19 +185,24 @@ class SnapshotDiff:
 
     @strawberry.field(description="Members of the second who are none of the first.")
     async def entered(self, info: Info, first: First = None, after: After = None) -> Customers:
-        between = (self.before.segment_id, self.before.at, self.after.at)
-        return await load_entrants(info, self.business, between, first, after)
+        between = Comparison(self.before.segment_id, self.before.at, self.after.at)
+        return await load_compared(info, self.business, between, first, after)
 
     @strawberry.field(description="Members of the first who are none of the second.")
     async def left(self, info: Info, first: First = None, after: After = None) -> Customers:
-        between = (self.before.segment_id, self.after.at, self.before.at)
-        return await load_entrants(info, self.business, between, first, after)
+        between = Comparison(self.before.segment_id, self.after.at, self.before.at)
+        return await load_compared(info, self.business, between, first, after)
+
+    @strawberry.field(description="Members of both.")
+    async def stayed(self, info: Info, first: First = None, after: After = None) -> Customers:
+        between = Comparison(self.before.segment_id, self.before.at, self.after.at, stayed=True)
+        return await load_compared(info, self.business, between, first, after)
 
     @strawberry.field(description="How many are members of both.")
     async def stayed_count(self, info: Info) -> int:
         # Who did not leave stayed.
-        between = (self.before.segment_id, self.after.at, self.before.at)
-        return self.before.member_count - await info.context.loaders.entrant_counts.load(between)
+        between = Comparison(self.before.segment_id, self.after.at, self.before.at)
+        return self.before.member_count - await info.context.loaders.compared_counts.load(between)
 
 
 @strawberry.type(description="An instant of a segment that was kept, with its members.")

@@ -19,7 +19,7 @@ from domain.money import to_decimal
 from domain.pages import Mapped, Page, PageRequest
 from domain.reports.brand import label_currency
 from domain.reports.insights import describe_insights, find_insights
-from domain.reports.report import Group, to_score
+from domain.reports.report import Group, list_scores, to_score
 from domain.reports.report import Report as ReportEntity
 from domain.reports.reporting import Reporting
 from domain.reports.transitions import GroupTransition, TransitionMatrix, Transitions
@@ -326,6 +326,38 @@ class SegmentationReport:
         source = CellSource(self.source)
         return [RfmCell.of(source, cell) for cell in self.source.report.cells]
 
+    @strawberry.field(
+        description="The customers of the window, by id; those with these scores where any is given. Null for other"
+        " methods than RFM."
+    )
+    async def customers(
+        self,
+        info: Info,
+        recency: Annotated[int | None, strawberry.argument(description="Only this recency score, 1 to 5.")] = None,
+        frequency: Annotated[int | None, strawberry.argument(description="Only this frequency score, 1 to 5.")] = None,
+        monetary: Annotated[int | None, strawberry.argument(description="Only this monetary score, 1 to 5.")] = None,
+        first: First = None,
+        after: After = None,
+    ) -> Connection[Customer] | None:
+        if self.method is not Method.RFM:
+            return None
+        source = self.source
+        order = f"scores {recency} {frequency} {monetary}"
+        request = build_page_request(order, int, first, after)
+        scores = list_scores(recency, frequency, monetary)
+        page = await source.movements.load_scored(source.business, source.report, scores, request)
+        total = sum(cell.customers for cell in source.report.cells if to_score(cell) in scores)
+        return build_connection(page, order, partial(Customer.of, source.business), total)
+
+    @strawberry.field(
+        description="Every group in this window and in those that end one to eleven months earlier, the earliest first,"
+        " as the files of the report have them; empty where they are more than 20,000."
+    )
+    async def trend(self) -> list["TrendPoint"]:
+        source = self.source
+        points = await source.movements.load_months(source.business, source.report)
+        return [TrendPoint.of(point, source.report.decimals) for point in points]
+
     @strawberry.field(description="What stands out among the groups.")
     async def insights(self) -> SegmentationInsights:
         source = self.source
@@ -361,7 +393,7 @@ class TransitionsSource:
 
 def build_cell_order(entity: GroupTransition) -> str:
     """The order that cursors of the cell are made in; short however long the names of its groups are."""
-    codes = [None if group is None else group.code for group in (entity.before, entity.after)]
+    codes = [find_code(group) for group in (entity.before, entity.after)]
     return f"move {sha256(repr((entity.transition.dimension, *codes)).encode()).hexdigest()[:32]}"
 
 
@@ -389,9 +421,9 @@ class TransitionCell:
         return cls(
             dimension=entity.transition.dimension,
             from_segment=None if before is None else before.name,
-            from_code=None if before is None else before.code,
+            from_code=find_code(before),
             to_segment=None if after is None else after.name,
-            to_code=None if after is None else after.code,
+            to_code=find_code(after),
             customer_count=entity.customers,
             from_revenue=to_decimal(entity.spend_before, decimals),
             to_revenue=to_decimal(entity.spend_after, decimals),
@@ -416,9 +448,7 @@ class TransitionCell:
 class SegmentTransitions:
     from_: date = strawberry.field(name="from", description="Last day of the first window.")
     to: date = strawberry.field(description="Last day of the second window.")
-    cells: Sequence[TransitionCell] = strawberry.field(
-        description="Every move that a customer made, by dimension and group; newcomers last, leavers after the others."
-    )
+    source: strawberry.Private[TransitionsSource]
 
     @classmethod
     def of(cls, source: TransitionsSource) -> "SegmentTransitions":
@@ -426,8 +456,38 @@ class SegmentTransitions:
         return cls(
             from_=date.fromordinal(transitions.before.last_day),
             to=date.fromordinal(transitions.after.last_day),
-            cells=Mapped(transitions.transitions, partial(TransitionCell.of, source)),
+            source=source,
         )
+
+    @strawberry.field(
+        description="Every move that a customer made, by dimension and group; newcomers last, leavers after the others."
+    )
+    def cells(
+        self,
+        dimension: Annotated[
+            str | None, strawberry.argument(description="Only moves between groups of this dimension.")
+        ] = None,
+        from_code: Annotated[
+            str | None,
+            strawberry.argument(description="Only moves from the group of this code; where null, only of newcomers."),
+        ] = strawberry.UNSET,
+        to_code: Annotated[
+            str | None,
+            strawberry.argument(description="Only moves to the group of this code; where null, only of leavers."),
+        ] = strawberry.UNSET,
+    ) -> Sequence[TransitionCell]:
+        moves = [
+            each
+            for each in self.source.transitions.transitions
+            if dimension in (None, each.transition.dimension)
+            and from_code in (strawberry.UNSET, find_code(each.before))
+            and to_code in (strawberry.UNSET, find_code(each.after))
+        ]
+        return Mapped(moves, partial(TransitionCell.of, self.source))
+
+
+def find_code(group: GroupKind | None) -> str | None:
+    return None if group is None else group.code
 
 
 @strawberry.type(description="A group of the report whose window ends with the date.")

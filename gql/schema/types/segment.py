@@ -307,6 +307,8 @@ class Segment(Node):
         info: Info,
         first: First = None,
         after: After = None,
+        last: Last = None,
+        before: Before = None,
         since: Annotated[
             datetime | None, strawberry.argument(description="Only changes at this timestamp or later.")
         ] = None,
@@ -319,7 +321,8 @@ class Segment(Node):
         if start is not None and end is not None and end < start:
             raise InvalidInput("until must not be before since", ("until",))
         changes = ChangeList(segment_id=self.entity.id, since=start, until=end)
-        return await memberships.load_changes_connection(info, self.business, changes, first, after)
+        request = build_page_request(memberships.CHANGE_ORDER, str, first, after, last, before)
+        return await memberships.load_changes_connection(info, self.business, changes, request)
 
     @strawberry.field(description="The newest run of the segment; null where none was ever asked for.")
     async def latest_recalculation(self, info: Info) -> Annotated["Recalculation", JOB] | None:

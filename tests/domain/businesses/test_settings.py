@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.businesses.settings import ALIASES, BY_NAME, SECTIONS, plan_changes, read_effective
+from domain.businesses.setting_types import ValueType
+from domain.businesses.settings import ALIASES, BY_NAME, SECTIONS, SETTINGS, plan_changes, read_effective
 from domain.classification.labels import ClassificationSettings
 from domain.errors import InvalidInput
 from domain.model import Business, BusinessSettings
@@ -110,3 +111,23 @@ def test_settings_are_typed_with_defaults_and_names_that_nobody_knows_survive_a_
     assert (held.rfm_days, held.inactive_days, held.follow_purchases) == (400, 90, True)
     assert changed.kept == {**stored, "inactive_days": 30}
     assert BusinessSettings.of(changed.kept).inactive_days == 30
+
+
+def test_bounds_and_choices_are_those_that_are_read() -> None:
+    counted = [one for one in SETTINGS if one.kind.type is ValueType.WHOLE_NUMBER]
+    chosen = [one for one in SETTINGS if one.kind.type is ValueType.TEXT and one.kind.choices]
+
+    for one in counted:
+        assert one.kind.bounds is not None
+        low, high = one.kind.bounds
+        assert [one.kind.read(value, 2) for value in (low, high)] == [low, high]
+        for value in (low - 1, high + 1):
+            with pytest.raises(ValueError, match="between"):
+                one.kind.read(value, 2)
+    for one in chosen:
+        assert [one.kind.read(value, 2) for value in one.kind.choices] == list(one.kind.choices)
+        with pytest.raises(ValueError, match="must be"):
+            one.kind.read("nothing", 2)
+    assert [one.name for one in counted if one.kind.bounds == (0, 1000)] == ["import.skip_lines"]
+    assert {one.name for one in chosen} >= {"import.decimal", "import.orders", "import.guests"}
+    assert {one.name for one in SETTINGS if one.unit} == {one.name for one in counted} - {"import.skip_lines"}

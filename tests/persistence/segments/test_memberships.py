@@ -21,7 +21,7 @@ from domain.segments.model import (
     Place,
     SegmentKind,
 )
-from domain.store import MemberList
+from domain.store import Comparison, MemberList
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.store import SqlStore
@@ -208,6 +208,47 @@ async def test_changes_stand_in_the_order_of_their_commits_page_by_page(
     assert of_five == [(1, "ENTERED"), (2, "ENTERED"), (1, "LEFT")]
 
 
+@pytest.mark.parametrize("size", [1, 2, 4, 50])
+async def test_changes_are_read_from_the_newest_back_page_by_page(filled: SqlStore, shop: Business, size: int) -> None:
+    seen: list[str] = []
+    before = None
+    async with filled.read(shop) as unit:
+        while True:
+            request = PageRequest(size, backward=True, before=before)
+            (page,) = await unit.history.load_change_pages([(ChangeList(1), request)])
+            seen = shown(page.items) + seen
+            before = page.positions[0]
+            if not page.has_previous:
+                break
+        (between,) = await unit.history.load_change_pages(
+            [(ChangeList(1), PageRequest(50, after=page.positions[0], before=Place.before(START + 3 * DAY).position))]
+        )
+
+    assert seen == ALL
+    assert shown(between.items) == ALL[1:7]
+
+
+async def test_whoever_leaves_and_enters_at_one_instant_is_read_from_the_end_once(
+    store: SqlStore, shop: Business
+) -> None:
+    async with store.write(shop) as unit:
+        await unit.memberships.add(1, [1], unit.instant, BY_HAND, "a")
+    async with store.write(shop) as unit:
+        await unit.memberships.remove(1, [1], unit.instant, "b")
+        await unit.memberships.add(1, [1], unit.instant, BY_HAND, "a")
+
+    async with store.read(shop) as unit:
+        (whole,) = await unit.history.load_change_pages([(ChangeList(1), PageRequest())])
+        seen = []
+        for place in range(len(whole.items)):
+            request = PageRequest(1, backward=True, before=whole.positions[place])
+            (page,) = await unit.history.load_change_pages([(ChangeList(1), request)])
+            seen.append(shown(page.items))
+
+    assert shown(whole.items) == ["+1", "-1", "+1"]
+    assert seen == [[], ["+1"], ["-1"]]
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
 async def test_changes_of_all_segments_can_be_followed_from_any_place(
     filled: SqlStore, shop: Business, size: int
@@ -242,14 +283,16 @@ async def test_who_came_and_who_went_between_two_instants(filled: SqlStore, shop
 
     async with filled.read(shop) as unit:
 
-        async def moved(left: datetime, right: datetime) -> list[int]:
-            page = (await unit.history.load_entrant_pages([((1, left, right), PageRequest(50))]))[0]
-            assert await unit.history.count_entrants([(1, left, right)]) == [len(page.items)]
+        async def moved(left: datetime, right: datetime, stayed: bool = False) -> list[int]:
+            between = Comparison(1, left, right, stayed)
+            page = (await unit.history.load_compared_pages([(between, PageRequest(50))]))[0]
+            assert await unit.history.count_compared([between]) == [len(page.items)]
             return [record.customer.id for record in page.items]
 
         assert await moved(first, last) == [4, 6]
         assert await moved(last, first) == [1, 2]
         assert await moved(first, first) == []
+        assert await moved(first, last, stayed=True) == await moved(last, first, stayed=True) == [3]
         ids = await unit.history.load_id_lists([(1, first, 2, None), (1, first, 2, 2), (1, last, 9, None)])
         assert ids == [[1, 2], [3], [3, 4, 6]]
         assert await unit.history.count_past_members([(1, first), (1, last), (2, last), (3, last)]) == [3, 3, 3, 0]
@@ -303,6 +346,9 @@ LISTS: dict[str, Callable[[Unit, Sequence[int]], Awaitable[object]]] = {
     "changes after a place": lambda unit, keys: unit.history.load_change_pages(
         [(ChangeList(key), PageRequest(2, after=Place(key, key, key).position)) for key in keys]
     ),
+    "changes before a place": lambda unit, keys: unit.history.load_change_pages(
+        [(ChangeList(key), PageRequest(2, backward=True, before=Place(key, key, key).position)) for key in keys]
+    ),
     "changes of customers": lambda unit, keys: unit.history.load_change_pages(
         [(ChangeList(customer_id=key, since=START), MORE) for key in keys]
     ),
@@ -310,8 +356,15 @@ LISTS: dict[str, Callable[[Unit, Sequence[int]], Awaitable[object]]] = {
     "counts of customers": lambda unit, keys: unit.history.count_changes([ChangeList(None, key) for key in keys]),
     "past counts": lambda unit, keys: unit.history.count_past_members([(key, START) for key in keys]),
     "past ids": lambda unit, keys: unit.history.load_id_lists([(key, START, 2, key) for key in keys]),
-    "entrants": lambda unit, keys: unit.history.load_entrant_pages([((key, EARLIER, START), MORE) for key in keys]),
-    "counts of entrants": lambda unit, keys: unit.history.count_entrants([(key, EARLIER, START) for key in keys]),
+    "entrants": lambda unit, keys: unit.history.load_compared_pages(
+        [(Comparison(key, EARLIER, START), MORE) for key in keys]
+    ),
+    "those who stayed": lambda unit, keys: unit.history.load_compared_pages(
+        [(Comparison(key, EARLIER, START, stayed=True), MORE) for key in keys]
+    ),
+    "counts of entrants": lambda unit, keys: unit.history.count_compared(
+        [Comparison(key, EARLIER, START) for key in keys]
+    ),
     "snapshots": lambda unit, keys: unit.snapshots.load_pages([(key, MORE) for key in keys]),
     "snapshots of instants": lambda unit, keys: unit.snapshots.find_by_keys([(key, START) for key in keys]),
     "members": lambda unit, keys: unit.memberships.are_members([(key, key) for key in keys]),
@@ -357,6 +410,9 @@ async def test_lists_of_different_forms_are_answered_each_as_it_was_asked(filled
         for since in (None, START + DAY)
         for size in (1, 50)
         for after in (None, Place.before(START + DAY).position, Place(to_micros(START), 1, 2, 1).position)
+    ] + [
+        (ChangeList(1), PageRequest(2, backward=True, before=before))
+        for before in (None, Place.before(START + DAY).position, Place(to_micros(START + DAY), 1, 4, 1).position)
     ]
     lists = [which for which, _ in asked]
 
