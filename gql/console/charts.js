@@ -232,7 +232,7 @@ function chart({ title, finding, draw, columns: titles, rows }) {
 
 /** Something in a drawing that has a name, and is a link where it leads somewhere. */
 function mark(href, said, tone, ...shapes) {
-  return s(href ? 'a' : 'g', { class: tone, href, id: href && `mark-${href}`, 'aria-label': href ? said : null }, s('title', null, said), shapes);
+  return s(href ? 'a' : 'g', { class: tone, href, id: href && `mark-${href}` }, s('title', null, said), shapes);
 }
 
 let ruler = null;
