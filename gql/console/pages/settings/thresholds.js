@@ -65,7 +65,7 @@ function draw(before, after, changes) {
   const dimensions = [...new Set([...before, ...after].map(each => each.dimension))];
   const rows = dimensions.map(dimension => [dimension, compare(before, after, dimension)]);
   const differing = rows.flatMap(([, each]) => each).filter(row => row.now !== row.then).length;
-  const sentence = !before.length ? 'Nobody has bought yet, so there are no labels to compare.'
+  const sentence = !before.some(each => each.customerCount) ? 'Nobody has bought yet, so there are no customers with labels to compare.'
     : !moved ? 'As it is now. Change a threshold to see what it would do; nothing is saved by that.'
       : differing ? `${count(differing, 'label')} would have more or fewer customers.` : 'No label would have more or fewer customers.';
   return [h('p', { role: 'status' }, sentence), rows.map(([dimension, each]) => drawDimension(dimension, each, moved))];
