@@ -26,7 +26,7 @@ async def read(shop: Shop, name: str) -> object:
 
 async def labels(page: Page) -> dict[str, list[str]]:
     """The rows of the first table of labels by their name: now, and then with the change, or the share."""
-    return {label: rest for label, *rest in (await page.rows(".beside table"))[1:]}
+    return {label: rest for label, *rest in (await page.rows(".effect table"))[1:]}
 
 
 async def enter(page: Page, selector: str, value: str) -> None:
@@ -51,7 +51,7 @@ async def test_every_section_can_be_used_by_everybody(console: Console, demo: Sh
 async def test_a_shop_with_nothing_in_it_has_settings_too(console: Console, empty_shop: Shop) -> None:
     page = await console.open(empty_shop, "/settings")
 
-    assert "Nobody has bought yet" in await page.text(".beside")
+    assert "Nobody has bought yet" in await page.text(".effect")
     for section in SECTIONS[1:]:
         await page.evaluate(f"location.hash = '/settings{section}'")
         await page.settle()
@@ -63,7 +63,7 @@ async def test_what_a_threshold_does_is_seen_before_it_is_saved(console: Console
     now = await labels(page)
 
     await page.fill("Lapsed days", "400")
-    await page.wait_text("would have more or fewer customers", ".beside")
+    await page.wait_text("would have more or fewer customers", ".effect")
 
     then = await labels(page)
     assert then["Lapsed"][0] == now["Lapsed"][0]

@@ -56,7 +56,7 @@ export function preview(page, dimensions = null) {
     }
   };
   const element = panel('What it does to the labels', {}, later(page, async () => { await follow({}); return body; }));
-  element.classList.add('beside');
+  element.classList.add('effect');
   return { element, follow };
 }
 
