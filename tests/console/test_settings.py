@@ -63,7 +63,7 @@ async def test_what_a_threshold_does_is_seen_before_it_is_saved(console: Console
     now = await labels(page)
 
     await page.fill("Lapsed days", "400")
-    await page.wait_text("would have more or fewer customers", ".effect")
+    await page.wait_text("Lapsed −", "form [role=status]")
 
     then = await labels(page)
     assert then["Lapsed"][0] == now["Lapsed"][0]

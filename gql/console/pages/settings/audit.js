@@ -39,7 +39,7 @@ export async function show(page) {
   const subjects = await findSubjects(auditEvents.nodes, page.signal);
   return panel(subjectId ? 'What was done to one thing' : 'Everything', {},
     subjectId && h('p', { class: 'row' }, 'Only what was about ', drawSubject(subjects.get(subjectId)), h('a', { id: 'all-events', href: page.address({ about: null, after: null }) }, 'Show everything')),
-    table('Audit log', [
+    h('div', { class: 'audit' }, table('Audit log', [
       { title: 'When', cell: event => h('time', { datetime: event.at }, instant(event.at)) },
       { title: 'Who', cell: event => name(event.actor) },
       { title: 'What', cell: event => [spell(event.action), ' ', event.outcome !== 'DONE' && tag(title(event.outcome), TONES[event.outcome])] },
@@ -47,7 +47,7 @@ export async function show(page) {
         !subjectId && h('a', { class: 'soft', href: page.address({ about: event.subjectId, after: null }) },
           'history', h('span', { class: 'unseen' }, ` of ${sayName(subjects.get(event.subjectId))}`))) },
       { title: 'Detail', cell: event => drawDetail(event) },
-    ], auditEvents.nodes, { empty: 'Nothing was done yet.' }),
+    ], auditEvents.nodes, { cards: true, empty: 'Nothing was done yet.' })),
     pager(page, auditEvents, auditEvents.totalCount === 1 ? 'event' : 'events', { before: null }));
 }
 

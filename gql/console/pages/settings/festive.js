@@ -22,7 +22,7 @@ export async function show(page) {
   return h('div', { class: 'panels' },
     panel('Festive periods', {}, picture,
       h('p', { class: 'soft' }, describe('Both ends belong to a period. One of every year may go past the new year')),
-      settingsForm(page, data, [['', ['festive_periods', 'festive_percent']]], { makers: { festive_periods: periods }, follow })),
+      settingsForm(page, data, [['', ['festive_periods', 'festive_percent']]], { makers: { festive_periods: periods }, follow, note: effect.note })),
     effect.element);
 }
 

@@ -49,5 +49,5 @@ function rename(page, storefront) {
     await finish(page, `${storefront.key} is called ${called.control.value.trim()} now.`);
   };
   const submit = button('Rename', save);
-  return h('form', { class: 'row', onsubmit: event => { event.preventDefault(); submit.querySelector('button').click(); } }, called, submit);
+  return h('form', { class: 'row rename', onsubmit: event => { event.preventDefault(); submit.querySelector('button').click(); } }, called, submit);
 }

@@ -52,7 +52,7 @@ function drawList(caption, formats, empty) {
     { title: 'Name', cell: format => link(format.name, '/settings/sources', { format: format.name }) },
     { title: 'Says', cell: ({ settings }) => Object.keys(settings).map(key => [h('code', null, key), ' ']) },
     ...(formats.some(each => each.updatedAt) ? [{ title: 'Saved', cell: format => instant(format.updatedAt) }] : []),
-  ], formats, { empty });
+  ], formats, { cards: true, empty });
 }
 
 /** A format as its text, to look at, copy, change and save. */
