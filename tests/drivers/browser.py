@@ -93,6 +93,9 @@ class Page:
         match method:
             case "Network.requestWillBeSent":
                 self.requests.append(parameters["request"]["url"])
+                if parameters.get("type") == "Document":
+                    # What the page before was still asking for ends without a word.
+                    self.loading.clear()
                 self.loading[parameters["requestId"]] = parameters["request"]["url"]
                 if parameters["request"]["url"].endswith("/graphql"):
                     self.bodies.append(parameters["request"].get("postData", ""))
