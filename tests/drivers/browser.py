@@ -534,7 +534,10 @@ async def launch(folder: Path) -> AsyncIterator[Browser]:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             address = await _find_address(folder / "chromium.log")
-            async with websockets.connect(address, max_size=None, proxy=None, compression=None) as socket:
+            # A browser that is busy drawing answers no ping.
+            async with websockets.connect(
+                address, max_size=None, proxy=None, compression=None, ping_interval=None
+            ) as socket:
                 browser = Browser(socket, folder)
                 yield browser
                 browser.reader.cancel()
