@@ -42,5 +42,5 @@ async function showAll(page) {
   const own = all.filter(setting => tell(setting, setting.value) !== tell(setting, setting.default));
   return panel('Every setting', {},
     h('p', null, own.length ? `Set by the shop: ${own.map(label).join(', ')}.` : 'The shop has set none of its own: all are as they come.'),
-    settingsTable('Every setting', all));
+    settingsTable('Settings by name', all));
 }
