@@ -4,9 +4,10 @@
 import { ask, change } from './api.js';
 import { bars } from './charts.js';
 import {
-  button, choice, customerLink, field, h, name, notice, pager, panel, segmentLink, table, tag,
+  button, choice, customerLink, field, h, name, notice, pager, panel, segmentLink, table,
 } from './elements.js';
-import { finder, whoDid } from './memberships.js';
+import { clausesTable, whoDid } from './explanation.js';
+import { customerFinder } from './memberships.js';
 import { address } from './router.js';
 import { ago, count, instant, number, percent } from './words.js';
 
@@ -21,9 +22,9 @@ const COMPARISON = /* GraphQL */ `
     node(id: $from) {
       ... on Snapshot {
         compare(to: $to) {
-          entered(first: 20, after: $entered) { totalCount nodes { externalId name } pageInfo { hasNextPage hasPreviousPage endCursor } }
-          left(first: 20, after: $left) { totalCount nodes { externalId name } pageInfo { hasNextPage hasPreviousPage endCursor } }
-          stayed(first: 20, after: $stayed) { totalCount nodes { externalId name } pageInfo { hasNextPage hasPreviousPage endCursor } }
+          entered(first: 20, after: $entered) { totalCount nodes { id externalId name } pageInfo { hasNextPage hasPreviousPage endCursor } }
+          left(first: 20, after: $left) { totalCount nodes { id externalId name } pageInfo { hasNextPage hasPreviousPage endCursor } }
+          stayed(first: 20, after: $stayed) { totalCount nodes { id externalId name } pageInfo { hasNextPage hasPreviousPage endCursor } }
         }
       }
     }
@@ -142,7 +143,7 @@ const bothAddress = (one, other) => address('/customers', { segment: [one.key, o
 // Why somebody is in it, or not
 
 export async function showWhy(page, segment) {
-  const search = finder('Look somebody up', async customer => page.change({ customer: customer.externalId }));
+  const search = customerFinder('Look somebody up', async customer => page.change({ customer: customer.externalId }));
   const externalId = page.query.get('customer');
   if (!externalId) {
     return h('div', { class: 'stack' }, h('p', { class: 'soft' }, 'Choose a customer: each clause of the rule is shown with what it asks and what the customer has.'), search);
@@ -150,15 +151,10 @@ export async function showWhy(page, segment) {
   const { customer } = await ask(CUSTOMER, { externalId }, { signal: page.signal });
   if (!customer) return h('div', { class: 'stack' }, notice('warning', `There is no customer with the id “${externalId}”.`), search);
   const { segmentExplain: why } = await ask(EXPLAIN, { segment: segment.id, customer: customer.id }, { signal: page.signal });
-  const verdicts = { TRUE: tag('Holds', 'good'), FALSE: tag('Does not hold', 'bad'), MISSING: tag('Nothing known', 'watch') };
   return h('div', { class: 'stack' }, search,
     panel(['Is ', customerLink(customer), ' in it?'], {},
       h('p', null, h('strong', null, why.isMember ? 'Yes. ' : 'No. '), verdict(segment, why)),
-      segment.kind === 'AUTOMATIC' && table('Clauses of the rule', [
-        { title: 'The rule asks', cell: clause => h('span', { dir: 'auto' }, clause.text) },
-        { title: 'The customer has', cell: clause => actual(clause) },
-        { title: 'Verdict', cell: clause => verdicts[clause.verdict].cloneNode(true) },
-      ], why.clauses, { empty: 'The rule has no clauses.' })));
+      segment.kind === 'AUTOMATIC' && clausesTable(why.clauses)));
 }
 
 /** Membership and match told apart: the one is what was calculated, the other what is true at this moment. */
@@ -172,18 +168,3 @@ function verdict(segment, { isMember, matchesNow, source, assignedAt, clauses })
 }
 
 const whenNext = segment => (segment.nextRunAt ? `with the next run, ${ago(segment.nextRunAt)}, or when it is recalculated` : 'when the segment is recalculated');
-
-function actual({ actual: value }) {
-  if (value === null) return h('span', { class: 'soft' }, 'nothing');
-  if (typeof value === 'boolean') return value ? 'yes' : 'no';
-  if (typeof value === 'number') return new Intl.NumberFormat(navigator.language, { maximumFractionDigits: 6 }).format(value);
-  if (Array.isArray(value)) return value.length ? value.map((each, place) => [place ? ', ' : '', name(String(each))]) : 'none';
-  if (typeof value === 'object') {
-    return [`${number(value.satisfying)} of ${number(value.count)} satisfy it`,
-      value.purchases.length > 0 && h('ul', null, value.purchases.map(each => h('li', null, Object.entries(each).map(([key, one], place) =>
-        `${place ? ', ' : ''}${key === 'externalId' ? 'order' : key.replaceAll('_', ' ')} ${plain(one)}`))))];
-  }
-  return name(plain(value));
-}
-
-const plain = value => (/^\d{4}-\d\d-\d\dT/.test(value) ? instant(value) : String(value ?? '–'));

@@ -4,8 +4,9 @@
 import { ask, change } from './api.js';
 import { columns, lines } from './charts.js';
 import {
-  button, choiceField, customerLink, dialog, field, fill, h, name, pageArguments, pager, panel, searchField, table, tag,
+  button, choiceField, customerLink, dialog, field, fill, finder, h, name, pageArguments, pager, panel, searchField, table, tag,
 } from './elements.js';
+import { whoDid } from './explanation.js';
 import { addDays, count, day, decimal, instant, money, number, title, today } from './words.js';
 import { moment } from './pages/segments.js';
 
@@ -41,7 +42,7 @@ const CHANGES = /* GraphQL */ `
     segment(key: $key) {
       changes(last: 50, before: $before) {
         totalCount
-        nodes { cursor kind source at by customer { externalId name } }
+        nodes { cursor kind source at by customer { id externalId name } }
         pageInfo { hasPreviousPage startCursor }
       }
     }
@@ -110,48 +111,24 @@ export async function showMembers(page, segment) {
     pager(page, members, 'members'));
 }
 
-/** What made or ended a membership. */
-export function whoDid(source, by) {
-  if (source !== 'RULE') return [source === 'MANUAL' ? 'by hand' : 'by an import', by && [', ', name(by)]];
-  return by === 'purchases' ? 'by the rule, after purchases' : by?.startsWith('job ') ? `by the rule, in run ${by.slice(4)}` : ['by the rule', by && [', ', name(by)]];
-}
-
 function addMember(page, segment) {
   return dialog(`Add a member to “${segment.name}”`, close => [
-    finder('Search a customer', async customer => {
+    customerFinder('Search a customer', async customer => {
       await change(ASSIGN, { id: segment.id, customer: customer.id });
       close();
       page.say(`${customer.name || customer.externalId} was added.`);
       page.reload();
-    }, { autofocus: true }),
+    }),
     h('div', { class: 'actions' }, button('Close', () => close()))]);
 }
 
-/** Search a customer while typing; what is found are buttons to choose by. */
-export function finder(label, choose, attributes = {}) {
-  const found = h('ul', { class: 'list', 'aria-label': 'Found customers' });
-  const said = h('p', { class: 'soft', role: 'status' });
-  let [waiting, asked] = [0, new AbortController()];
-  const look = async () => {
-    asked.abort();
-    asked = new AbortController();
-    const search = control.value.trim();
-    if (!search) return fill(found);
-    try {
-      const { customers } = await ask(FIND, { search }, { signal: asked.signal });
-      fill(said, customers.nodes.length ? '' : `Nobody is found by “${search}”.`);
-      return fill(found, customers.nodes.map(customer => h('li', null, button([name(customer.name || customer.externalId), ' ',
-        h('small', null, [customer.name && customer.externalId, customer.email].filter(Boolean).join(' · '))], () => choose(customer)))));
-    } catch (error) {
-      return error.name === 'AbortError' || fill(said, error.message);
-    }
-  };
-  const control = h('input', { type: 'search', autocomplete: 'off', dir: 'auto', id: 'find-customer', ...attributes, oninput: () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(look, 250);
-  } });
-  return h('div', { class: 'stack finder' }, field(label, control, 'From the beginning of a name, a word of it, an e-mail or an id.'), said, found);
-}
+/** A field that finds a customer. */
+export const customerFinder = (label, choose) => finder(label, {
+  id: 'find-customer', choose, hint: 'From the beginning of a name, a word of it, an e-mail or an id.',
+  find: async (search, signal) => (search ? (await ask(FIND, { search }, { signal })).customers.nodes : []),
+  show: customer => [name(customer.name || customer.externalId), ' ',
+    h('small', null, [customer.name && customer.externalId, customer.email].filter(Boolean).join(' · '))],
+});
 
 // Size over time
 

@@ -6,7 +6,7 @@ import {
   button, confirm, customerAddress, dialog, field, figure, figures, fill, finder, h, later, link, name, notice, panel,
   segmentLink, table, tabs, tag,
 } from '../elements.js';
-import { explanation, sourceWords } from '../explanation.js';
+import { clausesTable, whoDid } from '../explanation.js';
 import { go } from '../router.js';
 import { count, day, dayOf, decimal, instant, money, number, shortMoney, title } from '../words.js';
 
@@ -63,7 +63,6 @@ const MATCHING = /* GraphQL */ `
 const WHY = /* GraphQL */ `
   query WhyInSegment($segmentId: ID!, $customerId: ID!) {
     segmentExplain(segmentId: $segmentId, customerId: $customerId) {
-      isMember matchesNow source assignedAt
       clauses { text variable actual verdict }
     }
   }
@@ -225,7 +224,7 @@ function memberOf(page, customer, { source, assignedAt, assignedBy, segment }) {
   }, { 'aria-label': `Take out of ${segment.name}` });
   return h('li', null,
     h('div', { class: 'row' }, h('strong', null, segmentLink(segment)),
-      h('span', { class: 'soft' }, `since ${instant(assignedAt)}, ${sourceWords(source, assignedBy)}`), remove),
+      h('span', { class: 'soft' }, `since ${instant(assignedAt)}, `, whoDid(source, assignedBy)), remove),
     segment.sentence && h('p', null, segment.sentence),
     segment.kind === 'AUTOMATIC' && why(page, customer, segment));
 }
@@ -234,7 +233,7 @@ function memberOf(page, customer, { source, assignedAt, assignedBy, segment }) {
 function why(page, customer, segment) {
   const explain = async () => {
     const data = await ask(WHY, { segmentId: segment.id, customerId: customer.id }, { signal: page.signal });
-    return data.segmentExplain ? explanation(data.segmentExplain) : notice('warning', 'The segment or the customer is gone.');
+    return data.segmentExplain ? clausesTable(data.segmentExplain.clauses) : notice('warning', 'The segment or the customer is gone.');
   };
   const element = h('details', { id: `why-${segment.key}`, ontoggle: () => {
     if (element.open && element.children.length === 1) element.append(later(page, explain));
@@ -339,7 +338,7 @@ const linesOf = (order, lines, status) => table(`Lines of ${order}`, [
 const changeEvent = customer => ({ kind, source, at, by, segment, customer: of }) => h('li', { class: 'event', tabindex: '-1' },
   h('time', { datetime: at }, instant(at)),
   h('div', null, kind === 'ENTERED' ? 'Entered ' : 'Left ', segmentLink(segment), ' ',
-    h('span', { class: 'soft' }, sourceWords(source, by), of.externalId !== customer.externalId && [', as ', name(of.externalId)])));
+    h('span', { class: 'soft' }, whoDid(source, by), of.externalId !== customer.externalId && [', as ', name(of.externalId)])));
 
 function whatCanBeDone(page, customer) {
   return [

@@ -43,9 +43,9 @@ const PREVIEW = /* GraphQL */ `
     segmentPreview(definition: $definition, againstSegmentId: $against) {
       matchCount population entering leaving staying sentence
       problems { path message severity }
-      sample(first: 5) { externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
-      enteringSample(first: 5) { externalId name }
-      leavingSample(first: 5) { externalId name }
+      sample(first: 5) { id externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
+      enteringSample(first: 5) { id externalId name }
+      leavingSample(first: 5) { id externalId name }
     }
   }
 `;

@@ -68,7 +68,7 @@ const CUSTOMERS_OF_GROUP = /* GraphQL */ `
     }
   }
   fragment Customers on CustomerConnection {
-    nodes { externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
+    nodes { id externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
     totalCount
   }
@@ -83,7 +83,7 @@ const CUSTOMERS_OF_CELL = /* GraphQL */ `
     }
   }
   fragment Customers on CustomerConnection {
-    nodes { externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
+    nodes { id externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
     totalCount
   }
@@ -102,7 +102,7 @@ const CUSTOMERS_OF_MOVE = /* GraphQL */ `
     }
   }
   fragment Customers on CustomerConnection {
-    nodes { externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
+    nodes { id externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
     totalCount
   }

@@ -42,7 +42,7 @@ const NEW_CHANGES = /* GraphQL */ `
   subscription NewChanges($id: ID!, $after: String) {
     membershipChanges(segmentId: $id, after: $after) {
       cursor
-      changes { cursor kind source at by customer { externalId name } }
+      changes { cursor kind source at by customer { id externalId name } }
     }
   }
 `;
