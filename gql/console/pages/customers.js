@@ -75,7 +75,7 @@ export async function show(page) {
   const sentence = answer && write(answer.customers.totalCount, filters, question);
   if (sentence) page.say(sentence);
   return page.view('Customers', { lead: sentence, actions: answer && page.mayEdit && makeSegment(question, filters) },
-    h('div', { class: 'beside' },
+    h('div', { class: 'filtered' },
       panelOfFilters(page, segments),
       h('div', { class: 'stack' },
         chips(page, filters),
