@@ -9,6 +9,7 @@ import pytest
 
 from tests.drivers.browser import Page
 from tests.drivers.console import Console, Shop, check_accessibility
+from tests.drivers.server import wait_until
 from tests.shops.console_shops import MANY_CUSTOMERS, NAMES
 
 pytestmark = [pytest.mark.tools, pytest.mark.anyio]
@@ -262,6 +263,33 @@ async def test_a_customer_is_put_into_a_segment_and_taken_out(own_demo: Shop, co
     await page.wait_for("!document.querySelector('a[href$=friends]')?.closest('.lined')")
 
     assert "Left Friends by hand" in await page.text(".timeline")
+
+
+async def test_a_rule_that_says_something_else_than_the_membership_is_told_and_followed(
+    own_demo: Shop, console: Console
+) -> None:
+    made = await own_demo.query(
+        """mutation { createSegment(input: { name: "Island", kind: AUTOMATIC, isDynamic: false,
+        rules: "{\\"==\\": [{\\"var\\": \\"city\\"}, \\"Jaffna East\\"]}" }) { segment { id } userErrors { message } } }"""
+    )
+    segment = made["createSegment"]["segment"]["id"]
+    (best,) = await find_best(own_demo)
+
+    async def calculated() -> bool:
+        query = "query($id: ID!) { segment(id: $id) { lastCalculated } }"
+        return (await own_demo.query(query, id=segment))["segment"]["lastCalculated"] is not None
+
+    await wait_until(calculated)
+    move = 'mutation($id: String!) { upsertCustomers(input: [{ externalId: $id, city: "Jaffna East" }]) { updated } }'
+    assert (await own_demo.query(move, id=best))["upsertCustomers"]["updated"] == 1
+    page = await console.open(own_demo, f"/customers/{best}")
+
+    assert "Not a member yet, although the rule holds" in await page.text("main")
+    await page.click("Recalculate this customer")
+    await page.wait_text("Entered Island", ".timeline")
+
+    await page.wait_text("are as their rules say", "main")
+    assert await page.text("[role=status].unseen") == "Entered Island."
 
 
 async def test_two_ids_of_one_person_become_one_customer(own_demo: Shop, console: Console) -> None:
