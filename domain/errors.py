@@ -37,6 +37,11 @@ Names = Callable[[str], str]
 """What a face calls a field: `date_format` is `dateFormat` in GraphQL and `--date-format` on the command line."""
 
 
+def to_option_name(field: str) -> str:
+    """What a field is called on the command line, such as `--date-format`."""
+    return f"--{field.replace('_', '-')}"
+
+
 class Sentence(str):
     """A sentence about fields, or a pointer to one: `{date_format}` in the template stands for the field of that name,
     `{}` for the next value. As text it has the plain names."""

@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
     from domain.classification.rfm import Quintiles, RfmScheme, Score
     from domain.classifiers import ClassifiedBatch, Classifiers
-    from domain.imports.model import NewImport, PurchaseImport, Reject, RejectKey, RejectReason, SavedFormat
+    from domain.imports.model import (
+        NewImport,
+        PurchaseImport,
+        Reject,
+        RejectKey,
+        RejectReason,
+        SavedFormat,
+        UndoConflict,
+    )
     from domain.jobs.model import Difference, Job, Lease, NewJob, Outcome, ReportPlan
     from domain.model import (
         Actor,
@@ -507,7 +515,12 @@ class Imports(Protocol):
         ...
 
     async def load_active(self) -> list[PurchaseImport]: ...
-    async def find_half_undone(self) -> int | None: ...
+    async def find_half_undone(self) -> PurchaseImport | None: ...
+    async def find_undo_conflicts(self, one: PurchaseImport) -> list[UndoConflict]: ...
+    async def begin_undo(self, import_id: int, by: str, at: datetime) -> None:
+        """It is to be taken back by whoever works for the store; `by` has asked for that."""
+        ...
+
     async def acquire(self, import_id: int, owner: str, now: datetime) -> Job | None:
         """Hold one that waits or whose lease has expired; None where it is not free."""
         ...
@@ -523,11 +536,21 @@ class Formats(Protocol):
     async def delete(self, name: str) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which events; all that is given must be just so."""
+
+    subject: AuditTarget | None = None
+    actor: str | None = None
+    action: str | None = None
+    outcome: str | None = None
+
+
 class Audits(Protocol):
     """The audit log of one business."""
 
-    async def load_page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]: ...
-    async def count(self, subject: AuditTarget | None) -> int: ...
+    async def load_page(self, request: PageRequest, where: AuditFilter = ...) -> Page[AuditRecord]: ...
+    async def count(self, where: AuditFilter = ...) -> int: ...
     async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]: ...
 
 
@@ -681,7 +704,7 @@ class IdempotentRequests(Protocol):
 class Agenda:
     """What there is to do: whether there are purchases whose instant has passed, customers whose memberships must
     follow, and schedules of segments that are due; when the classification is due; the kinds of work that waits or
-    whose holder is gone; and what is planned of scheduled reports."""
+    whose holder is gone; what is planned of scheduled reports; and whether an import is being taken back."""
 
     purchases_due: bool
     changed: bool
@@ -689,11 +712,13 @@ class Agenda:
     classify_at: datetime | None
     waiting: frozenset[JobKind]
     reports: ReportPlan = NO_REPORTS
+    undoing: bool = False
 
     @property
     def kinds(self) -> frozenset[JobKind]:
         """The kinds of which there is anything to do."""
-        return self.waiting | {JobKind.RECALCULATION} if self.changed or self.due else self.waiting
+        more = {JobKind.RECALCULATION: self.changed or self.due, JobKind.IMPORT: self.undoing}
+        return self.waiting | {kind for kind, is_there in more.items() if is_there}
 
 
 class Unit(Protocol):

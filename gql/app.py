@@ -2,7 +2,7 @@
 and ends with it: the probe says no, that work is given back, then the cache and the store are closed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -15,6 +15,8 @@ from starlette.routing import Route, WebSocketRoute
 
 from domain.calendar import Clock
 from domain.errors import InvalidInput, name_fields
+from domain.imports.formats import SourceFormat
+from domain.imports.inspection.inspection import Inspection
 from domain.jobs.model import JobKind, JobStatus
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business, Viewer
@@ -128,7 +130,10 @@ def create_app(
     )
     folder = settings.data / UPLOADS
     check, opening = partial(open_purchases, database=opened), partial(open_upload, opened)
-    inspect = partial(inspect_purchases, clock=clock, names=to_parameter_name, database=opened)
+
+    def inspect(path: Path, business: Business, form: SourceFormat, declined: Collection[str]) -> Inspection:
+        return inspect_purchases(path, business, form, clock, to_parameter_name, opened, declined=declined)
+
     uploads = Uploads(services, admission, throttle, folder, settings.upload_bytes, check, inspect, open_file)
     uploading = UploadHandler(opened, clock, services.imports, services.customers, folder, opening, make_owner())
     classifying = ScheduledSegmentation(settings, opened, clock, classifiers, feed)

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from domain.customers.merging import Merging
     from domain.customers.purchases import Purchases
     from domain.imports.formats import SourceFormat
-    from domain.imports.imports import PurchaseImports, UndoSummary
+    from domain.imports.imports import PurchaseImports
     from domain.imports.inspection.inspection import Inspection
     from domain.imports.inspection.sample import Sample
-    from domain.imports.model import ImportSummary, Progress
+    from domain.imports.model import ImportSummary, Progress, UndoSummary
     from domain.imports.rows import PurchaseSource, RejectedRow
     from domain.imports.saved_formats import SourceFormats
     from domain.imports.sources import Place

@@ -14,7 +14,7 @@ from persistence.jobs import ACTIVE, is_waiting, read_report_plan
 from persistence.tables.businesses import business
 from persistence.tables.columns import to_optional_instant
 from persistence.tables.customers import customer_metrics
-from persistence.tables.imports import purchase_import
+from persistence.tables.imports import IS_HALF_UNDONE, purchase_import
 from persistence.tables.jobs import job, label_state
 from persistence.tables.segments import segment
 
@@ -33,15 +33,16 @@ async def load_agenda(engine: AsyncEngine, business_id: int, now: datetime) -> A
         select(column).where(label_state.c.business_id == business_id).scalar_subquery()
         for column in (label_state.c.due_at, label_state.c.reports)
     )
+    undoing = exists(select(purchase_import.c.id).where(purchase_import.c.business_id == business_id, IS_HALF_UNDONE))
     waiting = [is_waiting(business_id, kind, now) for kind in JobKind]
     own = business.c
     statement = select(
-        own.followed_at, own.matures_at, newest.scalar_subquery(), due, classify_at, reports, *waiting
+        own.followed_at, own.matures_at, newest.scalar_subquery(), due, classify_at, reports, undoing, *waiting
     ).where(own.id == business_id)
     with translate_errors():
         async with engine.connect() as connection:
             found = (await connection.execute(statement)).one()
-    followed, matures, changed, is_due, classify, planned, *kinds = found
+    followed, matures, changed, is_due, classify, planned, is_undoing, *kinds = found
     return Agenda(
         matures is not None and matures <= to_micros(now),
         changed is not None and changed > followed,
@@ -49,6 +50,7 @@ async def load_agenda(engine: AsyncEngine, business_id: int, now: datetime) -> A
         to_optional_instant(classify),
         frozenset(kind for kind, waits in zip(JobKind, kinds, strict=True) if waits),
         read_report_plan(planned),
+        bool(is_undoing),
     )
 
 

@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, text
+from sqlalchemy import ColumnElement, Connection, Row, false, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.calendar import from_micros
 from domain.model import Actor, AuditOutcome, AuditRecord, AuditTarget
 from domain.pages import Page, PageRequest, build_page
+from domain.store import AuditFilter
+from persistence.tables.columns import is_storable
 from persistence.tables.requests import AuditEventRow, audit_event
 
+EVERY_EVENT = AuditFilter()
 TAKE_ID = text(
     """INSERT INTO audit_sequence (business_id, last_id) VALUES (:business, 1)
     ON CONFLICT (business_id) DO UPDATE SET last_id = audit_sequence.last_id + 1 RETURNING last_id"""
@@ -71,26 +74,31 @@ class AuditStore:
     session: AsyncSession
     business_id: int
 
-    async def load_page(self, request: PageRequest, subject: AuditTarget | None) -> Page[AuditRecord]:
+    async def load_page(self, request: PageRequest, where: AuditFilter = EVERY_EVENT) -> Page[AuditRecord]:
         """Events, newest first."""
-        conditions = self._build_conditions(subject)
+        conditions = self._build_conditions(where)
         if request.after is not None:
             conditions.append(audit_event.c.id < request.after[1])
         statement = select(audit_event).where(*conditions).order_by(audit_event.c.id.desc()).limit(request.size + 1)
         rows = (await self.connection.execute(statement)).all()
         return build_page(rows, request, lambda row: (row.id, row.id)).map(to_event)
 
-    async def count(self, subject: AuditTarget | None) -> int:
-        statement = select(func.count()).select_from(audit_event).where(*self._build_conditions(subject))
+    async def count(self, where: AuditFilter = EVERY_EVENT) -> int:
+        statement = select(func.count()).select_from(audit_event).where(*self._build_conditions(where))
         return int((await self.connection.execute(statement)).scalar_one())
 
     async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, AuditRecord]:
         """Those that exist."""
-        statement = select(AuditEventRow).where(*self._build_conditions(None), audit_event.c.id.in_(ids))
+        statement = select(AuditEventRow).where(*self._build_conditions(EVERY_EVENT), audit_event.c.id.in_(ids))
         return {row.id: to_event(row) for row in await self.session.scalars(statement)}
 
-    def _build_conditions(self, subject: AuditTarget | None) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = [audit_event.c.business_id == self.business_id]
-        if subject is not None:
-            conditions += [audit_event.c.subject_kind == subject[0], audit_event.c.subject_id == subject[1]]
+    def _build_conditions(self, where: AuditFilter) -> list[ColumnElement[bool]]:
+        column = audit_event.c
+        conditions: list[ColumnElement[bool]] = [column.business_id == self.business_id]
+        if where.subject is not None:
+            conditions += [column.subject_kind == where.subject[0], column.subject_id == where.subject[1]]
+        for name in ("actor", "action", "outcome"):
+            text = getattr(where, name)
+            if text is not None:
+                conditions.append(column[name] == text if is_storable(text) else false())
         return conditions

@@ -18,6 +18,7 @@ from graphql import (
 from domain.businesses.settings import ALIASES, SETTINGS
 from domain.classifiers import COLUMNS
 from domain.customers.customers import MAXIMUM_ITEMS
+from domain.errors import to_option_name
 from domain.imports.formats import KEYS, STATED_AS
 from domain.imports.formats import OPTIONS as OPTIONS_OF_FORMATS
 from domain.imports.presets import load_presets
@@ -26,7 +27,6 @@ from domain.imports.sources import FILE_TYPES
 from domain.jobs.model import JobKind, WorkSummary
 from domain.pages import MAXIMUM_FIRST
 from gql.cli.actions.verification import CUSTOMERS
-from gql.cli.output import to_option_name
 from gql.counters import KEPT
 from gql.http.exports import FILES_AT_ONCE
 from gql.http.json_body import MAXIMUM_BODY, MAXIMUM_LISTED

@@ -89,8 +89,8 @@ async def _merge(unit: Unit, source: CustomerRecord, target: CustomerRecord, act
     if half_undone is not None:
         # It takes back the purchases of those who had them when it began.
         raise Conflict(
-            f"Import {half_undone} is being taken back. Merge when that has ended; "
-            f"segments imports undo {half_undone} finishes it."
+            f"Import {half_undone.id} is being taken back. Merge when that has ended; "
+            f"segments imports undo {half_undone.id} finishes it."
         )
     from_id, into_id = source.customer.id, target.customer.id
     missing = _find_missing(source, target)

@@ -1,14 +1,13 @@
 """Imports of purchases as jobs: queued, listed, followed, cancelled; one whose lease has expired and whose file nobody
-has is marked as failed, and no other. With them the words of taking an import back: what it restored, or what has
-changed since, for an order that another write has stated since is not the import's any more, and then nothing is
-changed."""
+has is marked as failed, and no other. With them what is to hold before one is taken back: an order that another write
+has stated since is not the import's any more, and then nothing is changed."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from domain.calendar import Clock
-from domain.errors import Conflict, NotCancellable, TooManyImports, build_unknown_id
-from domain.imports.model import NewImport, PurchaseImport
+from domain.errors import Conflict, NotCancellable, TooManyImports, UndoRefused, build_unknown_id
+from domain.imports.model import NewImport, PurchaseImport, UndoConflict
 from domain.jobs.model import JobKind, JobStatus, Outcome
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import stop
@@ -81,6 +80,23 @@ class PurchaseImports:
         self.feed.notify_progress((business.id, JobKind.IMPORT, import_id))
         return current
 
+    async def undo(self, business: Business, import_id: int, actor: Actor) -> PurchaseImport:
+        """Let the workers take an import back; UndoRefused says what has changed since, and then nothing is done. One
+        that is being taken back, or whose undo died, is gone on with."""
+        async with self.store.write(business) as unit:
+            current = (await unit.imports.find_by_ids([import_id])).get(import_id)
+            if current is None:
+                raise build_unknown_id("job", "id")
+            check_ended(current)
+            if current.undo_begun_at is None:
+                refuse_changed(import_id, await unit.imports.find_undo_conflicts(current))
+            await unit.imports.begin_undo(import_id, actor.name, unit.instant)
+            await unit.audit(actor, "undoImport", None, {"import": import_id, "source": current.source})
+            await unit.mark_done(actor, purchase_import=("PurchaseImport", import_id))
+            current = (await unit.imports.find_by_ids([import_id]))[import_id]
+        self.feed.notify_work()
+        return current
+
     async def sweep(self, business: Business, is_kept: Callable[[PurchaseImport], bool] = lambda _: False) -> int:
         """Mark the imports whose process died as failed, but for those whose file is kept, which wait for a place; how
         many there were."""
@@ -108,39 +124,17 @@ def check_same_request(earlier: PurchaseImport, digest: str | None, asked: str |
     return earlier
 
 
-EXAMPLES = 5
-"""Orders that are named for each reason at most."""
-CHANGED = "orders were changed since"
-DELETED = "orders that it had changed were deleted since"
-MOVED = "the time zone of the business was changed since"
+def check_ended(one: PurchaseImport) -> None:
+    """Conflict where an import cannot be taken back as it is."""
+    if not one.status.final:
+        raise Conflict(f"Import {one.id} has not ended yet.")
+    if one.undone_at is not None:
+        raise Conflict(f"Import {one.id} was taken back already.")
+    if one.time_zone is None and (one.created or one.updated):
+        raise Conflict(f"Import {one.id} was made before imports could be taken back.")
 
 
-@dataclass(frozen=True, slots=True)
-class UndoConflict:
-    """Why an import cannot be taken back: the reason, how many orders, and some of their ids."""
-
-    reason: str
-    count: int
-    examples: tuple[str, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        """Such as `3 orders were changed since: O1, O2, …`."""
-        if not self.count:
-            return self.reason
-        named = ", ".join(self.examples)
-        more = ", …" if len(self.examples) < self.count else ""
-        return f"{self.count:,} {self.reason}{f': {named}{more}' if named else ''}"
-
-
-@dataclass(frozen=True, slots=True)
-class UndoSummary:
-    """What taking an import back did. `customers_kept` it had made; they stay without purchases because they have
-    a history of memberships or data of their own. `left` orders were written by others while it was taken back."""
-
-    removed: int = 0
-    restored: int = 0
-    customers_removed: int = 0
-    customers_kept: int = 0
-    storefronts_removed: int = 0
-    left: int = 0
+def refuse_changed(import_id: int, conflicts: Sequence[UndoConflict]) -> None:
+    """UndoRefused where there are any."""
+    if conflicts:
+        raise UndoRefused(import_id, [conflict.sentence for conflict in conflicts])

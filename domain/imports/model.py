@@ -10,12 +10,52 @@ from domain.errors import AllRejected
 from domain.imports.quality import Quality
 from domain.jobs.model import LEASE_SECONDS, JobKind, JobStatus, compute_fraction_done
 
+EXAMPLES = 5
+"""Orders that are named for each reason at most."""
+CHANGED = "orders were changed since"
+DELETED = "orders that it had changed were deleted since"
+MOVED = "the time zone of the business was changed since"
+
+
+@dataclass(frozen=True, slots=True)
+class UndoConflict:
+    """Why an import cannot be taken back: the reason, how many orders, and some of their ids."""
+
+    reason: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """Such as `3 orders were changed since: O1, O2, …`."""
+        if not self.count:
+            return self.reason
+        named = ", ".join(self.examples)
+        more = ", …" if len(self.examples) < self.count else ""
+        return f"{self.count:,} {self.reason}{f': {named}{more}' if named else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class UndoSummary:
+    """What taking an import back did, or has done by now. `customers_kept` it had made; they stay without purchases
+    because they have a history of memberships or data of their own. `left` orders were written by others while it was
+    taken back. `by` is who asked the server to do it; empty where a command does it itself."""
+
+    removed: int = 0
+    restored: int = 0
+    customers_removed: int = 0
+    customers_kept: int = 0
+    storefronts_removed: int = 0
+    left: int = 0
+    by: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class PurchaseImport:
     """One import. `done` of `total` counts rows while it reads and orders while it merges; the four counts of rows add
     up to `rows_read`. `options` say how an uploaded file is read; `last_heartbeat` is that of whoever works
-    on it, or has its file while it waits."""
+    on it, or has its file while it waits; `time_zone` is that of its days, None of imports that kept nothing to be
+    taken back by."""
 
     id: int
     source: str
@@ -41,6 +81,8 @@ class PurchaseImport:
     last_heartbeat: datetime | None
     undo_begun_at: datetime | None
     undone_at: datetime | None
+    time_zone: str | None
+    undo: UndoSummary
 
     @property
     def kind(self) -> JobKind:

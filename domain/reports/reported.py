@@ -2,7 +2,7 @@
 window, of one of its groups or of scores, and those who went from one group to another. Windows, scores and groups are
 the report's own, so that a list holds exactly the customers whom the report counts."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import date
 
 from domain.calendar import Clock, check_days, load_zone, to_local_date
@@ -11,12 +11,10 @@ from domain.classification.rfm import RfmScheme
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Sentence
 from domain.model import Business
-from domain.reports.report import SCORES, find_kind_of_score, match_groups
+from domain.reports.report import find_kind_of_score, list_scores, match_groups
 from domain.reports.reporting import list_festive_days, list_known_groups
 from domain.reports.transitions import build_span, check_order
 from domain.store import Grouping, Labelled, Moved, Reported, Scored, Transition
-
-DIGITS = ("recency", "frequency", "monetary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +39,7 @@ class ReportedCustomers:
         None is any."""
         day = as_of or to_local_date(self.clock(), load_zone(business.time_zone))
         span = build_span(day, check_days(days), storefront_id)
-        for name, digit in zip(DIGITS, digits, strict=True):
-            if digit is not None and not 1 <= digit <= 5:
-                raise InvalidInput(f"{name} must be between 1 and 5", (name,))
-        scores = [
-            each for each in SCORES if all(one in (None, own) for one, own in zip(digits, astuple(each), strict=True))
-        ]
+        scores = list_scores(*digits)
         if code is not None:
             dimension, label = read_code(method, scheme, code, "segment_code")
             if method is Method.BEHAVIOR:

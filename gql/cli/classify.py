@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, to_option_name
 from domain.imports.formats import SourceFormat
 from domain.imports.sources import COLLECTIONS, SOURCES, Collection, choose_place
 from gql.cli.imports import (
@@ -19,7 +19,7 @@ from gql.cli.imports import (
     ZoneOption,
     with_format_options,
 )
-from gql.cli.output import FormatOption, check_file, to_option_name
+from gql.cli.output import FormatOption, check_file
 from gql.cli.session import BusinessOption, make_app
 
 classify_app = make_app()

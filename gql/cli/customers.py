@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from domain.errors import NotFound, name_fields
+from domain.errors import NotFound, name_fields, to_option_name
 from domain.imports.columns import count_noun
 from domain.imports.formats import SourceFormat
 from domain.model import CustomerSort
 from gql.cli.imports import CurrencyOption, RejectsOption, ZoneOption, with_format_options
-from gql.cli.output import FormatOption, check_file, clean_line, to_option_name
+from gql.cli.output import FormatOption, check_file, clean_line
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 customers_app = make_app()

@@ -12,11 +12,11 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from domain.errors import InvalidInput, NotFound, name_fields
+from domain.errors import InvalidInput, NotFound, name_fields, to_option_name
 from domain.imports.formats import OPTIONS, Key, SourceFormat
 from domain.imports.sources import COLLECTIONS, FILE_TYPES, SOURCES, Collection, Place
 from domain.model import Business
-from gql.cli.output import FormatOption, check_file, name_zone, offer, print_json, to_option_name
+from gql.cli.output import FormatOption, check_file, name_zone, offer, print_json
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app, present
 
 T = TypeVar("T")
@@ -123,7 +123,7 @@ def inspect_(
         chosen, assumed = plan_inspection(session, business, time_zone, currency)
         found = inspect_file(session, held, chosen, options, assumed)
     if format == "json":
-        command = build_command(found, str(file), to_option_name)
+        command = build_command(found, str(file))
         print_json({**found.to_document(to_option_name), "command": command})
     elif format == "toml":
         typer.echo(to_toml(found.form.to_document()), nl=False)

@@ -17,8 +17,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
-from domain.errors import DomainError, FieldProblem, InvalidInput, Unavailable, name_fields
-from gql.cli.output import clean_line, to_option_name
+from domain.errors import DomainError, FieldProblem, InvalidInput, Unavailable, name_fields, to_option_name
+from gql.cli.output import clean_line
 from gql.logs import set_up
 from gql.settings import Settings
 

@@ -85,8 +85,3 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 def clean_line(text: str | None) -> str:
     """The text on one line."""
     return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text or "")
-
-
-def to_option_name(field: str) -> str:
-    """What a field is called on the command line, such as `--date-format`."""
-    return f"--{field.replace('_', '-')}"

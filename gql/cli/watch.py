@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from domain.calendar import load_zone
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, to_option_name
 from domain.imports.formats import SourceFormat
 from gql.cli.imports import CurrencyOption, ZoneOption, with_format_options
-from gql.cli.output import check_file, clean_line, to_option_name
+from gql.cli.output import check_file, clean_line
 from gql.cli.session import BusinessOption, make_app
 from gql.settings import Settings
 

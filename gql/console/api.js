@@ -68,7 +68,7 @@ export async function change(document, variables = {}, { signal } = {}) {
 }
 
 /** 32 hexadecimal digits; crypto.randomUUID is only there on https and loopback. */
-function makeKey() {
+export function makeKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, '0')).join('');
 }
 
@@ -98,34 +98,72 @@ export async function readJson(response) {
 }
 
 /**
+ * Send a file and return what the server answers as JSON: ApiError with its sentence where it refuses. `told(sent, size)`
+ * is called with the bytes that are on their way. Where too much was asked the file is not sent again by itself.
+ */
+export async function sendFile(path, file, type, { headers = {}, signal, told = () => {} } = {}) {
+  const options = { method: 'POST', headers: { 'Content-Type': type, Accept: 'application/json', ...headers }, body: file, signal };
+  const response = await request(path, options, null, (url, given) => transmit(url, given, told));
+  const answer = await readJson(response);
+  if (!response.ok) throw new ApiError(answer.detail, response.status === 403 ? 'FORBIDDEN' : '', { status: response.status });
+  return answer;
+}
+
+/** As fetch, which tells nothing of what is on its way. */
+function transmit(url, { method, headers, body, signal }, told) {
+  return new Promise((done, fail) => {
+    const sending = new XMLHttpRequest();
+    const end = () => sending.abort();
+    sending.open(method, url);
+    for (const [name, value] of Object.entries(headers)) sending.setRequestHeader(name, value);
+    sending.upload.onprogress = event => told(event.loaded, event.total);
+    sending.onload = () => done(new Response(sending.response, { status: sending.status }));
+    sending.onerror = () => fail(new TypeError('The connection broke off.'));
+    sending.onabort = () => fail(new DOMException('The page was left.', 'AbortError'));
+    sending.onloadend = () => signal?.removeEventListener('abort', end);
+    signal?.addEventListener('abort', end);
+    if (signal?.aborted) end();
+    else sending.send(body);
+  });
+}
+
+/**
  * A request with the token of the tab, or with another one that is tried. Asked again when nothing answers or the server
  * is not ready; a token that ended is asked for anew; where too much was asked, after the time that the server names.
+ * `transport` is fetch, or what sends a file, which is not sent again where there is too much of it.
  */
-export async function request(path, options = {}, token = null) {
+export async function request(path, options = {}, token = null, transport = fetch) {
   for (let attempt = 0; ; attempt += 1) {
     const used = token ?? session.token;
     const headers = { ...options.headers, Authorization: `Bearer ${used}` };
     let response = null;
     try {
-      response = await fetch(resolve(path), { credentials: 'omit', cache: 'no-store', ...options, headers });
+      response = await transport(resolve(path), { credentials: 'omit', cache: 'no-store', ...options, headers });
     } catch (error) {
       if (error.name === 'AbortError') throw error;
     }
     const again = !response || [502, 503, 504].includes(response.status);
     tellTrouble(again);
-    if (again || response.status === 429) {
+    if (again || (response.status === 429 && transport === fetch)) {
       if (attempt >= PATIENCE.length) {
         if (response) return response;
         throw new ApiError('The server does not answer. Check the connection, then try again.', 'UNAVAILABLE');
       }
+      release(response);
       const named = Number(response?.headers.get('Retry-After')) * 1000;
       await pause(Math.min(named || PATIENCE[attempt], 30_000), options.signal);
     } else if (response.status === 401 && token === null) {
+      release(response);
       await session.renew(used);
     } else {
       return response;
     }
   }
+}
+
+/** An answer that nobody reads would hold its connection. */
+function release(response) {
+  response?.body?.cancel();
 }
 
 /** Wait so many milliseconds, or until the browser is back on the net; the signal ends it with an AbortError. */

@@ -208,9 +208,11 @@ function chart({ title, finding, draw, columns: titles, rows }) {
     if (Math.abs(width - shown) < 1) return;
     shown = width;
     const [height, content] = draw(width);
+    const focused = place.contains(document.activeElement) && document.activeElement.id;
     // What is in an image is not read out; a drawing with links is a group of them.
     fill(place, s('svg', { viewBox: `0 0 ${width} ${height}`, width, height, role: linked ? 'group' : 'img',
       'aria-label': `${title}${finding ? `: ${finding}` : ''}` }, content));
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   };
   paint(640);
   new ResizeObserver(([{ contentRect }]) => contentRect.width && paint(Math.max(Math.floor(contentRect.width), 220))).observe(place);
@@ -230,9 +232,9 @@ function chart({ title, finding, draw, columns: titles, rows }) {
         button('Save as CSV', () => saveValues(title, titles, cells), { kind: 'quiet', 'aria-label': `Save as CSV: ${title}` }))));
 }
 
-/** Something in a drawing that has a name, and is a link where it leads somewhere. */
+/** Something in a drawing whose title names it, and which is a link where it leads somewhere. */
 function mark(href, said, tone, ...shapes) {
-  return s(href ? 'a' : 'g', { class: tone, href, id: href && `mark-${href}`, 'aria-label': href ? said : null }, s('title', null, said), shapes);
+  return s(href ? 'a' : 'g', { class: tone, href, id: href && `mark-${href}` }, s('title', null, said), shapes);
 }
 
 let ruler = null;

@@ -239,7 +239,7 @@ export function progress(label) {
   return element;
 }
 
-/** What is shown until `work` has its content, and what went wrong where it fails, with a second try. */
+/** What is shown until `work` has its content, and what went wrong where it fails, with a second try; `done` is kept then. */
 export function later(page, work, waiting = 'Loading …') {
   const element = h('div', { class: 'later', 'aria-busy': 'true' }, h('p', { class: 'soft' }, waiting));
   const run = async () => {
@@ -253,7 +253,7 @@ export function later(page, work, waiting = 'Loading …') {
       element.removeAttribute('aria-busy');
     }
   };
-  run();
+  element.done = run();
   return element;
 }
 

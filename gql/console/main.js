@@ -33,8 +33,11 @@ const PAGES = [
   ['settings/:section', 'settings'],
 ];
 
-const VIEW = 'customers:view';
 const EDIT = 'customers:edit';
+const REFUSED = {
+  UNAUTHENTICATED: 'The server does not take this token: it is wrong, has expired or was revoked.',
+  FORBIDDEN: 'This token may not read the shop: it lacks the permission customers:view.',
+};
 const SHOW_BUSY_AFTER = 150;
 
 const main = h('main', { id: 'content', tabindex: '-1' });
@@ -140,12 +143,23 @@ async function load(found, path, query, signal) {
   if (!found) {
     return page.view('There is no such page', {}, h('p', null, h('a', { href: address('/') }, 'Go to the overview')));
   }
-  if (!viewer.permissions.includes(VIEW)) {
-    return page.view('Nothing to show', {}, notice('warning',
-      `This token lacks the permission ${VIEW}, so it may read neither customers nor segments. Sign in with one that has it.`));
-  }
-  const { show: showPage } = await import(`./pages/${found.module}.js`);
+  const { show: showPage } = await importPage(found.module);
   return showPage(page);
+}
+
+async function importPage(module) {
+  try {
+    return await import(`./pages/${module}.js`);
+  } catch (error) {
+    // A module that could not be fetched; what is wrong within one is told as it is.
+    if (!(error instanceof TypeError)) throw error;
+    throw new ApiError('The server does not answer. Check the connection, then try again.', 'UNAVAILABLE');
+  }
+}
+
+/** Every page is there before anybody goes to it, so that none is missing when the server restarts. */
+function importAll() {
+  for (const module of new Set(PAGES.map(([, each]) => each))) importPage(module).catch(() => {});
 }
 
 /** Put the page in place; the focus stays where it was on the same page, and goes to the heading where that is gone. */
@@ -171,7 +185,7 @@ function failure(error) {
   return h('div', { class: 'page' },
     h('h1', { tabindex: '-1' }, denied ? 'This token may not see that' : 'This page could not be shown'),
     notice('error', error.message),
-    button('Try again', () => show({ samePage: true, scroll: () => {} })));
+    button('Try again', () => (viewer ? show({ samePage: true, scroll: () => {} }) : begin())));
 }
 
 function drawHeader(section) {
@@ -191,8 +205,8 @@ function drawHeader(section) {
       h('button', { type: 'button', class: 'quiet', onclick: leave }, 'Sign out')));
 }
 
-/** The form that takes a token: tried by asking who it is for, and kept only where that succeeds. */
-function tokenForm(done, lead) {
+/** The form that takes a token: tried by asking who it is for, and kept only where that succeeds; why the last was not. */
+function tokenForm(done, lead, refused = null) {
   const given = document.querySelector('meta[name="demo-token"]').content;
   const input = h('input', {
     type: 'password', value: given, autocomplete: 'off', spellcheck: 'false', required: true, id: 'token',
@@ -212,31 +226,55 @@ function tokenForm(done, lead) {
       session.token = value;
       done(data.viewer);
     } catch (error) {
-      token.fail(error.code === 'UNAUTHENTICATED'
-        ? `The server does not take this token: ${error.message} Paste another one.` : error.message);
-      input.select();
+      refuse(error);
     }
   };
+  const refuse = error => {
+    token.fail(REFUSED[error.code] ? `${REFUSED[error.code]} Paste another one.` : error.message);
+    input.select();
+  };
+  if (refused) refuse(refused);
   const submit = button('Sign in', signIn, { kind: 'primary' });
   return h('form', { class: 'sign-in', onsubmit: event => { event.preventDefault(); submit.querySelector('button').click(); } },
     h('p', null, lead), token, h('div', { class: 'actions' }, submit));
 }
 
-function askForToken() {
+function askForToken(refused = null) {
   viewer = null;
   leaving?.abort();
   drawHeader('');
   document.title = 'Sign in · Segments';
   busy.hidden = true;
   fill(main, h('div', { class: 'page narrow' }, h('h1', { tabindex: '-1' }, 'Sign in'),
-    tokenForm(enter, 'Who your customers are, by rule, by value and by behaviour: paste a token of your shop to begin.')));
+    tokenForm(enter, 'Who your customers are, by rule, by value and by behaviour: paste a token of your shop to begin.',
+      refused)));
   main.querySelector('input').focus();
 }
 
 function enter(signedIn) {
   viewer = signedIn;
   useBusiness(viewer.business);
-  show({ samePage: false, scroll: () => {} });
+  show({ samePage: false, scroll: () => {} }).then(importAll);
+}
+
+/** Who the token of the tab is for, and then the page; without one, or where it no longer holds, the form. */
+async function begin() {
+  if (!session.token) {
+    askForToken();
+    return;
+  }
+  busy.hidden = false;
+  try {
+    enter((await ask(VIEWER, {}, { token: session.token })).viewer);
+  } catch (error) {
+    busy.hidden = true;
+    if (!REFUSED[error.code]) {
+      fill(main, failure(error));
+      return;
+    }
+    session.token = '';
+    askForToken(error);
+  }
 }
 
 async function leave() {
@@ -281,11 +319,4 @@ export async function refreshViewer() {
 onTrouble.add(value => { trouble.hidden = !value; });
 document.body.append(header, busy, trouble, main, spoken);
 start(show);
-if (session.token) {
-  ask(VIEWER, {}, { token: session.token }).then(data => enter(data.viewer), error => {
-    if (error.code === 'UNAUTHENTICATED') askForToken();
-    else fill(main, failure(error));
-  });
-} else {
-  askForToken();
-}
+begin();

@@ -43,7 +43,7 @@ class Asset:
 
     def build_tag(self, local: bool) -> str:
         """The element that loads it."""
-        url = f"/graphiql/{self.name}" if local else f"{CDN}/{self.package}@{self.version}/{self.path}"
+        url = f"graphiql/{self.name}" if local else f"{CDN}/{self.package}@{self.version}/{self.path}"
         guard = f'integrity="sha384-{self.sha384}" crossorigin="anonymous"'
         if self.path.endswith(".css"):
             return f'<link rel="stylesheet" href="{url}" {guard}>'

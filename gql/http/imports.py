@@ -5,7 +5,7 @@ answer is the id of its import; a list is answered when it is done. What breaks 
 import asyncio
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from domain.errors import InvalidInput, TooManyImports, Unavailable, build_unknown_id, name_fields
 from domain.imports.formats import SourceFormat
-from domain.imports.inspection.inspection import Inspection
+from domain.imports.inspection.inspection import Inspection, build_command
 from domain.imports.model import NewImport, PurchaseImport
 from domain.imports.rows import PurchaseSource
 from domain.imports.sources import FILE_TYPES, FileForm, ReceivedPath, build_kept_name
@@ -34,6 +34,8 @@ from gql.schema.types.ids import encode, match
 
 PATH = "/imports/purchases"
 INSPECTION_PATH = "/imports/inspect"
+DECLINED = "declined"
+"""The parameter that names a doubt which was answered by saying nothing."""
 MEMBERS_PATH = "/segments/{id}/members"
 ENDINGS = {media: one.endings[0] for one in FILE_TYPES for media in one.media_types}
 """How the name of a file ends by its Content-Type."""
@@ -52,8 +54,9 @@ CheckFile = Callable[[Path, Business, SourceFormat], object]
 
 OpenRows = Callable[[Path, FileForm], PurchaseSource]
 """Opens a file of rows under a header, whatever they are; InvalidInput where it cannot be read."""
-InspectFile = Callable[[Path, Business, SourceFormat], Inspection]
-"""Looks at a whole file; InvalidInput where it cannot be read at all."""
+InspectFile = Callable[[Path, Business, SourceFormat, Collection[str]], Inspection]
+"""Looks at a whole file, but for doubts of some keys, which were answered by saying nothing; InvalidInput where it
+cannot be read at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Uploads:
 
     async def upload(self, request: Request, viewer: Viewer, business: Business) -> Response:
         """Receive a file and let it wait."""
-        parameters = read_parameters(request)
+        parameters = read_parameters(request, request.query_params.multi_items())
         key = read_key(request.headers)
         with self._count_coming(business):
             received = await self._receive(request, parameters.name)
@@ -120,14 +123,17 @@ class Uploads:
 
     async def answer_inspection(self, request: Request, viewer: Viewer, business: Business) -> Response:
         """Receive a file, look at it, and keep nothing."""
-        parameters = read_parameters(request)
+        query = request.query_params.multi_items()
+        parameters = read_parameters(request, [(name, value) for name, value in query if name != DECLINED])
+        declined = frozenset(value for name, value in query if name == DECLINED)
         with self._count_coming(business):
             received = await self._receive(request, parameters.name)
             try:
-                found = await asyncio.to_thread(self.inspect, received.path, business, parameters.form)
+                found = await asyncio.to_thread(self.inspect, received.path, business, parameters.form, declined)
             finally:
                 await asyncio.to_thread(received.drop)
-        return make_json_response(found.to_document(to_parameter_name))
+        command = build_command(found, received.path.name)
+        return make_json_response({**found.to_document(to_parameter_name), "command": command})
 
     async def set_members(self, request: Request, viewer: Viewer, business: Business) -> Response:
         """Receive a list of customers, let exactly these be the members of a segment, and say what that came to."""
@@ -236,10 +242,10 @@ def _answer_wrong_input(message: str) -> Response:
     return make_error_response(400, name_fields(message, to_parameter_name))
 
 
-def read_parameters(request: Request) -> UploadParameters:
+def read_parameters(request: Request, query: Sequence[tuple[str, str]]) -> UploadParameters:
     """How the file is to be read, by the query and the type of the body; HttpError where such a body is not read."""
     find_file_ending(request)
-    parameters = read_upload_parameters(request.query_params.multi_items())
+    parameters = read_upload_parameters(query)
     charset = find_charset(request)
     if charset is None or parameters.form.encoding is not None:
         return parameters

@@ -60,6 +60,11 @@ class CancelJobPayload(Payload):
     job: Job | None = strawberry.field(default=None, description="The run, as it is now.")
 
 
+@payload("The import that was to be taken back.")
+class UndoImportPayload(Payload):
+    purchase_import: PurchaseImport | None = strawberry.field(default=None, description="The import, as it is now.")
+
+
 R = TypeVar("R", RecalculateSegmentPayload, RecalculateSegmentsPayload)
 
 
@@ -278,6 +283,19 @@ class Mutation(SegmentMutations):
         number = expect(id, "Recalculation", business, "id")
         job = await context.services.recalculations.cancel(business, number, context.actor)
         return CancelJobPayload(job=Recalculation.of(business, job))
+
+    @mutation(
+        "Take an import back: orders that it made are removed, and those that it changed get back what they were. The "
+        "server does so in the background, and `undo` and `undoneAt` of the import say how far it is. Where others "
+        "have changed these orders since, nothing is changed."
+    )
+    async def undo_import(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Global id of the import.")]
+    ) -> UndoImportPayload:
+        context, business = info.context, await info.context.load_business()
+        number = expect(id, "PurchaseImport", business, "id")
+        begun = await context.services.imports.undo(business, number, context.actor)
+        return UndoImportPayload(purchase_import=PurchaseImport.of(business, begun))
 
     @mutation("A signed, expiring link to the segmentation report as a file.", CanView)
     async def export_segmentation_report(

@@ -16,6 +16,7 @@ from domain.model import Business as BusinessEntity
 from domain.money import find_exponent
 from domain.pages import Mapped
 from domain.rules.listing import list_rule_variables
+from domain.store import AuditFilter
 from domain.store import CustomerFilter as CustomerFilterEntity
 from domain.store import SegmentFilter as SegmentFilterEntity
 from gql.schema.context import CanEdit, CanView, Info
@@ -374,13 +375,19 @@ class Query:
         subject_id: Annotated[
             strawberry.ID | None, strawberry.argument(description="Only writes that changed this object.")
         ] = None,
+        by: Annotated[str | None, strawberry.argument(description="Only what this actor did, exactly.")] = None,
+        action: Annotated[
+            str | None, strawberry.argument(description="Only this action, exactly, such as revokeTokens.")
+        ] = None,
+        outcome: Annotated[str | None, strawberry.argument(description="Only what ended so, such as DENIED.")] = None,
     ) -> Connection[AuditEvent]:
         request = build_page_request(AUDIT_ORDER, int, first, after)
         context, business = info.context, await info.context.load_business()
         target = None if subject_id is None else read_audit_target(subject_id, business)
-        page = await context.read(lambda unit: unit.audits.load_page(request, target))
+        where = AuditFilter(target, by, action, outcome)
+        page = await context.read(lambda unit: unit.audits.load_page(request, where))
         of = partial(AuditEvent.of, business)
-        return build_connection(page, AUDIT_ORDER, of, lambda: context.read(lambda unit: unit.audits.count(target)))
+        return build_connection(page, AUDIT_ORDER, of, lambda: context.read(lambda unit: unit.audits.count(where)))
 
     @strawberry.field(permission_classes=[CanView], description="The object of a global id; null where there is none.")
     async def node(

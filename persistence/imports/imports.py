@@ -8,16 +8,25 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, false, func, literal, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.calendar import from_micros
-from domain.imports.model import NewImport, PurchaseImport, Reject, RejectKey, RejectReason
+from domain.calendar import from_micros, to_micros
+from domain.imports.model import (
+    NewImport,
+    PurchaseImport,
+    Reject,
+    RejectKey,
+    RejectReason,
+    UndoConflict,
+    UndoSummary,
+)
 from domain.imports.quality import Quality
 from domain.imports.rejects import describe_kind
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus, NewJob
 from domain.pages import Page, PageRequest, build_page
+from persistence.imports.changed_since import find_undo_conflicts
 from persistence.jobs import ACTIVE, JobStore
 from persistence.tables.businesses import business
 from persistence.tables.columns import is_storable, to_optional_instant
-from persistence.tables.imports import PurchaseImportRow, import_reject, purchase_import
+from persistence.tables.imports import IS_HALF_UNDONE, PurchaseImportRow, import_reject, purchase_import
 from persistence.tables.jobs import JobRow, job
 
 OF_IMPORT = and_(
@@ -54,6 +63,8 @@ def to_import(row: PurchaseImportRow, work: JobRow) -> PurchaseImport:
         to_optional_instant(work.heartbeat_at),
         to_optional_instant(row.undo_begun_at),
         to_optional_instant(row.undone_at),
+        row.time_zone,
+        UndoSummary(**(row.undo or {})),
     )
 
 
@@ -156,13 +167,23 @@ class ImportStore:
         """Those that wait or are worked on, oldest first."""
         return await self._load_imports(job.c.status.in_(ACTIVE))
 
-    async def find_half_undone(self) -> int | None:
-        """An import that is being taken back, or whose undo died."""
+    async def find_half_undone(self) -> PurchaseImport | None:
+        """The first import that is being taken back, or whose undo died."""
+        return next(iter(await self._load_imports(IS_HALF_UNDONE)), None)
+
+    async def find_undo_conflicts(self, one: PurchaseImport) -> list[UndoConflict]:
+        """What has changed since the import, for which it cannot be taken back."""
+        connection = await self.session.connection()
+        return await connection.run_sync(find_undo_conflicts, self.business_id, one.id, one.time_zone)
+
+    async def begin_undo(self, import_id: int, by: str, at: datetime) -> None:
+        """It is to be taken back by whoever works for the store; `by` has asked for that."""
         column = purchase_import.c
-        begun = (column.undo_begun_at.is_not(None), column.undone_at.is_(None))
-        statement = select(func.min(column.id)).where(column.business_id == self.business_id, *begun)
-        found: int | None = await self.session.scalar(statement)
-        return found
+        own = (column.business_id == self.business_id, column.id == import_id)
+        known = await self.session.scalar(select(column.undo).where(*own))
+        begun = func.coalesce(column.undo_begun_at, to_micros(at))
+        statement = update(PurchaseImportRow).where(*own).values(undo_begun_at=begun, undo={**(known or {}), "by": by})
+        await self.session.execute(statement)
 
     async def acquire(self, import_id: int, owner: str, now: datetime) -> Job | None:
         """Hold one that waits or whose lease has expired, None where it is not free. Its days are those of the time

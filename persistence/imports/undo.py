@@ -8,21 +8,22 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import Connection, Row, func, select, text, update
 
 from domain.calendar import Clock, to_micros
-from domain.errors import Conflict, NotFound, UndoRefused
-from domain.imports.imports import CHANGED, DELETED, EXAMPLES, MOVED, UndoConflict, UndoSummary
+from domain.errors import NotFound
+from domain.imports.imports import check_ended, refuse_changed
+from domain.imports.model import PurchaseImport, UndoSummary
 from domain.model import Actor, Business
 from persistence import merge
 from persistence.audit import append_event
 from persistence.database.dialects import analyze, create, empty, fill, lock_table, prefer_index_joins
 from persistence.database.engines import Database
 from persistence.database.transactions import open_blocking_session, raise_change, translate_errors, wait_for_lock
-from persistence.imports.imports import IMPORTS
-from persistence.jobs import ACTIVE
+from persistence.imports.changed_since import Spans, find_undo_conflicts, load_spans
+from persistence.imports.imports import IMPORTS, to_import
 from persistence.merge import UPDATED, MergeResult
-from persistence.tables.imports import PurchaseImportRow, import_range, purchase_import
+from persistence.tables.imports import PurchaseImportRow, purchase_import
 
 STEP = 4_000
 """Customer ids that are looked at in one transaction."""
@@ -85,23 +86,16 @@ FEWEST, MOST = 100, 1_000
 PATIENCE_SECONDS = 30.0
 """How long the end of runs is waited for before customers go; those who cannot go until then stay."""
 WAIT_SECONDS = 0.2
-Spans = list[tuple[int, int]]
 
-CREATED_SINCE = """FROM purchase p JOIN given g ON p.id BETWEEN g.first AND g.last
-    WHERE p.business_id = :business AND p.written_by > :import"""
-UPDATED_SINCE = """FROM purchase_before b JOIN purchase p
-    ON p.business_id = b.business_id AND p.customer_id = b.customer_id AND p.id = b.purchase_id
-    WHERE b.business_id = :business AND b.import_id = :import AND p.written_by <> :import"""
-DELETED_SINCE = """SELECT COUNT(*) FROM purchase_before b WHERE b.business_id = :business AND b.import_id = :import
-    AND NOT EXISTS (SELECT 1 FROM purchase p WHERE p.business_id = b.business_id AND p.customer_id = b.customer_id
-    AND p.id = b.purchase_id)"""
 TOUCHED = """INSERT INTO undo_customer (customer_id) SELECT customer_id FROM purchase
     WHERE business_id = :business AND written_by = :import
     UNION SELECT customer_id FROM purchase_before WHERE business_id = :business AND import_id = :import
     ORDER BY customer_id"""
 NEXT = "SELECT customer_id FROM undo_customer WHERE customer_id > :after ORDER BY customer_id LIMIT 1 OFFSET :size"
-PORTION = """INSERT INTO touched (customer_id) SELECT customer_id FROM undo_customer
-    WHERE customer_id > :after AND customer_id <= :to"""
+# Somebody who takes back the same import may have removed some of them meanwhile.
+PORTION = """INSERT INTO touched (customer_id) SELECT u.customer_id FROM undo_customer u
+    JOIN customer c ON c.business_id = :business AND c.id = u.customer_id
+    WHERE u.customer_id > :after AND u.customer_id <= :to"""
 # Cross joins, as in the journal: from the few that are taken back to what the business holds of them.
 MINE = """INSERT INTO undo_purchase (customer_id, purchase_id, restored)
     SELECT p.customer_id, p.id, CASE WHEN b.purchase_id IS NULL THEN 0 ELSE 1 END
@@ -148,68 +142,30 @@ class ImportUndo:
         """Take it back; UndoRefused says what has changed since. `progress` is told customers, done and in all."""
         with translate_errors(), self.engine.connect() as connection:
             with connection.begin():
-                row = self._load_row(connection)
-                spans = self._load_spans(connection, "purchase")
-                customers = self._load_spans(connection, "customer")
-                storefronts = self._load_spans(connection, "storefront")
-                if row.undo_begun_at is None:
-                    self._refuse_changed(connection, row, spans)
-                summary = UndoSummary(**(row.undo or {}))
+                one = self._load(connection)
+                customers = load_spans(connection, self.business.id, self.import_id, "customer")
+                storefronts = load_spans(connection, self.business.id, self.import_id, "storefront")
+                if one.undo_begun_at is None:
+                    found = find_undo_conflicts(connection, self.business.id, self.import_id, one.time_zone)
+                    refuse_changed(self.import_id, found)
             self._begin(connection)
             # From here on no customers are merged, so whoever has purchases of it now has them until the end.
             with connection.begin():
                 total = self._prepare(connection)
-            summary = self._take_back(connection, summary, total, progress)
-            summary = self._remove_customers(connection, customers, summary)
-            return self._finish(connection, storefronts, summary, actor)
+            self._take_back(connection, total, progress)
+            kept = self._remove_customers(connection, customers, lambda: progress(total, total))
+            return self._finish(connection, storefronts, kept, actor)
 
-    def _load_row(self, connection: Connection) -> PurchaseImportRow:
+    def _load(self, connection: Connection) -> PurchaseImport:
         column = purchase_import.c
         statement = IMPORTS.where(column.business_id == self.business.id, column.id == self.import_id)
         with open_blocking_session(connection) as session:
             rows = session.execute(statement).one_or_none()
         if rows is None:
             raise NotFound(f"There is no import {self.import_id}. segments imports list shows those there are.")
-        row, work = rows
-        if work.status in ACTIVE:
-            raise Conflict(f"Import {self.import_id} has not ended yet.")
-        if row.undone_at is not None:
-            raise Conflict(f"Import {self.import_id} was taken back already.")
-        if row.time_zone is None and (row.created or row.updated):
-            raise Conflict(f"Import {self.import_id} was made before imports could be taken back.")
-        return row
-
-    def _load_spans(self, connection: Connection, kind: str) -> Spans:
-        """The ids that the import gave, as few spans as there are."""
-        first, last = import_range.c[f"first_{kind}"], import_range.c[f"last_{kind}"]
-        mine = (import_range.c.business_id == self.business.id, import_range.c.import_id == self.import_id)
-        spans: Spans = []
-        for low, high in connection.execute(select(first, last).where(*mine, first <= last).order_by(first)):
-            if spans and spans[-1][1] + 1 == low:
-                spans[-1] = (spans[-1][0], high)
-            else:
-                spans.append((low, high))
-        return spans
-
-    def _refuse_changed(self, connection: Connection, row: PurchaseImportRow, spans: Spans) -> None:
-        create(connection, "given", "first BIGINT PRIMARY KEY, last BIGINT NOT NULL")
-        fill(connection, "given", ("first", "last"), spans)
-        reasons = []
-        changed, examples = 0, list[str]()
-        for where in (CREATED_SINCE, UPDATED_SINCE):
-            changed += connection.execute(text(f"SELECT COUNT(*) {where}"), self.own).scalar_one()
-            named = text(f"SELECT p.external_id {where} ORDER BY p.id LIMIT {EXAMPLES}")
-            examples += connection.execute(named, self.own).scalars()
-        if changed:
-            reasons.append(UndoConflict(CHANGED, changed, tuple(examples[:EXAMPLES])))
-        deleted = connection.execute(text(DELETED_SINCE), self.own).scalar_one()
-        if deleted:
-            reasons.append(UndoConflict(DELETED, deleted))
-        zone = connection.execute(text("SELECT time_zone FROM business WHERE id = :business"), self.own).scalar_one()
-        if row.time_zone is not None and row.time_zone != zone:
-            reasons.append(UndoConflict(MOVED, 0))
-        if reasons:
-            raise UndoRefused(self.import_id, [reason.sentence for reason in reasons])
+        one = to_import(*rows)
+        check_ended(one)
+        return one
 
     def _prepare(self, connection: Connection) -> int:
         """The customers who have purchases of the import; how many there are."""
@@ -224,11 +180,9 @@ class ImportUndo:
     def _begin(self, connection: Connection) -> None:
         with connection.begin():
             row = self._lock(connection)
-            self._set(connection, {"undo_begun_at": row.last_instant})
+            self._set(connection, {"undo_begun_at": func.coalesce(purchase_import.c.undo_begun_at, row.last_instant)})
 
-    def _take_back(
-        self, connection: Connection, summary: UndoSummary, total: int, progress: Callable[[int, int], None]
-    ) -> UndoSummary:
+    def _take_back(self, connection: Connection, total: int, progress: Callable[[int, int], None]) -> None:
         after, done, size = 0, 0, FEWEST * 5
         while done < total:
             with connection.begin():
@@ -240,22 +194,15 @@ class ImportUndo:
                 began = time.perf_counter()
                 empty(connection, "touched", "undo_purchase")
                 prefer_index_joins(connection)
-                connection.execute(text(PORTION), {"after": after, "to": to})
+                connection.execute(text(PORTION), {"business": self.business.id, "after": after, "to": to})
                 analyze(connection, "touched")
                 removed, restored, left = self._take_back_portion(connection)
-                summary = replace(
-                    summary,
-                    removed=summary.removed + removed,
-                    restored=summary.restored + restored,
-                    left=summary.left + left,
-                )
+                self._add(connection, removed=removed, restored=restored, left=left)
                 self._mark_data_changed(connection, row.change_number)
-                self._set(connection, {"undo": asdict(summary)})
             took = time.perf_counter() - began
             after, done = to, min(done + size, total)
             progress(done, total)
             size = min(MOST, max(FEWEST, int(size * min(1.5, LOCK_SECONDS / took))))
-        return summary
 
     def _take_back_portion(self, connection: Connection) -> tuple[int, int, int]:
         """Take back what the customers in `touched` have of it: orders removed, restored, and left because others
@@ -273,40 +220,47 @@ class ImportUndo:
         merge.refresh(connection, self.business.id)
         return count - restored, restored, left
 
-    def _remove_customers(self, connection: Connection, spans: Spans, summary: UndoSummary) -> UndoSummary:
+    def _remove_customers(self, connection: Connection, spans: Spans, watch: Callable[[], None]) -> int:
+        """How many customers stay; `watch` is called between the transactions."""
         remaining, patient_until = 0, time.monotonic() + PATIENCE_SECONDS
         for first, last in spans:
             for low in range(first, last + 1, STEP):
                 high = min(low + STEP - 1, last)
                 free = False
                 while not free:
+                    watch()
                     with connection.begin():
                         row = self._lock(connection)
                         free = lock_out_evaluations(connection, self.business.id)
                         if free:
                             gone = remove_customers(connection, self.business.id, low, high)
-                            summary = replace(summary, customers_removed=summary.customers_removed + gone)
+                            self._add(connection, customers_removed=gone)
                             self._mark_data_changed(connection, row.change_number)
-                            self._set(connection, {"undo": asdict(summary)})
                     if not free and time.monotonic() > patient_until:
                         break
                     if not free:
                         time.sleep(WAIT_SECONDS)
                 with connection.begin():
                     remaining += count_without_purchases(connection, self.business.id, low, high)
-        return replace(summary, customers_kept=remaining)
+        return remaining
 
-    def _finish(self, connection: Connection, storefronts: Spans, summary: UndoSummary, actor: Actor) -> UndoSummary:
+    def _finish(self, connection: Connection, storefronts: Spans, kept: int, actor: Actor) -> UndoSummary:
         with connection.begin():
             row = self._lock(connection)
+            column = purchase_import.c
+            ended = select(column.undone_at).where(column.business_id == self.business.id, column.id == self.import_id)
+            if connection.execute(ended).scalar_one() is not None:
+                # Whoever else took it back was first, and has told so.
+                return self._add(connection)
             gone = sum(remove_storefronts(connection, self.business.id, *span) for span in storefronts)
-            summary = replace(summary, storefronts_removed=gone)
+            summary = self._add(connection, storefronts_removed=gone, customers_kept=kept)
             for table in (*JOURNAL, "import_range"):
                 connection.execute(text(FORGET.format(table=table)), self.own)
             self._mark_data_changed(connection, row.change_number)
-            self._set(connection, {"undo": asdict(summary), "undone_at": row.last_instant})
+            self._set(connection, {"undone_at": row.last_instant})
             number, at = row.change_number, row.last_instant
-            detail = {"import": self.import_id, **asdict(summary)}
+            done = {name: count for name, count in asdict(summary).items() if name != "by"}
+            detail = {"import": self.import_id, **done}
             append_event(connection, self.business.id, at, actor, "undoImport", None, detail, change_number=number)
         return summary
 
@@ -317,6 +271,16 @@ class ImportUndo:
     def _lock(self, connection: Connection) -> Row[Any]:
         """What each of its transactions begins with; Ctrl-C is heard while it waits."""
         return wait_for_lock(connection, lambda: raise_change(connection, self.business.id, self.clock()))
+
+    def _add(self, connection: Connection, **more: int) -> UndoSummary:
+        """What was done by now, with what was done in this transaction. It stands in the row and nowhere else, so
+        several may take one import back at once, each of what the others have left."""
+        column = purchase_import.c
+        mine = (column.business_id == self.business.id, column.id == self.import_id)
+        known = UndoSummary(**(connection.execute(select(column.undo).where(*mine)).scalar_one() or {}))
+        summary = replace(known, **{name: getattr(known, name) + count for name, count in more.items()})
+        self._set(connection, {"undo": asdict(summary)})
+        return summary
 
     def _set(self, connection: Connection, values: dict[str, object]) -> None:
         column = purchase_import.c

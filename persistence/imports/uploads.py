@@ -1,11 +1,13 @@
 """Works on the files that wait to be imported: in threads beside the event loop, so many at once, those of a process
 that died too where their file is here. A file goes when its import has ended, and no import ends whose file is here but
-by what it holds or by whoever asks for it; what breaks off goes with time."""
+by what it holds or by whoever asks for it; what breaks off goes with time. Imports that are to be taken back are taken
+back here, too, after those that wait."""
 
 import asyncio
 import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, wait
 from contextlib import suppress
@@ -22,12 +24,13 @@ from domain.imports.model import PurchaseImport
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.imports.sources import ReceivedPath
 from domain.jobs.model import ATTEMPTS, GAVE_UP, JobKind, JobStatus, Lease, Outcome, plan_pauses
-from domain.model import AttributeKind, Business
+from domain.model import Actor, AttributeKind, Business
 from domain.store import Agenda
 from persistence.database.engines import Database
 from persistence.database.transactions import translate_errors
 from persistence.imports.importer import PurchaseImporter
 from persistence.imports.record import ImportRecord
+from persistence.imports.undo import ImportUndo
 from persistence.sources.packing import watch_reading
 from persistence.store import SqlStore
 
@@ -81,6 +84,7 @@ class UploadHandler:
     kind: JobKind = JobKind.IMPORT
     at_once: int = THREADS
     _running: set[tuple[int, int]] = field(default_factory=set)
+    _failures: Counter[tuple[int, int]] = field(default_factory=Counter)
     _clear_at: float = 0.0
 
     @property
@@ -101,7 +105,7 @@ class UploadHandler:
     async def work(self, business: Business, agenda: Agenda) -> bool:
         """Import the files that wait; whether there were any."""
         worked = False
-        while not self.stopping and await self.run_next(business):
+        while not self.stopping and (await self.run_next(business) or await self.undo_next(business)):
             worked = True
         return worked
 
@@ -131,6 +135,46 @@ class UploadHandler:
             raise
         feed.notify_progress(followed)
         return True
+
+    async def undo_next(self, business: Business) -> bool:
+        """Take back the first import of which somebody has asked the server that; whether there was one. Others may
+        be at it, too: each of the transactions takes back what is there still."""
+        async with self.store.read(business) as unit:
+            one = await unit.imports.find_half_undone()
+        if one is None or not one.undo.by or (business.id, one.id) in self._running:
+            return False
+        key = (business.id, one.id)
+        if self._failures[key] >= ATTEMPTS:
+            return False
+        self._running.add(key)
+        working = asyncio.ensure_future(asyncio.to_thread(self._undo, business, one))
+        working.add_done_callback(lambda _: self._running.discard(key))
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            self.stopping = True
+            await asyncio.wait({working}, timeout=END_SECONDS)
+            raise
+        except Unavailable:
+            raise
+        except ImportStopped:
+            return False
+        except DomainError as error:
+            log.warning("import %s of business %s is not taken back: %s", one.id, business.id, error)
+            self._failures[key] += 1
+        except Exception:
+            log.exception("import %s of business %s could not be taken back", one.id, business.id)
+            self._failures[key] += 1
+        return True
+
+    def _undo(self, business: Business, one: PurchaseImport) -> None:
+        """In a thread beside the loop. What it has done when the server ends stays, and the next one goes on."""
+
+        def watch(done: int, total: int) -> None:
+            if self.stopping:
+                raise ImportStopped(STOPPED)
+
+        ImportUndo(self.database, business, self.clock, one.id).run(Actor(one.undo.by), watch)
 
     async def _acquire(self, business: Business) -> tuple[PurchaseImport, ImportRecord] | None:
         active = await self._load_active(business)

@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     SmallInteger,
+    and_,
 )
 
 from persistence.tables.columns import (
@@ -24,8 +25,8 @@ from persistence.tables.columns import (
 class PurchaseImportRow(Row, table=True):
     """What an import says beside its job: its counts, and how it is taken back; `id` is the change number that it began
     with. `options` say how an uploaded file is to be read; `content` is the hash of the file, and `adds` says that it
-    added rows to the lines of orders that were there; `undo_begun_at` stands from the first range that was taken back,
-    `undone_at` from the last."""
+    added rows to the lines of orders that were there; `undo_begun_at` stands from when it is to be taken back,
+    `undone_at` from the last range; `undo` says what was done by now."""
 
     __tablename__ = "purchase_import"
     __table_args__ = of_business(
@@ -144,6 +145,8 @@ class SourceFormatRow(Row, table=True):
 
 
 purchase_import = Row.metadata.tables["purchase_import"]
+IS_HALF_UNDONE = and_(purchase_import.c.undo_begun_at.is_not(None), purchase_import.c.undone_at.is_(None))
+"""Of an import that is being taken back, or whose undo died."""
 import_reject = Row.metadata.tables["import_reject"]
 import_range = Row.metadata.tables["import_range"]
 purchase_before = Row.metadata.tables["purchase_before"]

@@ -84,7 +84,7 @@ class Page:
         """What was sent to /graphql over HTTP."""
         self.complaints: list[str] = []
         """Errors of scripts, of the console and of the content security policy, and answers that are errors."""
-        self.loading: set[str] = set()
+        self.loading: dict[str, str] = {}
         self.interceptions: list[Interception] = []
         self.background: set[asyncio.Task[Any]] = set()
 
@@ -93,13 +93,13 @@ class Page:
         match method:
             case "Network.requestWillBeSent":
                 self.requests.append(parameters["request"]["url"])
-                self.loading.add(parameters["requestId"])
+                self.loading[parameters["requestId"]] = parameters["request"]["url"]
                 if parameters["request"]["url"].endswith("/graphql"):
                     self.bodies.append(parameters["request"].get("postData", ""))
             case "Network.webSocketCreated":
                 self.requests.append(parameters["url"])
             case "Network.loadingFinished" | "Network.loadingFailed":
-                self.loading.discard(parameters["requestId"])
+                self.loading.pop(parameters["requestId"], None)
             case "Runtime.exceptionThrown":
                 details = parameters["exceptionDetails"]
                 self.complaints.append(f"exception: {details.get('exception', {}).get('description', details['text'])}")
@@ -187,7 +187,9 @@ class Page:
 
     async def wait_for(self, script: str, seconds: float = SECONDS) -> Any:
         """What the script comes to at last that is not empty or false."""
-        return await self._until(lambda: self.evaluate(script), f"never true: {script}", seconds)
+        # An element cannot be handed out, only that it is there.
+        asked = f"Promise.resolve({script}).then((found) => (found instanceof Node ? true : found))"
+        return await self._until(lambda: self.evaluate(asked), f"never true: {script}", seconds)
 
     async def _until(self, ask: Callable[[], Any], told: str, seconds: float = SECONDS) -> Any:
         end = time.monotonic() + seconds
@@ -220,7 +222,10 @@ class Page:
             await self.evaluate(drawn)
             return not self.loading and before == len(self.requests) and bool(await self.evaluate(quiet))
 
-        await self._until(still, "never at rest", seconds)
+        try:
+            await self._until(still, "never at rest", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nstill loading: {list(self.loading.values())}") from None
 
     async def text(self, selector: str = "body") -> str:
         """What is shown there, empty where there is nothing."""
@@ -522,6 +527,7 @@ async def launch(folder: Path) -> AsyncIterator[Browser]:
     quiet = ["--disable-background-networking", "--disable-component-update", "--no-first-run", "--hide-scrollbars"]
     own = [f"--user-data-dir={folder / 'profile'}", "--window-size=1400,900", "--lang=en-US"]
     command: Sequence[str] = [program, *flags, *quiet, *own, "about:blank"]
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "chromium.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:

@@ -124,6 +124,7 @@ CALLS = {
         segmentId="$vip",
         externalIds=["A", "B"],
     ),
+    "undoImport": call("undoImport", "id: ID!", "purchaseImport { id undoneAt undo { begunAt } }", id="$imported"),
     "updateBusinessSettings": call(
         "updateBusinessSettings",
         "settings: JSON!",
@@ -151,7 +152,7 @@ LINKS = {"exportSegmentMembers", "exportSegmentationReport"}
 
 async def fill_shop(face: Face) -> dict[str, str]:
     """Three customers with an order each, a segment by hand with one member, two by rule of which one has a run that
-    waits, a format and an import that waits. The ids, by short names."""
+    waits, a format, an import that was cancelled and one that waits. The ids, by short names."""
     services = face.services
     shop = await services.businesses.open("shop")
     people = [NewCustomer(key, name=name, given=frozenset({"name"})) for key, name in zip("ABC", NAMES, strict=True)]
@@ -171,6 +172,8 @@ async def fill_shop(face: Face) -> dict[str, str]:
     vip, _ = await add(Draft("VIP", SegmentKind.MANUAL))
     await services.memberships.assign(shop, vip.id, [3], ACTOR)
     await services.formats.save(shop, "till", {"date_format": "%d.%m.%Y"}, ACTOR)
+    ended = await services.imports.queue(shop, NewImport("earlier.csv", {}, "test"), None)
+    await services.imports.cancel(shop, ended.id, ACTOR)
     waiting = await services.imports.queue(shop, NewImport("orders.csv", {}, "test"), None)
     people_ids = {name: encode("Customer", shop.id, number) for number, name in enumerate(("ann", "ben", "cid"), 1)}
     return people_ids | {
@@ -178,6 +181,7 @@ async def fill_shop(face: Face) -> dict[str, str]:
         "vip": encode("Segment", shop.id, vip.id),
         "run": encode("Recalculation", shop.id, run),
         "import": encode("PurchaseImport", shop.id, waiting.id),
+        "imported": encode("PurchaseImport", shop.id, ended.id),
         "storefront": encode("Storefront", shop.id, 1),
     }
 

@@ -23,7 +23,7 @@ Told = tuple[str, str, str, Any]
 
 async def newest(face: Face) -> list[AuditRecord]:
     shop = await face.services.businesses.open("shop")
-    page = await face.services.read(shop, lambda unit: unit.audits.load_page(PageRequest(250), None))
+    page = await face.services.read(shop, lambda unit: unit.audits.load_page(PageRequest(250)))
     return list(page.items)
 
 

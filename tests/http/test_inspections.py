@@ -69,6 +69,20 @@ async def test_a_file_is_looked_at_and_what_is_proposed_imports_it(place: Place)
     assert (told["status"], told["created"], told["rejected"]) == ("SUCCEEDED", 1, 0)
 
 
+async def test_a_doubt_that_is_settled_by_saying_nothing_is_none(place: Place) -> None:
+    body = "customer_id,order_id,date,amount,status\nAda,1,2024-03-01,5.00,ok\nBen,2,2024-03-01,6.00,closed\n"
+
+    asked = (await send(place, body, "?name=my orders.csv")).json()
+    settled = (await send(place, body, "?name=my orders.csv&declined=statuses.closed")).json()
+    uploaded = await place.send(body, "?declined=statuses.closed")
+
+    assert "statuses.closed" in [one["key"] for one in asked["doubts"]]
+    assert "statuses.closed" not in [one["key"] for one in settled["doubts"]]
+    assert "closed" not in settled["format"].get("statuses", {})
+    assert settled["command"].startswith("segments import 'my orders.csv' --business shop")
+    assert uploaded.status_code == 400
+
+
 async def test_what_is_said_of_the_file_counts_and_fields_have_the_names_of_parameters(place: Place) -> None:
     body = "customer_id,order_id,date,amount\nMüller,1,03/04/2024,5.00\n".encode("cp1252")
 

@@ -52,6 +52,29 @@ async def test_pages_go_back_in_time_without_gaps(face: Face) -> None:
     assert len(set(times)) == 5
 
 
+async def test_events_are_chosen_by_who_did_what_and_how_it_ended(both: Face) -> None:
+    editor = both.token("customers:view", "customers:edit", subject="editor")
+    made = (await both.data(CREATE, {"name": "VIP"}, editor))["createSegment"]["segment"]["id"]
+    await both.data(CREATE, {"name": "vip"})
+    await both.data(CREATE, {"name": "Best"})
+    await both.data("mutation($id: ID!) { deleteSegment(id: $id) { userErrors { code } } }", {"id": made}, editor)
+    chosen = """query($by: String, $action: String, $outcome: String, $subject: ID) {
+      auditEvents(by: $by, action: $action, outcome: $outcome, subjectId: $subject) {
+        totalCount nodes { actor action outcome } } }"""
+
+    async def find(**which: str) -> list[tuple[str, str, str]]:
+        found = (await both.data(chosen, which))["auditEvents"]
+        assert found["totalCount"] == len(found["nodes"])
+        return [(node["actor"], node["action"], node["outcome"]) for node in found["nodes"]]
+
+    assert await find(by="editor") == [("editor", "deleteSegment", "DONE"), ("editor", "createSegment", "DONE")]
+    assert await find(action="deleteSegment") == [("editor", "deleteSegment", "DONE")]
+    assert await find(outcome="REFUSED") == [("tester", "createSegment", "REFUSED")]
+    assert await find(by="tester", action="createSegment", outcome="DONE") == [("tester", "createSegment", "DONE")]
+    assert await find(subject=made, action="createSegment") == [("editor", "createSegment", "DONE")]
+    assert [await find(by=name) for name in ("Editor", "a\0b", "")] == [[], [], []]
+
+
 async def test_who_may_only_view_does_not_see_the_log(face: Face) -> None:
     await face.data(CREATE, {"name": "VIP"})
     event = (await face.data(EVENTS))["auditEvents"]["nodes"][0]["id"]

@@ -65,7 +65,7 @@ CALLS: Sequence[tuple[str, str]] = (
 async def newest(face: Face) -> list[AuditRecord]:
     """The events there are, newest first."""
     shop = await face.services.businesses.open("shop")
-    page = await face.services.read(shop, lambda unit: unit.audits.load_page(PageRequest(250), None))
+    page = await face.services.read(shop, lambda unit: unit.audits.load_page(PageRequest(250)))
     return list(page.items)
 
 

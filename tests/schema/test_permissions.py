@@ -1,9 +1,12 @@
 """Who may do what: lines T4 and T7 of the reliability requirements, walked over the schema itself, so that a new field
 without a rule here fails."""
 
+import re
+
 import pytest
 from graphql import GraphQLInputObjectType
 
+from gql.http.explorer import ASSETS
 from gql.schema.schema import make_schema
 from gql.settings import Settings
 from tests.drivers.face import Face
@@ -107,6 +110,15 @@ async def test_t4_the_explorer_page_alone_is_open_and_holds_no_data(face: Face) 
     assert page.headers["content-type"].startswith("text/html")
     assert 'const given = "";' in page.text
     assert "eyJ" not in page.text
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_what_the_explorer_loads_of_this_server_lies_below_any_prefix(local: bool) -> None:
+    tags = [asset.build_tag(local) for asset in ASSETS]
+
+    addresses = [address for tag in tags for address in re.findall(r'(?:src|href)="([^"]*)"', tag)]
+    assert len(addresses) == len(ASSETS)
+    assert not any(address.startswith("/") for address in addresses)
 
 
 CLAIMED = {"business", "businessId", "tenant", "tenantId", "createdBy", "updatedBy", "requestedBy", "actor", "isSystem"}

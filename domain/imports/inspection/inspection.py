@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from domain.errors import Names, name_fields
+from domain.errors import Names, name_fields, to_option_name
 from domain.imports.columns import CUSTOMER_ALIASES, count_noun, normalise_header
 from domain.imports.formats import OPTIONS, STATED_AS, SourceFormat
 from domain.imports.header import Found
@@ -189,7 +189,7 @@ def inspect_sample(
     )
 
 
-def list_options(form: SourceFormat, name_option: Names) -> list[str] | None:
+def list_options(form: SourceFormat) -> list[str] | None:
     """The options that say the format; None where it says more than options can."""
     words: list[str] = []
     keys = {name: option for option, name in ((STATED_AS.get(key, key), key) for key in form.to_document())}
@@ -197,7 +197,7 @@ def list_options(form: SourceFormat, name_option: Names) -> list[str] | None:
         option = keys[name]
         if option not in OPTIONS:
             return None
-        flag = name_option(option)
+        flag = to_option_name(option)
         if isinstance(value, Mapping):
             words += [word for key, one in value.items() for word in (flag, f"{key}={one}")]
         elif isinstance(value, list):
@@ -206,16 +206,16 @@ def list_options(form: SourceFormat, name_option: Names) -> list[str] | None:
             words += [flag] if value else []
         else:
             words += [flag, NAMED.get(value, str(value))]
-    return words + ([name_option("source_format"), form.name] if form.name is not None else [])
+    return words + ([to_option_name("source_format"), form.name] if form.name is not None else [])
 
 
-def build_command(inspection: Inspection, file: str, name_option: Names) -> str | None:
+def build_command(inspection: Inspection, file: str) -> str | None:
     """The command that imports the file as proposed; None where only a saved format can say it."""
-    options = list_options(inspection.form, name_option)
+    options = list_options(inspection.form)
     if options is None:
         return None
     business = inspection.business
-    words = ["segments", "import", file, name_option("business"), business.key]
+    words = ["segments", "import", file, to_option_name("business"), business.key]
     if not business.id:
-        words += [name_option("time_zone"), business.time_zone, name_option("currency"), business.currency]
+        words += [to_option_name("time_zone"), business.time_zone, to_option_name("currency"), business.currency]
     return shlex.join([*words, *options])

@@ -12,17 +12,16 @@ from typing import Any
 
 import typer
 
-from domain.errors import InvalidInput, name_fields
+from domain.errors import InvalidInput, name_fields, to_option_name
 from domain.imports.columns import REJECT_COLUMNS, count_noun
-from domain.imports.imports import UndoSummary
-from domain.imports.model import ANOTHER_ROW, ImportSummary, PurchaseImport, RejectReason
+from domain.imports.model import ANOTHER_ROW, ImportSummary, PurchaseImport, RejectReason, UndoSummary
 from domain.imports.quality import CHECKS, Quality
 from domain.imports.rejects import build_reject_cells, find_remedy, protect_cell
 from domain.imports.rows import RejectedRow
 from domain.model import Business
 from domain.money import find_exponent, to_decimal
 from gql.cli.actions.terminal import Fit, print_rows
-from gql.cli.output import clean_line, format_minute, format_second, to_option_name
+from gql.cli.output import clean_line, format_minute, format_second
 
 MORE = "…"
 

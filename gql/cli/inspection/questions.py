@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.prompt import Confirm, IntPrompt, Prompt
 
 from domain.calendar import load_zone
-from domain.errors import AllRejected, DomainError, InvalidInput, name_fields
+from domain.errors import AllRejected, DomainError, InvalidInput, name_fields, to_option_name
 from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection
 from domain.imports.inspection.proposals import Doubt, add_said
@@ -23,7 +23,7 @@ from domain.model import Business, BusinessSettings
 from domain.money import find_exponent
 from gql.cli.actions.bars import RECEIVING, make_cell, make_progress_bar, show_import_progress
 from gql.cli.inspection.table import print_inspection, write_inspection
-from gql.cli.output import PIPE, to_option_name
+from gql.cli.output import PIPE
 from gql.cli.session import Session
 
 PIPED = "standard-input"

@@ -7,13 +7,13 @@ from typing import Any
 import tomlkit
 import typer
 
-from domain.errors import name_fields
+from domain.errors import name_fields, to_option_name
 from domain.imports.columns import count_noun
 from domain.imports.formats import SourceFormat
 from domain.imports.inspection.inspection import Inspection, build_command
 from domain.money import find_exponent, to_decimal
 from gql.cli.actions.terminal import Fit, find_width, lay_out, wrap_prose
-from gql.cli.output import clean_line, to_option_name
+from gql.cli.output import clean_line
 
 MOST_STATUSES = 20
 
@@ -41,7 +41,7 @@ def write_inspection(one: Inspection, file: str, width: int | None) -> Iterator[
     if one.refusal is not None:
         yield from wrap_prose(f"It cannot be imported so: {name_fields(one.refusal, to_option_name)}", width)
         return
-    command = build_command(one, file, to_option_name)
+    command = build_command(one, file)
     if command is not None:
         yield "To import it so:"
         yield f"  {clean_line(command)}"

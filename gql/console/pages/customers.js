@@ -6,7 +6,7 @@ import {
   customerLink, fill, h, later, name, notice, pageArguments, pager, searchField, table, tag,
 } from '../elements.js';
 import { address } from '../router.js';
-import { count, instant, money, number } from '../words.js';
+import { count, day, dayOf, money, number } from '../words.js';
 
 const CUSTOMERS = /* GraphQL */ `
   query Customers(
@@ -28,11 +28,11 @@ const CUSTOMERS = /* GraphQL */ `
 `;
 
 const LABELS = /* GraphQL */ `
-  query Labels { classificationStatistics { dimension label customerCount } }
+  query CustomersByLabel { classificationStatistics { dimension label customerCount } }
 `;
 
 const LEVELS = /* GraphQL */ `
-  query Levels { ruleVariables { name values } }
+  query LoyaltyLevels { ruleVariables { name values } }
 `;
 
 const WORDS_OF_A_RULE = /* GraphQL */ `
@@ -65,7 +65,7 @@ export async function show(page) {
     try {
       answer = await ask(CUSTOMERS, { ...pageArguments(page), ...question.arguments }, { signal: page.signal });
     } catch (error) {
-      if (error.code !== 'BAD_USER_INPUT') throw error;
+      if (!['BAD_USER_INPUT', 'INVALID_RULE'].includes(error.code)) throw error;
       wrong = error.message;
     }
   }
@@ -73,12 +73,13 @@ export async function show(page) {
   const filters = describe(page, segments);
   const sentence = answer && write(answer.customers.totalCount, filters, question);
   if (sentence) page.say(sentence);
-  return page.view('Customers', { lead: sentence, actions: page.mayEdit && makeSegment(question, filters) },
-    h('div', { class: 'beside' },
+  return page.view('Customers', { lead: sentence, actions: answer && page.mayEdit && makeSegment(question, filters) },
+    h('div', { class: 'filtered' },
       panelOfFilters(page, segments),
       h('div', { class: 'stack' },
         chips(page, filters),
-        wrong ? notice('error', `This cannot be asked: ${wrong} Take the filter away that is meant.`) : list(page, answer.customers, filters))));
+        wrong ? notice('error', h('p', null, wrong), h('p', null, 'Take the filter away that is meant.'))
+          : h('section', { class: 'panel' }, list(page, answer.customers, filters)))));
 }
 
 /** What the address asks, as arguments of the API and as rules. */
@@ -171,10 +172,10 @@ function list(page, customers, filters) {
       { title: 'Customer id', sort: 'EXTERNAL_ID', cell: customer => name(customer.externalId) },
       { title: 'Orders', sort: 'ORDER_COUNT', number: true, cell: ({ metrics }) => number(metrics.orderCount) },
       { title: 'Revenue', sort: 'TOTAL_REVENUE', number: true, cell: ({ metrics }) => money(metrics.totalRevenue) },
-      { title: 'Last purchase', sort: 'LAST_PURCHASE_AT', number: true, cell: ({ metrics }) => instant(metrics.lastPurchaseAt) },
+      { title: 'Last purchase', sort: 'LAST_PURCHASE_AT', number: true, cell: ({ metrics: { lastPurchaseAt } }) => (lastPurchaseAt ? day(dayOf(lastPurchaseAt)) : '–') },
       { title: 'Labels', cell: ({ classification: { frequency, spending, category }, loyaltyLevel }) =>
         h('div', { class: 'tags' }, [frequency, spending, category, loyaltyLevel].filter(Boolean).map(label => tag(label))) },
-      { title: 'RFM', cell: ({ rfm }) => (rfm ? [h('strong', null, rfm.score), ` ${rfm.segmentName}`] : h('span', { class: 'soft' }, 'no purchase')) },
+      { title: 'RFM', cell: ({ rfm }) => (rfm ? h('span', { class: 'whole-words' }, h('strong', null, rfm.score), ` ${rfm.segmentName}`) : h('span', { class: 'soft' }, 'no purchase')) },
     ], customers.nodes, { page, sort: SORT, reverse: true, empty: nothing }),
     pager(page, customers, 'customers'),
   ];

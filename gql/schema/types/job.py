@@ -181,6 +181,34 @@ class ImportQuality:
     )
 
 
+@strawberry.type(description="What taking an import back has done by now.")
+class ImportUndo:
+    begun_at: datetime = strawberry.field(description="Timestamp at which it was asked for.")
+    orders_removed: int = strawberry.field(description="Orders that the import had made, and that are gone.")
+    orders_restored: int = strawberry.field(description="Orders that are again what they were before the import.")
+    orders_left: int = strawberry.field(description="Orders that others wrote while the import was taken back.")
+    customers_removed: int = strawberry.field(description="Customers that the import had made, and that are gone.")
+    customers_kept: int = strawberry.field(
+        description="Customers without purchases who stay, as something else is known of them; 0 until the end."
+    )
+    storefronts_removed: int = strawberry.field(description="Storefronts that the import had made, and that are gone.")
+
+    @classmethod
+    def of(cls, entity: ImportEntity) -> "ImportUndo | None":
+        done = entity.undo
+        if entity.undo_begun_at is None:
+            return None
+        return cls(
+            begun_at=entity.undo_begun_at,
+            orders_removed=done.removed,
+            orders_restored=done.restored,
+            orders_left=done.left,
+            customers_removed=done.customers_removed,
+            customers_kept=done.customers_kept,
+            storefronts_removed=done.storefronts_removed,
+        )
+
+
 @strawberry.type(description="One import of a file of purchases. The four counts of rows add up to `rowsRead`.")
 class PurchaseImport(Node, Job):
     source: str = strawberry.field(description="Name of what was imported.")
@@ -194,6 +222,9 @@ class PurchaseImport(Node, Job):
     )
     undone_at: datetime | None = strawberry.field(
         description="Timestamp at which the import was taken back; null where it was not."
+    )
+    undo: ImportUndo | None = strawberry.field(
+        description="What taking the import back has done by now; null where nobody asked for that."
     )
     entity: strawberry.Private[ImportEntity]
     business: strawberry.Private[BusinessEntity]
@@ -216,6 +247,7 @@ class PurchaseImport(Node, Job):
             rejected=entity.rejected,
             quality=to_quality(business, entity),
             undone_at=entity.undone_at,
+            undo=ImportUndo.of(entity),
             entity=entity,
             business=business,
         )

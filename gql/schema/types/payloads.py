@@ -22,6 +22,7 @@ from domain.errors import (
     NotCancellable,
     NotFound,
     RuleProblemCode,
+    UndoRefused,
 )
 from domain.model import AuditOutcome
 from domain.store import Effect
@@ -125,6 +126,7 @@ def to_user_errors(error: DomainError) -> list[UserError]:
     codes: dict[type[DomainError], UserErrorCode] = {
         NotFound: UserErrorCode.NOT_FOUND,
         Conflict: UserErrorCode.CONFLICT,
+        UndoRefused: UserErrorCode.CONFLICT,
         AlreadyTaken: UserErrorCode.TAKEN,
         AlreadyRunning: UserErrorCode.ALREADY_RUNNING,
         NotCancellable: UserErrorCode.NOT_CANCELLABLE,

@@ -43,7 +43,7 @@ async def test_events_of_writes_have_their_change_number_and_others_raise_none(
     assert await numbers(database) == [(1, None), (2, 1), (3, 3)]
     assert await numbers(database, other.id) == [(1, None)]
     assert (await services.businesses.open("other")).change_number == 0
-    events = (await services.read(shop, lambda unit: unit.audits.load_page(PageRequest(9), None))).items
+    events = (await services.read(shop, lambda unit: unit.audits.load_page(PageRequest(9)))).items
     first = events[-1]
     assert (first.id, first.at, first.actor, first.request_id) == (1, clock.now, "test", "r1")
     assert (first.subject, first.detail, first.outcome) == (("Segment", 3), {"format": "csv"}, AuditOutcome.DONE)

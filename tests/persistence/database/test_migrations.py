@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, Boolean, Connection, MetaData, Table, Text, event, func, select, text
 
 from domain.calendar import from_micros, to_micros
-from domain.imports.model import PurchaseImport, Reject
+from domain.imports.model import PurchaseImport, Reject, UndoSummary
 from domain.imports.quality import Quality
 from domain.jobs.model import Job, JobKind, JobReason, JobStatus
 from domain.model import Actor
@@ -170,6 +170,8 @@ def as_import(row: dict[str, Any]) -> PurchaseImport:
         QUALITY if "quality" in row else None,
         options,
         *(instant(row.get(name)) for name in ("heartbeat_at", "undo_begun_at", "undone_at")),
+        row.get("time_zone"),
+        UndoSummary(**row.get("undo", {})),
     )
 
 

@@ -57,7 +57,7 @@ async def test_each_write_is_audited_and_leaves_the_data_version(services: Servi
     await services.formats.delete(shop, "till", ADA)
 
     after = await services.businesses.open("shop")
-    events = await services.read(shop, lambda unit: unit.audits.load_page(PageRequest(9), None))
+    events = await services.read(shop, lambda unit: unit.audits.load_page(PageRequest(9)))
     assert (after.data_version, after.change_number) == (shop.data_version, shop.change_number + 3)
     assert [(one.actor, one.action, one.detail) for one in events.items] == [
         ("ada", "deleteSourceFormat", {"name": "till"}),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from domain.errors import Conflict, NotFound, UndoRefused
-from domain.imports.imports import UndoSummary
+from domain.imports.model import UndoSummary
 from domain.jobs.model import JobKind
 from domain.model import Actor, Business, NewCustomer, NewPurchase, PurchaseStatus
 from gql.composition import Services
@@ -220,6 +220,30 @@ async def test_an_undo_that_died_is_finished_by_the_next(
     assert halfway != before
     assert tables(database) == before
     assert (done.removed, done.restored, done.customers_removed) == (150, 150, 150)
+
+
+async def test_an_import_that_two_take_back_at_once_is_counted_and_told_once(
+    importer: Importer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importer.lines(*(order(f"C{number:03}", f"O{number}") for number in range(0, 90, 2)), header=RICH)
+    before = tables(database)
+    importer.lines(*(order(f"C{number:03}", f"O{number}", "11") for number in range(90)), header=RICH)
+    monkeypatch.setattr(import_undo, "FEWEST", 3)
+    monkeypatch.setattr(import_undo, "MOST", 30)
+    number, others = newest(database), list[UndoSummary]()
+
+    def join(done: int, total: int) -> None:
+        if done >= 30 and not others:
+            others.append(undo(importer, number))
+
+    done = ImportUndo(database, importer.business, lambda: importer.now, number).run(ACTOR, join)
+
+    assert tables(database) == before
+    assert done == UndoSummary(removed=45, restored=45, customers_removed=45)
+    assert others == [done]
+    with database.bulk.connect() as connection:
+        told = connection.execute(select(audit_event.c.id).where(audit_event.c.action == "undoImport")).all()
+    assert len(told) == 1
 
 
 ROWS = st.lists(

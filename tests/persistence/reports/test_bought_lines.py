@@ -194,7 +194,7 @@ async def test_a_store_of_an_earlier_step_shows_what_was_refunded_and_all_that_d
     raised = (await services.businesses.open("shop")).data_version
     assert raised > version
     async with working.store.read(shop) as unit:
-        (event,) = (await unit.audits.load_page(PageRequest(1), None)).items
+        (event,) = (await unit.audits.load_page(PageRequest(1))).items
         assert (event.actor, event.action, event.id) == ("upgrade", "countBoughtLines", raised)
     concerned = {"Cup", "Back", "Gone", "Lost", "Most"}
     assert changed_customers(database) == concerned

@@ -149,7 +149,7 @@ async def test_the_audit_log_has_each_file(server: Server) -> None:
 
     await server.make_worker().run_once(business)
 
-    page = await server.services.read(business, lambda unit: unit.audits.load_page(PageRequest(1), None))
+    page = await server.services.read(business, lambda unit: unit.audits.load_page(PageRequest(1)))
     (event,) = page.items
     assert (event.actor, event.action) == ("schedule", "writeReport")
     assert event.detail["file"] == "shop/hourly-2024-06-15-1300.json"
