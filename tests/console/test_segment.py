@@ -1,4 +1,5 @@
-"""The list of segments, and the page of one: what it tells, what can be done, and that two who look at one see the same."""
+"""The list of segments, and the page of one: what it tells, what can be done, and that two who look at one see the
+same."""
 
 from pathlib import Path
 
