@@ -274,14 +274,14 @@ function listGroups(page, groups) {
   const share = value => h('small', { class: 'below' }, percent(value));
   const changed = group => {
     const [text, tone] = describeChange(group);
-    return h('span', { class: `${tone} roomy` }, text);
+    return h('span', { class: tone }, text);
   };
   return [
     table('Groups with what they mean and what to do', [
-      { title: 'Group', cell: each => [
-        h('a', { href: listAddress(page, { group: each.segmentCode }) }, name(each.segmentName)),
-        h('small', { class: 'below' }, each.description)] },
-      { title: 'Meaning', cell: each => tag(MEANINGS[each.meaning].title, toneOf(each.meaning)) },
+      { title: 'Group', cell: each => h('div', { class: 'roomy' },
+        h('a', { href: listAddress(page, { group: each.segmentCode }) }, name(each.segmentName)), ' ',
+        tag(MEANINGS[each.meaning].title, toneOf(each.meaning)),
+        h('small', { class: 'below' }, each.description)) },
       { title: 'Customers', number: true, cell: each => [number(each.customerCount), share(each.customerShare)] },
       { title: 'Change', cell: changed },
       { title: 'Revenue', number: true, cell: each => [money(each.totalRevenue), share(each.revenueShare)] },
