@@ -122,7 +122,7 @@ const EXPORT = /* GraphQL */ `
   ) {
     exportSegmentationReport(
       format: $format, method: $method, scheme: $scheme, days: $days, asOf: $asOf, storefrontId: $storefrontId
-    ) { url userErrors { message code field path } }
+    ) { path userErrors { message code field path } }
   }
 `;
 
@@ -171,7 +171,7 @@ export async function show(page) {
     lead: [`${day(report.startDate)} to ${day(report.endDate)}, ${count(window.days, 'day')}`, name(place),
       before && `, compared with ${day(before.startDate)} to ${day(before.endDate)}`],
     actions: FORMATS.map(([format, called]) => button(called, async () => {
-      download((await change(EXPORT, { ...window, format }, { signal: page.signal })).url);
+      download((await change(EXPORT, { ...window, format }, { signal: page.signal })).path);
     }, { 'aria-label': `Download as ${called}`, id: `download-${format}` })),
   },
   tabs(page, 'Groups by', Object.entries(VIEWS).map(([key, { title }]) => [key, title])),
