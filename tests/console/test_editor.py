@@ -112,7 +112,7 @@ async def test_every_documented_rule_is_taken_from_its_rows(console: Console, de
         found = await page.evaluate("[...document.querySelectorAll('.builder select')].map(s => s.selectedIndex)")
         assert -1 not in found
     await page.settle()
-    assert "mended" not in await page.text(".beside")
+    assert "mended" not in await page.text(".editor-side")
     await check_accessibility(page)
 
 
@@ -127,7 +127,7 @@ async def test_the_newest_preview_is_shown_whichever_answer_comes_first(console:
     held.set()
     await page.settle()
 
-    assert "Every customer matches the definition" in await page.text(".beside")
+    assert "Every customer matches the definition" in await page.text(".editor-side")
 
 
 async def test_a_box_of_scores_is_picked(console: Console, demo: Shop) -> None:
@@ -142,7 +142,7 @@ async def test_a_box_of_scores_is_picked(console: Console, demo: Shop) -> None:
     await page.settle()
 
     assert "recency 4 to 5, frequency 4 to 5, money any" in await page.text()
-    assert "the recency score is between 4 and 5" in (await page.text(".beside")).lower()
+    assert "the recency score is between 4 and 5" in (await page.text(".editor-side")).lower()
     assert (await page.focused()) == "Money 1"
     await check_accessibility(page)
 
@@ -155,8 +155,8 @@ async def test_who_would_enter_and_leave_is_told(console: Console, demo: Shop) -
     await page.wait_text("would enter")
     await page.settle()
 
-    assert "▼ 0 would leave" in await page.text(".beside")
-    assert await page.evaluate("document.querySelector('.beside .facts a').hash.startsWith('#/customers/')")
+    assert "▼ 0 would leave" in await page.text(".editor-side")
+    assert await page.evaluate("document.querySelector('.editor-side .facts a').hash.startsWith('#/customers/')")
 
 
 async def test_two_editors_end_in_a_conflict_with_both_versions(console: Console, own_demo: Shop) -> None:
@@ -172,7 +172,7 @@ async def test_two_editors_end_in_a_conflict_with_both_versions(console: Console
     assert await page.rows() == [
         ["Field", "Yours", "Theirs"],
         ["Name", "Mine", "Theirs"],
-        ["Schedule", "nothing\n\nas it was", "Every hour"],
+        ["Calculated anew", "Every night\n\nas it was", "Every hour"],
     ]
     await check_accessibility(page)
     await page.click("Go on editing")
