@@ -1,7 +1,7 @@
 // One segment: who is in it and why, how it moved, and what can be done with it. Its figures are looked at every few
 // seconds and after every change of its members; the lists stay as they were asked for until somebody wants them anew.
 
-import { ask, change, Refused, resolve } from '../api.js';
+import { ask, change, Refused } from '../api.js';
 import { showOverlap, showSnapshots, showWhy } from '../comparisons.js';
 import {
   button, choice, confirm, dialog, download, field, figure, figures, fill, h, later, name, notice, panel, tabs,
@@ -292,7 +292,7 @@ async function exportMembers(segment) {
       const chosen = boxes.filter(box => box.checked).map(box => box.value);
       if (!chosen.length) throw new Error('Choose one column at least.');
       const { path } = await change(EXPORT, { id: segment.id, format: format.control.value, columns: chosen });
-      download(resolve(path));
+      download(path);
       close();
     }, { kind: 'primary' });
     return form(make, close, format, h('fieldset', { class: 'boxes' }, h('legend', null, 'Columns'),
