@@ -1,35 +1,36 @@
-// The rows of a rule as a form: groups with their conditions, one line each, of what the catalogue of variables offers. A
-// change of a value changes the row in place; a change of what is there draws all of it anew, and the focus goes to
-// where one would look next.
+// The rows of a rule as a form: groups with their conditions, each of what the catalogue of variables offers. A change
+// of a value changes its row in place; a change of what is there draws all anew, and the focus goes where one looks
+// next.
 
 import { choice, fill, h, name } from './elements.js';
-import { listRows, makeGroup, makeRow, takes } from './rules.js';
+import { isComplete, listRows, makeGroup, makeRow, takes } from './rules.js';
 import { title } from './words.js';
 
-// Ways to compare, by the kind of variable: what rules.js calls it, its words, and the operator that must take the variable.
-const KNOWN = [['not null', 'is known', '!='], ['null', 'is not known', '==']];
-const LISTED = [['one of', 'is one of', 'in'], ['none of', 'is none of', 'in']];
+// Ways to compare by the kind of variable: what rules.js calls it, and its words.
+const KNOWN = [['not null', 'is known'], ['null', 'is not known']];
+const LISTED = [['one of', 'is one of'], ['none of', 'is none of']];
 const OPERATORS = {
-  NUMBER: [['>=', 'is at least', '>='], ['>', 'is more than', '>'], ['<=', 'is at most', '<='], ['<', 'is less than', '<'],
-    ['between', 'is between', '<='], ['==', 'is exactly', '=='], ['!=', 'is not', '!='], ...LISTED, ...KNOWN],
-  TEXT: [['==', 'is', '=='], ['!=', 'is not', '!='], ...LISTED, ['contains', 'contains', 'in'],
-    ['contains not', 'does not contain', 'in'], ['there', 'is filled in', 'missing'], ['missing', 'is missing or blank', 'missing']],
-  INSTANT: [['>=', 'is on or after', '>='], ['<', 'is before', '<'], ['between', 'is between', '<='], ...KNOWN],
-  BOOLEAN: [['==', 'is', '=='], ...KNOWN],
-  SEGMENTS: [['contains', 'include', 'in'], ['contains not', 'do not include', 'in']],
+  NUMBER: [['>=', 'is at least'], ['>', 'is more than'], ['<=', 'is at most'], ['<', 'is less than'],
+    ['between', 'is between'], ['==', 'is exactly'], ['!=', 'is not'], ...LISTED, ...KNOWN],
+  TEXT: [['==', 'is'], ['!=', 'is not'], ...LISTED, ['contains', 'contains'], ['contains not', 'does not contain'],
+    ['there', 'is filled in'], ['missing', 'is missing or blank']],
+  INSTANT: [['>=', 'is on or after'], ['<', 'is before'], ['between', 'is between'], ...KNOWN],
+  BOOLEAN: [['==', 'is'], ...KNOWN],
+  SEGMENTS: [['contains', 'include'], ['contains not', 'do not include']],
 };
-// Offered to nobody, but shown where a rule has them.
-const RARE = {
-  '===': 'is exactly', '!==': 'is not', inside: 'is between, ends left out', truth: 'holds', missing: 'is missing or blank',
-  there: 'is filled in', 'null': 'is not known', 'not null': 'is known', '>': 'comes after', '<=': 'is at or before',
-  '<': 'comes before', '>=': 'is at or after', 'one of': 'is one of', 'none of': 'is none of', '!=': 'is not', '==': 'is',
-};
+// The operator that a variable must take for it, where that has another name.
+const SIGNS = { between: '<=', 'null': '==', 'not null': '!=', 'one of': 'in', 'none of': 'in', contains: 'in',
+  'contains not': 'in', there: 'missing' };
+// Not offered for every kind, but shown where a rule has them.
+const RARE = { '===': 'is exactly', '!==': 'is not', inside: 'is between, ends left out', truth: 'holds',
+  '>': 'comes after', '<': 'comes before', '>=': 'is at or after', '<=': 'is at or before' };
+const WORDS = { ...Object.fromEntries([...OPERATORS.TEXT, ...KNOWN]), ...RARE };
 const MODES = [['all', 'All of these hold'], ['any', 'At least one of these holds'],
   ['not any', 'None of these holds'], ['not all', 'Not all of these hold']];
-const QUANTITIES = [['some', 'at least one, for which'], ['none', 'none, for which'], ['all', 'at least one, and for each'],
-  ['count', 'how many']];
-const LISTS = { purchases: 'Purchases', all_purchases: 'Purchases of every status', 'purchases.lines': 'Lines of purchases',
-  'all_purchases.lines': 'Lines of purchases of every status' };
+const QUANTITIES = [['some', 'at least one, for which'], ['none', 'none, for which'],
+  ['all', 'at least one, and for each'], ['count', 'how many']];
+const LISTS = { purchases: 'Purchases', all_purchases: 'Purchases of every status',
+  'purchases.lines': 'Lines of purchases', 'all_purchases.lines': 'Lines of purchases of every status' };
 const CALCULATION = '=';
 
 /** A variable as people call it: days_since_last_purchase is “Days since last purchase”. */
@@ -54,18 +55,20 @@ function become(node, fields) {
 /** A control for one value of a kind; `change` is called with the value, undefined while there is none. */
 export function valueInput(kind, value, change, attributes = {}) {
   if (kind === 'BOOLEAN') {
-    return choice([['', 'yes or no?'], ['true', 'yes'], ['false', 'no']], value,
-      { ...attributes, onchange: ({ target }) => change(target.value === '' ? undefined : target.value === 'true') });
+    const onchange = ({ target }) => change({ true: true, false: false }[target.value]);
+    return choice([['', 'yes or no?'], ['true', 'yes'], ['false', 'no']], value, { ...attributes, onchange });
   }
   // A timestamp to the second, or of another zone, is shown as it is written.
   const day = kind === 'INSTANT' && /^(\d{4}-\d\d-\d\d)?$/.test(value ?? '');
   const read = text => (text === '' ? undefined : kind === 'NUMBER' ? Number(text) : text);
-  return h('input', { type: kind === 'NUMBER' ? 'number' : day ? 'date' : 'text', step: kind === 'NUMBER' ? 'any' : null,
+  return h('input', {
+    type: kind === 'NUMBER' ? 'number' : day ? 'date' : 'text', step: kind === 'NUMBER' ? 'any' : null,
     value: value ?? '', autocomplete: 'off', dir: kind === 'TEXT' ? 'auto' : null, ...attributes,
-    oninput: ({ target }) => change(read(target.value)) });
+    oninput: ({ target }) => change(read(target.value)),
+  });
 }
 
-/** A control for any number of values: those that there are, each with a button that takes it away, and one to come. */
+/** A control for any number of values: those that are there, each with a button to take it away, and one to come. */
 export function manyInput(kind, values, change, attributes = {}) {
   let current = values ?? [];
   const chosen = h('span', { class: 'chips' });
@@ -161,14 +164,18 @@ export class RuleBuilder {
       group.items.push(node);
       this.#redraw(node.id);
     };
-    const modes = choice(MODES, mode, { id: `${group.id}-mode`, 'aria-label': 'How the conditions hold together', onchange: ({ target }) => {
+    const setMode = ({ target }) => {
       group.mode = target.value.split(' ').at(-1);
       group.not = target.value.startsWith('not');
       this.#redraw(`${group.id}-mode`);
-    } });
+    };
+    const modes = choice(MODES, mode,
+      { id: `${group.id}-mode`, 'aria-label': 'How the conditions hold together', onchange: setMode });
+    const addGroup = () => add(makeGroup([makeRow()], group.mode === 'all' ? 'any' : 'all'));
     return h('div', { class: 'rules', id: group.id, role: 'group', 'aria-label': caption || 'Conditions' },
-      h('div', { class: 'row' }, caption && h('span', { class: 'soft' }, caption),
-        (!inner || count > 1 || group.not) && modes, tools),
+      h('div', { class: 'rule-head' },
+        h('div', { class: 'row' }, caption && h('span', { class: 'soft' }, caption),
+          (!inner || count > 1 || group.not) && modes), tools),
       h('ul', { class: 'list' }, group.items.map((item, place) => [
         place > 0 && h('li', { class: 'joint', 'aria-hidden': 'true' }, joint),
         h('li', null, this.#drawNode(item, group, place, scope)),
@@ -176,21 +183,25 @@ export class RuleBuilder {
       h('p', { class: 'failed', id: `${group.id}-wrong` }),
       h('div', { class: 'actions' },
         h('button', { type: 'button', id: `${group.id}-add`, onclick: () => add(makeRow()) }, 'Add a condition'),
-        h('button', { type: 'button', class: 'quiet', onclick: () => add(makeGroup([makeRow()], group.mode === 'all' ? 'any' : 'all')) },
-          'Add a group')));
+        h('button', { type: 'button', class: 'quiet', onclick: addGroup }, 'Add a group')));
   }
 
   #drawNode(node, group, place, scope) {
     const tools = this.#drawTools(node, group, place);
-    const hint = this.#listVariables(scope).find(each => each.name === (node.name ?? node.list))?.description;
+    const variable = this.#listVariables(scope).find(each => each.name === (node.name ?? node.list));
+    // What is said of segments there is for those who write the rule.
+    const hint = variable?.name !== 'segments' && variable?.description;
     if (node.kind === 'group') return this.#drawGroup(node, scope, { tools });
     const parts = {
-      row: () => this.#drawRow(node, scope), list: () => this.#drawList(node),
-      formula: () => this.#drawFormula(node), choice: () => [h('span', { class: 'soft' }, 'A choice')],
-      text: () => [h('span', { class: 'soft' }, 'Only the text can show this condition; it is kept as it is:'), h('code', null, JSON.stringify(node.rule))],
+      row: () => [this.#drawWhat(node, scope), this.#drawRow(node, scope)],
+      list: () => [this.#drawWhat(node, scope), this.#drawList(node)],
+      formula: () => [this.#drawWhat(node, scope), this.#drawFormula(node)],
+      choice: () => h('span', { class: 'soft' }, 'A choice'),
+      text: () => [h('span', { class: 'soft' }, 'Only the text can show this condition; it is kept as it is:'),
+        h('code', null, JSON.stringify(node.rule))],
     }[node.kind]();
     return h('div', { class: 'rule', id: node.id },
-      h('div', { class: 'row' }, ['row', 'list', 'formula'].includes(node.kind) && this.#drawWhat(node, scope), parts, tools),
+      h('div', { class: 'rule-head' }, h('div', { class: 'row' }, parts), tools),
       hint && h('small', null, hint),
       h('p', { class: 'failed', id: `${node.id}-wrong` }),
       this.#drawInner(node, scope));
@@ -207,8 +218,9 @@ export class RuleBuilder {
       group.items.splice(place, 1);
       this.#redraw((group.items[place] ?? group.items[place - 1])?.id ?? `${group.id}-add`);
     };
-    const tool = (way, text, sign, work, possible = true) => possible && h('button', {
-      type: 'button', class: 'quiet', id: `${node.id}-${way}`, 'aria-label': `${text} condition ${place + 1}`, title: text, onclick: work,
+    const tool = (way, text, sign, onclick, possible = true) => possible && h('button', {
+      type: 'button', class: 'quiet', id: `${node.id}-${way}`, title: text, onclick,
+      'aria-label': `${text} condition ${place + 1}`,
     }, sign);
     return h('span', { class: 'tools' },
       tool('up', 'Move up', '↑', () => move(-1), place > 0),
@@ -220,24 +232,29 @@ export class RuleBuilder {
   #drawWhat(node, scope) {
     const variables = this.#listVariables(scope);
     const current = { row: node.name, list: node.list, formula: CALCULATION }[node.kind];
-    const option = each => h('option', { value: each.name, selected: each.name === current, title: each.description }, label(each.name));
+    const subjects = scope ? [] : [...new Set(variables.map(subject))];
+    const option = each => h('option',
+      { value: each.name, selected: each.name === current, title: each.description }, label(each.name));
     const known = !current || current === CALCULATION || variables.some(each => each.name === current);
-    const subjects = [...new Set(variables.map(subject))];
-    return h('select', { id: `${node.id}-what`, 'aria-label': 'What', 'aria-describedby': `${node.id}-wrong`, onchange: ({ target }) => {
+    const onchange = ({ target }) => {
       this.#chooseWhat(node, variables.find(each => each.name === target.value));
       this.#redraw(`${node.id}-what`);
-    } },
-    !current && h('option', { value: '', selected: true }, 'Choose what to look at'),
-    !known && h('option', { value: current, selected: true }, `${current} (unknown)`),
-    scope ? variables.map(option) : subjects.map(each =>
-      h('optgroup', { label: each }, variables.filter(variable => subject(variable) === each).map(option))),
-    h('option', { value: CALCULATION, selected: current === CALCULATION }, 'A calculation'));
+    };
+    const attributes = { id: `${node.id}-what`, 'aria-label': 'What', 'aria-describedby': `${node.id}-wrong`, onchange };
+    return h('select', attributes,
+      !current && h('option', { value: '', selected: true }, 'Choose what to look at'),
+      !known && h('option', { value: current, selected: true }, `${current} (unknown)`),
+      scope ? variables.map(option) : subjects.map(each =>
+        h('optgroup', { label: each }, variables.filter(variable => subject(variable) === each).map(option))),
+      h('option', { value: CALCULATION, selected: current === CALCULATION }, 'A calculation'));
   }
 
   #chooseWhat(node, variable) {
     if (!variable) become(node, { kind: 'formula', formula: '', operator: '>=', value: undefined });
     else if (variable.type === 'LIST' && variable.operators.includes('some')) {
-      become(node, { kind: 'list', list: variable.name, where: null, take: 'some', group: makeGroup([makeRow()]), operator: '>=', value: undefined });
+      const group = makeGroup([makeRow()]);
+      const fields = { list: variable.name, where: null, take: 'some', group, operator: '>=', value: undefined };
+      become(node, { kind: 'list', ...fields });
     } else {
       const kind = variable.type === 'LIST' ? 'SEGMENTS' : variable.type;
       const kept = node.kind === 'row' && OPERATORS[kind].some(([key]) => key === node.operator);
@@ -256,15 +273,18 @@ export class RuleBuilder {
 
   /** How to compare, and with what. */
   #drawComparison(node, kind, variable) {
-    const offered = OPERATORS[kind].filter(([, , sign]) => !variable?.operators.length || variable.operators.includes(sign));
-    if (!offered.some(([key]) => key === node.operator)) offered.push([node.operator, RARE[node.operator] ?? node.operator]);
-    const how = choice(offered, node.operator, { id: `${node.id}-how`, 'aria-label': 'How', onchange: ({ target }) => {
-      const before = takes(node.operator);
+    const offered = OPERATORS[kind].filter(([key]) => !variable?.operators.length
+      || variable.operators.includes(SIGNS[key] ?? key));
+    if (!offered.some(([key]) => key === node.operator)) offered.push([node.operator, WORDS[node.operator]]);
+    const onchange = ({ target }) => {
+      const [before, first] = [takes(node.operator), [node.value].flat()[0]];
       node.operator = target.value;
-      const [now, first] = [takes(node.operator), [node.value].flat()[0]];
-      if (now !== before) node.value = now === 'one' ? first : now === 'none' || first === undefined ? undefined : [first];
+      const now = takes(node.operator);
+      if (now === 'one') node.value = first;
+      else if (now !== before) node.value = now === 'none' || first === undefined ? undefined : [first];
       this.#redraw(`${node.id}-how`);
-    } });
+    };
+    const how = choice(offered, node.operator, { id: `${node.id}-how`, 'aria-label': 'How', onchange });
     return [how, ...this.#drawValue(node, kind, variable)];
   }
 
@@ -305,18 +325,20 @@ export class RuleBuilder {
     const list = h('datalist', { id });
     this.#lists.set(full, list);
     this.#values ??= this.#findValues().catch(() => new Map());
-    this.#values.then(values => fill(list, (values.get(full) ?? []).map(value => h('option', { value: String(value) }))));
+    this.#values.then(values =>
+      fill(list, (values.get(full) ?? []).map(value => h('option', { value: String(value) }))));
     return id;
   }
 
   #drawList(node) {
     const numbers = this.#listVariables(node.list).filter(each => each.type === 'NUMBER');
     const options = [...QUANTITIES, ...numbers.map(each => [each.name, `sum of ${label(each.name).toLowerCase()}`])];
-    const take = choice(options, node.take, { id: `${node.id}-take`, 'aria-label': 'What of them', onchange: ({ target }) => {
+    const onchange = ({ target }) => {
       node.take = target.value;
       node.group ??= makeGroup([makeRow()]);
       this.#redraw(`${node.id}-take`);
-    } });
+    };
+    const take = choice(options, node.take, { id: `${node.id}-take`, 'aria-label': 'What of them', onchange });
     if (this.#isQuantified(node)) return [take];
     const unit = numbers.find(each => each.name === node.take)?.unit;
     return [take, ...this.#drawComparison(node, 'NUMBER', { operators: [], unit })];
@@ -325,13 +347,17 @@ export class RuleBuilder {
   #isQuantified = node => ['some', 'all', 'none'].includes(node.take);
 
   #drawFormula(node) {
-    const input = h('input', { id: `${node.id}-formula`, class: 'code', value: node.formula, 'aria-label': 'Calculation', spellcheck: 'false',
-      autocomplete: 'off', placeholder: 'total_revenue / max(order_count, 1)', 'aria-describedby': `${node.id}-wrong`,
-      oninput: ({ target }) => { node.formula = target.value; this.#changed(); } });
-    return [input, ...this.#drawComparison(node, /^\s*(cat|substr)/.test(node.formula) ? 'TEXT' : 'NUMBER', null)];
+    const input = h('input', {
+      id: `${node.id}-formula`, class: 'code', value: node.formula, 'aria-label': 'Calculation',
+      'aria-describedby': `${node.id}-wrong`, autocomplete: 'off', spellcheck: 'false',
+      placeholder: 'total_revenue / max(order_count, 1)',
+      oninput: ({ target }) => { node.formula = target.value; this.#changed(); },
+    });
+    const kind = /^\s*(cat|substr)\b/.test(node.formula) ? 'TEXT' : 'NUMBER';
+    return [input, ...this.#drawComparison(node, kind, null)];
   }
 
-  /** The groups within a row: what elements must satisfy, which of them are looked at, the branches of a choice. */
+  /** The groups within a row: what elements must satisfy, which of them are looked at; branches of a choice. */
   #drawInner(node, scope) {
     if (node.kind === 'choice') {
       const caption = place => (place % 2 ? 'then' : place < node.parts.length - 1 ? 'If' : 'else');
@@ -342,18 +368,22 @@ export class RuleBuilder {
       node.where = where;
       this.#redraw(where?.id ?? `${node.id}-take`);
     };
-    const tools = h('button', { type: 'button', class: 'quiet', onclick: () => set(null) }, 'Look at all of them');
+    const quiet = (text, make) => h('button', { type: 'button', class: 'quiet', onclick: () => set(make()) }, text);
+    const all = quiet('Look at all of them', () => null);
+    const some = quiet('Look only at some of them', () => makeGroup([makeRow()]));
+    const caption = 'Look only at those for which';
     return [
       this.#isQuantified(node) && this.#drawGroup(node.group, node.list, { caption: 'for which', inner: true }),
-      node.where ? this.#drawGroup(node.where, node.list, { caption: 'Look only at those for which', inner: true, tools })
-        : h('div', null, h('button', { type: 'button', class: 'quiet', onclick: () => set(makeGroup([makeRow()])) }, 'Look only at some of them')),
+      node.where && this.#drawGroup(node.where, node.list, { caption, inner: true, tools: all }),
+      !node.where && h('div', null, some),
     ];
   }
 }
 
-/** Rows that do not say all that they must, by node. */
-export function listIncomplete(root, isComplete) {
-  return new Map(listRows(root).filter(row => !isComplete(row)).map(row => [row,
-    [row.kind === 'formula' && row.formula ? 'This calculation cannot be read, or has nothing to be compared with.'
-      : 'Complete this condition, or remove it.']]));
+/** Rows that do not say all that they must, each with a sentence. */
+export function listIncomplete(root) {
+  const describe = row => (row.kind === 'formula' && row.formula
+    ? 'This calculation cannot be read, or has nothing to be compared with.'
+    : 'Complete this condition, or remove it.');
+  return new Map(listRows(root).filter(row => !isComplete(row)).map(row => [row, [describe(row)]]));
 }

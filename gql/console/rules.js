@@ -1,6 +1,6 @@
-// Rules as rows: JSONLogic becomes groups and rows that a form can show, and they become JSONLogic again. One rule governs
-// it: a part is a row exactly where printing the row gives the same JSON; anything else is kept as the text that it is.
-// Nothing here knows the page or the names of variables.
+// Rules as rows: JSONLogic becomes groups and rows that a form can show, and they become JSONLogic again. A part is a
+// row exactly where printing the row gives the same JSON; anything else is kept as the text that it is. Nothing here
+// knows the page or the names of variables.
 
 const COMPARISONS = ['==', '===', '!=', '!==', '<', '<=', '>', '>='];
 const QUANTITIES = ['some', 'all', 'none'];
@@ -22,17 +22,19 @@ const FORMS = {
   'truth': of => of,
 };
 const NEGATED = { 'one of': 'none of', 'contains': 'contains not', 'missing': 'there' };
-const WITHOUT_VALUE = ['null', 'not null', 'missing', 'there', 'truth'];
-/** Whether a way to compare needs no value, or how many it takes: one, two, or any number. */
-export const takes = operator =>
-  WITHOUT_VALUE.includes(operator) ? 'none' : ['between', 'inside'].includes(operator) ? 'two'
-    : ['one of', 'none of'].includes(operator) ? 'many' : 'one';
+/** How many values a way to compare takes. */
+export function takes(operator) {
+  if (['null', 'not null', 'missing', 'there', 'truth'].includes(operator)) return 'none';
+  if (['between', 'inside'].includes(operator)) return 'two';
+  return ['one of', 'none of'].includes(operator) ? 'many' : 'one';
+}
 
 let lastId = 0;
 const make = (kind, fields) => ({ id: `rule-${++lastId}`, kind, ...fields });
 
 /** Conditions that hold together: all of them, or any; `not` turns the whole round. */
-export const makeGroup = (items = [], mode = 'all', fields = {}) => make('group', { mode, not: false, form: '', items, ...fields });
+export const makeGroup = (items = [], mode = 'all', fields = {}) =>
+  make('group', { mode, not: false, form: '', items, ...fields });
 export const makeRow = fields => make('row', { name: '', operator: '', value: undefined, ...fields });
 
 /** The root group of a rule: an object, a list of them, or null where there is none. */
@@ -77,11 +79,13 @@ export function listRows(node) {
 
 /** A rule as text that people can read: short parts in a line. */
 export function format(rule, indent = '') {
-  const line = JSON.stringify(rule, null, 1).replace(/([[{])\n *|\n *([\]}])|\n */g, (space, before, after) => before ?? after ?? ' ');
+  const line = JSON.stringify(rule, null, 1)
+    .replace(/([[{])\n *|\n *([\]}])|\n */g, (space, before, after) => before ?? after ?? ' ');
   if (line.length + indent.length <= 64 || rule === null || typeof rule !== 'object') return line;
   const deeper = `${indent}  `;
   if (Array.isArray(rule)) return `[\n${rule.map(each => deeper + format(each, deeper)).join(',\n')}\n${indent}]`;
-  return `{${Object.entries(rule).map(([key, value]) => `${JSON.stringify(key)}: ${format(value, indent)}`).join(', ')}}`;
+  const parts = Object.entries(rule).map(([key, value]) => `${JSON.stringify(key)}: ${format(value, indent)}`);
+  return `{${parts.join(', ')}}`;
 }
 
 export const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
@@ -101,11 +105,13 @@ function read(rule) {
 function readGroup(rule) {
   const [sign, parts] = open(rule);
   if (sign === 'and' || sign === 'or') {
-    return makeGroup(parts.map(read), sign === 'and' ? 'all' : 'any', { form: parts.length === 1 ? 'sign' : '' });
+    const form = parts.length === 1 ? 'sign' : '';
+    return makeGroup(parts.map(read), sign === 'and' ? 'all' : 'any', { form });
   }
   if (sign !== '!' || parts.length !== 1 || ['in', 'missing'].includes(open(parts[0])[0])) return null;
   const inner = read(parts[0]);
-  return inner.kind === 'group' && !inner.not ? { ...inner, not: true } : makeGroup([inner], 'any', { not: true });
+  if (inner.kind === 'group' && !inner.not) return { ...inner, not: true };
+  return makeGroup([inner], 'any', { not: true });
 }
 
 function printGroup({ mode, not: turned, form, items }, made) {
@@ -150,7 +156,10 @@ function readSubject(of) {
   if (typeof of?.var === 'string') return { kind: 'row', name: of.var };
   const [sign, [elements, step]] = open(of);
   const list = sign === 'reduce' && readList(elements);
-  if (list) return { kind: 'list', ...list, take: String(open(step)[1][1]?.var ?? '').replace(/^current\./, '') || 'count' };
+  if (list) {
+    const added = String(open(step)[1][1]?.var ?? '').replace(/^current\./, '');
+    return { kind: 'list', ...list, take: added || 'count' };
+  }
   const formula = printFormula(of);
   return formula && { kind: 'formula', formula };
 }
@@ -165,7 +174,8 @@ function printSubject(node, made) {
 function readRow(rule) {
   const compared = readComparison(rule);
   const subject = compared && readSubject(compared.of);
-  return subject ? make(subject.kind, { ...subject, operator: compared.operator, value: compared.value }) : null;
+  const { operator, value } = compared ?? {};
+  return subject ? make(subject.kind, { ...subject, operator, value }) : null;
 }
 
 function readComparison(rule) {
@@ -204,8 +214,9 @@ function printRow(node, made) {
   }
   const { operator, value } = node;
   const wanted = takes(operator);
-  const given = wanted === 'none' || (wanted === 'one' ? isValue(value)
-    : Array.isArray(value) && value.length > 0 && value.every(isValue) && (wanted === 'many' || value.length === 2));
+  const values = wanted === 'one' ? [value] : Array.isArray(value) ? value : [];
+  const enough = wanted === 'two' ? values.length === 2 : values.length > 0;
+  const given = wanted === 'none' || (enough && values.every(isValue));
   const of = given && FORMS[operator] ? printSubject(node, made) : null;
   return of === null ? null : FORMS[operator](of, value);
 }

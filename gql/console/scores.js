@@ -1,11 +1,12 @@
-// The box of RFM scores as a map: recency by frequency, in slices of money, with the customers who have each score. What is
-// chosen is a range of each of the three.
+// The box of RFM scores as a map: recency by frequency, in slices of money, with the customers who have each score.
+// What is chosen is a range of each of the three.
 
 import { fill, h } from './elements.js';
 import { count, number } from './words.js';
 
 const SCORES = [1, 2, 3, 4, 5];
-const METRICS = [['Recency', '5 is just now'], ['Frequency', '5 is the most orders'], ['Money', '5 is the most spend']];
+const METRICS = [['Recency', '5 is just now'], ['Frequency', '5 is the most orders'],
+  ['Money', '5 is the most spend']];
 
 /** The range after a score was pressed: it grows to that score, loses it at an end, or becomes only that score. */
 export function pressScore([low, high], score) {
@@ -18,8 +19,8 @@ export function pressScore([low, high], score) {
 }
 
 /**
- * A picker of ranges, three pairs of scores; `changed(ranges)` is called with other ones. `cells` of a report, promised
- * as `findCells()`, say how many customers there are.
+ * A picker of ranges, three pairs of scores; `changed(ranges)` is called with other ones. `findCells` promises the cells
+ * of a report, which say how many customers there are.
  */
 export function scorePicker(given, findCells, changed) {
   let [ranges, cells] = [given, null];
@@ -44,20 +45,21 @@ export function scorePicker(given, findCells, changed) {
 
   function cell(recency, frequency) {
     const inside = has(0, recency) && has(1, frequency);
-    const customers = cells && sum(each => each.recency === recency && each.frequency === frequency && has(2, each.monetary));
+    const customers = cells
+      && sum(each => each.recency === recency && each.frequency === frequency && has(2, each.monetary));
     return h('td', { class: inside ? 'number in' : 'number' }, cells ? number(customers) : '…',
       inside && h('span', { class: 'unseen' }, ' chosen'));
   }
 
   function draw() {
+    const row = (title, cells) => h('tr', null, h('th', { scope: 'row' }, title), cells);
     fill(map, h('table', { class: 'scores' },
       h('caption', { class: 'unseen' }, 'Customers by recency and frequency, with the chosen scores of money'),
-      h('thead', null,
-        h('tr', null, h('th', { scope: 'col' }, 'Recency ↓ Frequency →'), SCORES.map(score => h('th', { scope: 'col' }, toggle(1, score))))),
-      h('tbody', null,
-        SCORES.toReversed().map(recency => h('tr', null, h('th', { scope: 'row' }, toggle(0, recency)), SCORES.map(score => cell(recency, score))))),
-      h('tfoot', null,
-        h('tr', null, h('th', { scope: 'row' }, 'Money'), SCORES.map(score => h('td', { class: 'number' }, toggle(2, score)))))));
+      h('thead', null, h('tr', null, h('th', { scope: 'col' }, 'Recency ↓ Frequency →'),
+        SCORES.map(score => h('th', { scope: 'col' }, toggle(1, score))))),
+      h('tbody', null, SCORES.toReversed().map(recency =>
+        row(toggle(0, recency), SCORES.map(score => cell(recency, score))))),
+      h('tfoot', null, row('Money', SCORES.map(score => h('td', { class: 'number' }, toggle(2, score)))))));
     const said = ranges.map(([low, high], metric) => {
       const range = low === high ? String(low) : low === 1 && high === 5 ? 'any' : `${low} to ${high}`;
       return `${METRICS[metric][0].toLowerCase()} ${range}`;
@@ -69,6 +71,7 @@ export function scorePicker(given, findCells, changed) {
   draw();
   findCells().then(found => { cells = found; draw(); }).catch(() => {});
   return h('div', { class: 'stack' },
-    h('p', { class: 'soft' }, `Press scores to widen or narrow a range. ${METRICS.map(([each, meaning]) => `${each}: ${meaning}`).join('; ')}.`),
+    h('p', { class: 'soft' }, 'Press scores to widen or narrow a range. ',
+      METRICS.map(([each, meaning]) => `${each}: ${meaning}`).join('; '), '.'),
     map, words);
 }

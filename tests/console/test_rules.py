@@ -42,7 +42,9 @@ def ask() -> Iterator[Ask]:
     node = shutil.which("node")
     assert node is not None, "Node is not installed"
     command = [node, "--input-type=module", "--eval", READ]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
         written, answers = process.stdin, process.stdout
         assert written is not None
         assert answers is not None
@@ -117,7 +119,9 @@ def test_calculations_are_written_as_people_write_them(ask: Ask, value: object, 
 
 def test_a_problem_is_at_the_row_that_its_path_leads_to(ask: Ask) -> None:
     inner = {"or": [{"==": [{"var": "city"}, 5]}, {"!": [{"in": [{"var": "country"}, ["IT"]]}]}]}
-    listed = {"some": [{"filter": [{"var": "purchases"}, {"<": [{"var": "days_ago"}, "x"]}]}, {">": [{"var": "amount"}, 1]}]}
+    listed = {
+        "some": [{"filter": [{"var": "purchases"}, {"<": [{"var": "days_ago"}, "x"]}]}, {">": [{"var": "amount"}, 1]}]
+    }
     rule = {"and": [{">": [{"var": "totl"}, 1]}, inner, listed]}
 
     places = ask(
