@@ -2,16 +2,16 @@
 // seconds and after every change of its members; the lists stay as they were asked for until somebody wants them anew.
 
 import { ask, change, Refused, resolve } from '../api.js';
-import { showOverlap, showSnapshots, showWhy } from '../comparisons.js';
 import {
   button, choice, confirm, dialog, download, field, figure, figures, fill, h, later, name, notice, panel, tabs,
 } from '../elements.js';
 import { follow } from '../live.js';
-import { asOf, showChanges, showHistory, showMembers } from '../memberships.js';
 import { address } from '../router.js';
 import {
   ago, count, currency, day, decimal, instant, money, number, percent, shortMoney, title, today,
 } from '../words.js';
+import { showOverlap, showSnapshots, showWhy } from './segment/comparisons.js';
+import { asOf, showChanges, showHistory, showMembers } from './segment/memberships.js';
 import { isActive, kindTag, moment, runProgress } from './segments.js';
 
 const SEGMENT = /* GraphQL */ `
@@ -147,15 +147,14 @@ function draw(page, segment, customers, head) {
     fill(head.run, runProgress(page, run, { label: 'Recalculating', cancel: true, done }));
   }
   head.followed = active ? run.id : null;
-  const share = part => members > 0 && h('small', null, `${percent(part / members)} of them`);
   fill(head.figures, figures(
     figure('Members', number(members),
       customers > 0 && h('small', null, `${percent(members / customers)} of ${count(customers, 'customer')}`)),
     figure('Revenue from them', `${shortMoney(metrics.totalRevenue)} ${currency()}`,
       h('small', null, money(metrics.totalRevenue))),
     figure('Average order', money(metrics.averageOrderValue)),
-    figure('Days since the last purchase', decimal(metrics.averageDaysSinceLastPurchase), h('small', null, 'on average')),
-    figure('Inactive members', number(metrics.inactiveMembers), share(metrics.inactiveMembers))));
+    figure('Days since the last purchase', decimal(metrics.averageDaysSinceLastPurchase),
+      h('small', null, `on average; ${count(metrics.inactiveMembers, 'inactive member')}`))));
   fill(head.facts, facts(describe(segment)));
 }
 

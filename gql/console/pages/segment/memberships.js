@@ -1,15 +1,15 @@
 // Who is in a segment and how that moved: three of the parts of its page. Lists stay as they were asked for while
 // they are read; only the changes come by themselves, and wait while they are paused or have the focus.
 
-import { ask, change } from './api.js';
-import { columns, lines } from './charts.js';
+import { ask, change } from '../../api.js';
+import { columns, lines } from '../../charts.js';
 import {
   button, choiceField, customerLink, dialog, field, fill, finder, h, name, pageArguments, pager, panel, searchField,
   table, tag,
-} from './elements.js';
-import { sourceWords } from './explanation.js';
-import { addDays, count, day, decimal, instant, money, number, title, today } from './words.js';
-import { moment } from './pages/segments.js';
+} from '../../elements.js';
+import { sourceWords } from '../../explanation.js';
+import { addDays, count, day, decimal, instant, money, number, title, today } from '../../words.js';
+import { moment } from '../segments.js';
 
 const MEMBERS = /* GraphQL */ `
   query Members($key: String!, $first: Int, $after: String, $last: Int, $before: String, $asOf: DateTime,

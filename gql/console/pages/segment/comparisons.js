@@ -1,15 +1,15 @@
 // A segment against itself at another time, against other segments, and against one customer: three of the parts of
 // its page. What is compared stands in the address.
 
-import { ask, change } from './api.js';
-import { bars } from './charts.js';
+import { ask, change } from '../../api.js';
+import { bars } from '../../charts.js';
 import {
   button, choice, customerLink, field, h, notice, pager, panel, segmentLink, table,
-} from './elements.js';
-import { explanation } from './explanation.js';
+} from '../../elements.js';
+import { explanation } from '../../explanation.js';
+import { address } from '../../router.js';
+import { count, instant, number, percent } from '../../words.js';
 import { customerFinder } from './memberships.js';
-import { address } from './router.js';
-import { count, instant, number, percent } from './words.js';
 
 const SNAPSHOTS = /* GraphQL */ `
   query Snapshots($key: String!) {
