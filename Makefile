@@ -13,7 +13,7 @@ MINUTES ?= 60
 # Hundreds of processes are started by the tests: what one of them compiled the next one loads.
 test test-slow test-tools bench soak: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: install develop serve test test-slow test-tools bench soak lint schema graphiql clients audit sbom lock
+.PHONY: install develop serve test test-slow test-tools bench soak lint schema graphiql clients pictures audit sbom lock
 
 # Each package is told: on a terminal in one line, else every tenth. What serving needs is compiled by all cores at the
 # end, wherever the caller's Python writes no bytecode.
@@ -77,6 +77,10 @@ graphiql:
 # looks for barriers in pages of the console.
 clients:
 	npm install --silent --no-audit --no-fund --no-package-lock --prefix node_modules/.clients graphql@16.11.0 graphql-ws@6.0.6 ws@8.18.3 @apollo/client@4.0.9 rxjs@7.8.2 @urql/core@6.0.1 @urql/exchange-graphcache@9.0.2 @urql/exchange-persisted@5.0.1 axe-core@4.14.1
+
+# Of the console, to be looked at; with DOCS=--docs those of README, too.
+pictures: develop
+	$(BIN)/python -m tests.drivers.console_pictures $(DOCS)
 
 $(SUPPLY)/installed: .venv/serving
 	$(PYTHON) -m venv $(SUPPLY)

@@ -9,8 +9,11 @@ const VERDICTS = { TRUE: ['✓ holds', 'good'], FALSE: ['✗ does not hold', 'ba
 const MONEY = ['total_revenue', 'average_order_value', 'amount'];
 const SOURCES = { RULE: 'by the definition', MANUAL: 'by hand', IMPORT: 'by a file' };
 
-/** What made somebody a member, in words. */
-export const sourceWords = source => SOURCES[source] ?? title(source);
+/** What made somebody a member, or ended it, in words; `by` is a person, a run or what was written. */
+export function sourceWords(source, by = null) {
+  const who = by && (by === 'purchases' ? 'after purchases' : by.replace(/^job /, 'run '));
+  return [SOURCES[source] ?? title(source), who].filter(Boolean).join(', ');
+}
 
 /** The clauses as a table below a sentence that says where the customer stands. */
 export function explanation({ isMember, matchesNow, source, assignedAt, clauses }) {

@@ -3,7 +3,7 @@
 
 import { ApiError, ask, onTrouble, session } from './api.js';
 import { button, dialog, field, fill, h, name, notice } from './elements.js';
-import { address, go, read, start } from './router.js';
+import { address, go, mayLeave, read, start } from './router.js';
 import { useBusiness } from './words.js';
 
 const VIEWER = /* GraphQL */ `
@@ -202,7 +202,7 @@ function drawHeader(section) {
     h('div', { class: 'who' },
       h('span', { class: 'soft', title: `Signed in as ${viewer.subject}` }, name(viewer.business.name)),
       h('a', { href: 'graphql' }, 'Explorer'),
-      h('button', { type: 'button', class: 'quiet', onclick: signOut }, 'Sign out')));
+      h('button', { type: 'button', class: 'quiet', onclick: leave }, 'Sign out')));
 }
 
 /** The form that takes a token: tried by asking who it is for, and kept only where that succeeds; why the last was not. */
@@ -275,6 +275,10 @@ async function begin() {
     session.token = '';
     askForToken(error);
   }
+}
+
+async function leave() {
+  if (await mayLeave()) signOut();
 }
 
 function signOut() {

@@ -3,6 +3,8 @@
 
 const positions = new Map();
 let asked = false;
+let held = null;
+let asking = false;
 
 /** The address of a page; empty values are left out. */
 export function address(path, query = {}) {
@@ -42,13 +44,41 @@ export function go(to, { replace = false } = {}) {
   window.dispatchEvent(new HashChangeEvent('hashchange'));
 }
 
+/** Until the signal ends it, nobody leaves while `isChanged()` without being asked: `mayLeave()` promises the answer. */
+export function hold(isChanged, mayLeave, signal) {
+  const own = held = { isChanged, mayLeave };
+  signal.addEventListener('abort', () => { if (held === own) held = null; });
+}
+
+/** Whether what is shown may be left, as far as whoever sits before it says. */
+export const mayLeave = async () => !held?.isChanged() || held.mayLeave();
+
+/** The address has changed to one that has to wait until it is clear whether the page may be left. */
+async function askBeforeLeaving(from, to) {
+  history.pushState(null, '', from);
+  if (asking) return;
+  asking = true;
+  try {
+    if (!(await mayLeave())) return;
+    held = null;
+    go(to);
+  } finally {
+    asking = false;
+  }
+}
+
 /** Call `show(restore)` now and at every change of address; `restore` scrolls to where a page was left. */
 export function start(show) {
   history.scrollRestoration = 'manual';
   let shown = location.hash;
   document.addEventListener('click', event => { asked ||= Boolean(event.target.closest?.('a[href^="#"]')); });
   document.addEventListener('scrollend', () => positions.set(location.hash, scrollY));
+  window.addEventListener('beforeunload', event => { if (held?.isChanged()) event.preventDefault(); });
   window.addEventListener('hashchange', () => {
+    if (held?.isChanged()) {
+      askBeforeLeaving(shown, location.hash);
+      return;
+    }
     const position = asked ? null : positions.get(location.hash) ?? 0;
     const samePage = shown.split('?')[0] === location.hash.split('?')[0];
     [asked, shown] = [false, location.hash];

@@ -71,8 +71,10 @@ def operation(document: DocumentNode) -> OperationDefinitionNode:
 
 
 def usual_value(definition: VariableDefinitionNode) -> object:
-    """A page of fifty; of lists, as many."""
+    """A page of fifty; of lists, as many; of days, a month."""
     form = print_ast(definition.type).rstrip("!")
+    if form == "Date":
+        return "2026-11-01" if definition.variable.name.value == "from" else "2026-11-30"
     return ITEMS if form == "Int" else ["any"] * ITEMS if form.startswith("[") else "any"
 
 

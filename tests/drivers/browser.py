@@ -530,6 +530,7 @@ async def launch(folder: Path) -> AsyncIterator[Browser]:
     quiet = ["--disable-background-networking", "--disable-component-update", "--no-first-run", "--hide-scrollbars"]
     own = [f"--user-data-dir={folder / 'profile'}", "--window-size=1400,900", "--lang=en-US"]
     command: Sequence[str] = [program, *flags, *quiet, *own, "about:blank"]
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "chromium.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:

@@ -109,7 +109,8 @@ def _list_orders(now: datetime) -> Iterator[str]:
 
 
 async def fill_categories(filling: Filling) -> None:
-    """Four hundred customers who bought in three hundred categories, some of them of a long name."""
+    """Four hundred customers who bought in three hundred categories, some of them of a long name: a hundred in several,
+    the others each in one."""
     names = [f"Category {number:03}{' with a name that goes on' * (number % 5)}" for number in range(CATEGORIES)]
     now, services = filling.clock(), filling.store.make_services(ProgressFeed(), filling.clock)
     bought = [
@@ -118,7 +119,13 @@ async def fill_categories(filling: Filling) -> None:
             f"O{customer}-{number}",
             (now - timedelta(days=1 + (customer * 7 + number * 29) % 180)).isoformat(),
             3_000 + 100 * customer,
-            lines=tuple(line(names[(customer * 9 + number * 4 + each) % CATEGORIES], 1_000) for each in range(3)),
+            lines=tuple(
+                line(
+                    names[(customer * 9 + number * 4 + each) % CATEGORIES if customer < 100 else customer % CATEGORIES],
+                    1_000,
+                )
+                for each in range(3)
+            ),
         )
         for customer, number in product(range(400), range(3))
     ]
