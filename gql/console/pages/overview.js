@@ -73,7 +73,7 @@ const EXPORT = /* GraphQL */ `
   ) {
     exportSegmentationReport(
       format: $format, method: $method, scheme: $scheme, days: $days, asOf: $asOf, storefrontId: $storefrontId
-    ) { url userErrors { message code field path } }
+    ) { path userErrors { message code field path } }
   }
 `;
 
@@ -126,7 +126,7 @@ export async function show(page) {
       report.previous && `, compared with ${nameWindow(report.previous)}`],
     actions: Object.entries(FORMATS).map(([format, called]) => button(called, async () => {
       const { dimension, ...given } = asked;
-      download((await change(EXPORT, { ...given, format }, { signal: page.signal })).url);
+      download((await change(EXPORT, { ...given, format }, { signal: page.signal })).path);
     }, { 'aria-label': `Download as ${called}`, id: `download-${format}` })),
   },
   tabs(page, 'Groups by', listTitles(VIEWS)),
