@@ -56,6 +56,7 @@ REPOSITORIES = (
     "persistence.labels.classifiers",
     "persistence.labels.labels",
     "persistence.labels.sql",
+    "persistence.imports.changed_since",
     "persistence.imports.imports",
     "persistence.imports.formats",
 )

@@ -157,9 +157,9 @@ export function choiceField(page, label, options, key, standard = '') {
 /**
  * A table. Each column: `title`, `cell(row)`, and as needed `number` (set to the right), `sort` (a value of the sort
  * enum). With `page`, titles of sortable columns are links that change `sort` and `reverse` in the address; without
- * them there the order is that of the options.
+ * them there the order is that of the options. With `cards`, a row is a card of its own where the page is narrow.
  */
-export function table(caption, columns, rows, { page = null, sort = '', reverse = false, empty = 'There is nothing here yet.' } = {}) {
+export function table(caption, columns, rows, { page = null, sort = '', reverse = false, cards = false, empty = 'There is nothing here yet.' } = {}) {
   if (!rows.length) return h('p', { class: 'empty' }, empty);
   const sorted = page && (page.query.get('sort') ?? sort);
   const reversed = page?.query.has('sort') ? page.query.get('reverse') === 'true' : reverse;
@@ -174,7 +174,7 @@ export function table(caption, columns, rows, { page = null, sort = '', reverse 
   };
   const cell = (column, row, place) => h(place ? 'td' : 'th',
     { scope: place ? null : 'row', class: column.number ? 'number' : null, 'data-title': column.title }, column.cell(row));
-  return h('div', { class: 'wide', tabindex: '0', role: 'region', 'aria-label': caption }, h('table', null,
+  return h('div', { class: cards ? 'wide cards' : 'wide', tabindex: '0', role: 'region', 'aria-label': caption }, h('table', null,
     h('caption', { class: 'unseen' }, caption),
     h('thead', null, h('tr', null, columns.map(head))),
     h('tbody', null, rows.map(row => h('tr', null, columns.map((column, place) => cell(column, row, place)))))));

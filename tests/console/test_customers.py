@@ -127,7 +127,7 @@ async def test_an_empty_shop_says_where_customers_come_from(console: Console, em
     page = await console.open(empty_shop, "/customers")
 
     assert "This shop has no customers yet" in await page.text("main")
-    await page.click("import a file")
+    await page.click("Import a file")
     assert await page.wait_for("location.hash === '#/imports'")
 
 

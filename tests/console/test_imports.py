@@ -57,6 +57,7 @@ async def test_a_file_is_looked_at_corrected_imported_and_taken_back(
     await page.wait_text("Columns", "main")
     await page.settle()
     await check_accessibility(page)
+    await page.focus("#column-4")
     await page.choose("Field of the column Zustand", "Status")
     await page.wait_text("Words of the status", "main")
     await page.settle()
@@ -76,8 +77,8 @@ async def test_a_file_is_looked_at_corrected_imported_and_taken_back(
     assert await page.texts(".figure strong") == ["6", "5", "0", "0", "1"]
     await check_accessibility(page)
     assert (await page.rows("table"))[1] == ["the date is absent", "1", "7", "Give the row its date."]
-    await page.click("the date is absent")
-    await page.settle()
+    await page.click("the date is absent", selector="tbody a")
+    await page.wait_text("1 row rejected for: the date is absent", "main")
     assert "reason=" in await page.address()
     await page.click("Save as CSV")
     with (await page.downloaded()).open(encoding="utf-8-sig", newline="") as saved:

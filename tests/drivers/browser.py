@@ -93,6 +93,9 @@ class Page:
         match method:
             case "Network.requestWillBeSent":
                 self.requests.append(parameters["request"]["url"])
+                if parameters.get("type") == "Document":
+                    # What the page before was still asking for ends without a word.
+                    self.loading.clear()
                 self.loading[parameters["requestId"]] = parameters["request"]["url"]
                 if parameters["request"]["url"].endswith("/graphql"):
                     self.bodies.append(parameters["request"].get("postData", ""))
@@ -532,7 +535,10 @@ async def launch(folder: Path) -> AsyncIterator[Browser]:
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             address = await _find_address(folder / "chromium.log")
-            async with websockets.connect(address, max_size=None, proxy=None, compression=None) as socket:
+            # A browser that is busy drawing answers no ping.
+            async with websockets.connect(
+                address, max_size=None, proxy=None, compression=None, ping_interval=None
+            ) as socket:
                 browser = Browser(socket, folder)
                 yield browser
                 browser.reader.cancel()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from domain.audit import MOST_REFUSALS
-from domain.model import AuditRecord
+from domain.imports.model import NewImport
+from domain.model import Actor, AuditRecord
 from domain.pages import PageRequest
 from gql.schema.types.ids import encode
 from tests.drivers.face import Face
@@ -22,6 +23,7 @@ QUERIES = [field for field in FIELDS if field.name.startswith("query")]
 ORDER = '{customerExternalId: "N1", externalId: "NO1", purchasedAt: "2024-06-01", amount: "5", storefrontKey: "main"}'
 CALLS: Sequence[tuple[str, str]] = (
     ("cancelJob", 'id: "{run}"'),
+    ("undoImport", 'id: "{imported}"'),
     ("recalculateSegment", 'segmentId: "{regulars}"'),
     ("recalculateSegments", ""),
     ("recalculateCustomer", 'customerId: "{customer}"'),
@@ -79,6 +81,10 @@ async def test_t9_a_mutation_that_succeeds_has_exactly_one_event(both: Face, ids
     )
     known = {**ids, "run": runs["recalculations"]["nodes"][0]["id"], "other": str(encode("Customer", 1, 9))}
     known["storefront"] = str(encode("Storefront", 1, 1))
+    shop, imports = await both.services.businesses.open("shop"), both.services.imports
+    ended = await imports.queue(shop, NewImport("orders.csv", {}, "tester"), None)
+    await imports.cancel(shop, ended.id, Actor("tester"))
+    known["imported"] = str(encode("PurchaseImport", 1, ended.id))
     before = len(await newest(both))
 
     for name, arguments in CALLS:

@@ -111,7 +111,8 @@ async def test_t5_every_field_with_an_id_was_tried() -> None:
             removeSegment customerIds, duplicateSegment id, freezeSegment id, setSegmentMembers segmentId,
             setSegmentMembers customerIds, createSnapshot segmentId, recalculateSegment segmentId, cancelJob id,
             recalculateCustomer customerId, eraseCustomer customerId, mergeCustomers fromId, mergeCustomers intoId,
-            exportSegmentationReport storefrontId, exportSegmentMembers segmentId, updateStorefront id""",
+            exportSegmentationReport storefrontId, exportSegmentMembers segmentId, updateStorefront id,
+            undoImport id""",
     }
 
     assert {f"{field.name} {argument}" for field, argument in WITH_IDS} == {

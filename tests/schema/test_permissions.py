@@ -27,7 +27,7 @@ RULES = {
     **{f"mutation {name}": EDIT for name in ("assignSegment", "removeSegment", "createSnapshot", "eraseCustomer")},
     **{f"mutation {name}": EDIT for name in ("duplicateSegment", "freezeSegment", "setSegmentMembers")},
     **{f"mutation {name}": EDIT for name in ("recalculateSegment", "recalculateSegments", "recalculateCustomer")},
-    **{f"mutation {name}": EDIT for name in ("createStandardSegments", "cancelJob", "mergeCustomers")},
+    **{f"mutation {name}": EDIT for name in ("createStandardSegments", "cancelJob", "undoImport", "mergeCustomers")},
     **{f"mutation {name}": EDIT for name in ("updateBusinessSettings", "revokeTokens")},
     "query sourceFormats": VIEW,
     **{f"mutation {name}": EDIT for name in ("saveSourceFormat", "deleteSourceFormat", "updateStorefront")},

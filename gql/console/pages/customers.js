@@ -71,6 +71,7 @@ export async function show(page) {
   }
   const segments = answer?.segments.nodes ?? [];
   const filters = describe(page, segments);
+  if (!filters.length && answer?.customers.totalCount === 0) return emptyShop(page);
   const sentence = answer && write(answer.customers.totalCount, filters, question);
   if (sentence) page.say(sentence);
   return page.view('Customers', { lead: sentence, actions: answer && page.mayEdit && makeSegment(question, filters) },
@@ -154,6 +155,10 @@ function chips(page, filters) {
     filters.map(chip), h('li', null, h('a', { href: address(page.path, { sort: page.query.get('sort'), reverse: page.query.get('reverse') }) }, 'Without any filter')));
 }
 
+const emptyShop = page => page.view('Customers', { lead: 'This shop has no customers yet.' },
+  h('p', null, 'They come with their purchases, or from a file of customers.'),
+  h('p', null, h('a', { class: 'button primary', href: address('/imports') }, 'Import a file')));
+
 /** The rule's own text until its sentence is there. */
 function wordsOfRule(page, text) {
   const words = h('span', null, text);
@@ -163,9 +168,7 @@ function wordsOfRule(page, text) {
 }
 
 function list(page, customers, filters) {
-  const nothing = filters.length ? emptyAnswer(filters) : page.query.has('after') || page.query.has('before')
-    ? 'There is nobody on this page any more.'
-    : ['This shop has no customers yet. They come with their purchases: ', h('a', { href: address('/imports') }, 'import a file'), '.'];
+  const nothing = filters.length ? emptyAnswer(filters) : 'There is nobody on this page any more.';
   return [
     table('Customers', [
       { title: 'Name', sort: 'NAME', cell: customer => [customerLink(customer), customer.email && h('div', null, h('small', null, name(customer.email)))] },
@@ -195,41 +198,54 @@ function emptyAnswer(filters) {
 /** Beside the list, and above it in a narrow window: the values of each filter, with how many customers have them. */
 function panelOfFilters(page, segments) {
   const beside = matchMedia('(min-width: 64rem)').matches;
-  const labels = () => remember(page, 'labels', async () =>
-    (await ask(LABELS, {}, { signal: page.signal })).classificationStatistics);
-  const levels = () => remember(page, 'levels', async () =>
-    (await ask(LEVELS, {}, { signal: page.signal })).ruleVariables.find(each => each.name === FILTERS.loyalty.variable).values);
-  const ofDimension = (key, all) => all.filter(each => each.dimension === key).map(({ label, customerCount }) => [label, label, customerCount]);
+  const labels = key => () => remember(page, 'labels', async () => (await ask(LABELS)).classificationStatistics,
+    all => all.filter(each => each.dimension === key).map(({ label, customerCount }) => [label, label, customerCount]));
+  const levels = () => remember(page, 'levels', async () => (await ask(LEVELS)).ruleVariables,
+    all => all.find(each => each.name === FILTERS.loyalty.variable).values.map(level => [level, level]));
   return h('details', { class: 'panel filters', id: 'filters', open: beside },
     h('summary', null, 'Search and filters'),
     searchField(page, 'Search', 'search', 'The beginning of a name, of an e-mail or of a customer id.'),
-    whenKnown(page, labels(), all => ['frequency', 'spending', 'category'].map(key => facet(page, key, ofDimension(key, all)))),
-    whenKnown(page, levels(), all => facet(page, 'loyalty', all.map(level => [level, level]))),
-    facet(page, 'segment', segments.map(segment => [segment.key, segment.name, segment.memberCount])),
-    h('small', null, 'Counts are those of the whole shop. Of labels and levels any may hold; of segments all.'));
+    ['frequency', 'spending', 'category'].map(key => facet(page, key, labels(key), true)),
+    facet(page, 'segment', () => segments.map(segment => [segment.key, segment.name, segment.memberCount]), true),
+    // Counting these takes longest, so it is done for those who look.
+    facet(page, 'loyalty', levels, false),
+    h('small', null, 'Counts are those of the whole shop. Of several labels or levels one is enough; of several segments all are meant.'));
 }
 
 const kept = new Map();
 /** What was counted last for the shop, so that a filter that is chosen stays in its place; counted again after a minute. */
-function remember(page, what, work) {
+function remember(page, what, work, read) {
   const key = `${page.viewer.business.id} ${what}`;
-  const known = kept.get(key);
-  if (known && Date.now() - known.at < 60_000) return known.value;
-  return work().then(value => {
-    kept.set(key, { value, at: Date.now() });
-    return value;
-  });
+  if (!(kept.get(key)?.until > Date.now())) {
+    const counted = { until: Date.now() + 60_000, value: work().then(value => { counted.value = value; return value; }) };
+    counted.value.catch(() => kept.delete(key));
+    kept.set(key, counted);
+  }
+  const { value } = kept.get(key);
+  return value instanceof Promise ? value.then(read) : read(value);
 }
 
-const whenKnown = (page, value, build) => (value instanceof Promise ? later(page, async () => build(await value)) : build(value));
+/** The values of one filter as boxes to tick, asked for when they are opened. */
+function facet(page, key, load, open) {
+  const element = h('details', {
+    class: 'facet', id: `facet-${key}`, open: open || page.query.has(key), ontoggle: () => complete(),
+  }, h('summary', null, FILTERS[key].title));
+  const complete = () => {
+    if (!element.open || element.children.length > 1) return;
+    const values = load();
+    element.append(values instanceof Promise ? later(page, async () => boxes(page, key, await load())) : boxes(page, key, values));
+  };
+  complete();
+  return element;
+}
 
-/** The values of one filter as boxes to tick: those that are ticked first; a long list can be searched. */
-function facet(page, key, options) {
+/** Those that are ticked first; a long list can be searched. */
+function boxes(page, key, options) {
   const { title } = FILTERS[key];
   const chosen = page.query.getAll(key);
   const known = new Set(options.map(([value]) => value));
   const all = [...chosen.filter(value => !known.has(value)).map(value => [value, value]), ...options];
-  if (!all.length) return null;
+  if (!all.length) return h('p', { class: 'soft' }, 'There is none.');
   const ticked = ([value]) => chosen.includes(value);
   const items = [...all.filter(ticked), ...all.filter(option => !ticked(option))].map(option => {
     const [value, text, customers] = option;
@@ -244,5 +260,5 @@ function facet(page, key, options) {
     type: 'search', 'aria-label': `Find among ${items.length}: ${title}`, placeholder: `Find among ${items.length}`, autocomplete: 'off', dir: 'auto',
     oninput: () => items.forEach(item => { item.hidden = !item.dataset.text.includes(find.value.trim().toLocaleLowerCase()); }),
   });
-  return h('fieldset', { class: 'facet' }, h('legend', null, title), items.length > LONG_LIST && find, h('ul', null, items));
+  return h('div', { class: 'stack' }, items.length > LONG_LIST && find, h('ul', { 'aria-label': title }, items));
 }

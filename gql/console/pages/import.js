@@ -183,7 +183,7 @@ function rejected(page, found) {
     ], found.rejectReasons),
     h('h3', { id: 'rows' }, h('bdi', null, shown)),
     reason && h('p', null, h('a', { id: 'all-reasons', href: page.address({ reason: '', after: '' }) }, 'Show the rows of all reasons')),
-    table('Rejected rows', [
+    table('Rejected rows one by one', [
       { title: 'Line', number: true, cell: row => number(row.line) },
       { title: 'Row', cell: row => h('code', { dir: 'auto' }, row.text) },
       { title: 'Why', cell: row => h('bdi', null, row.reason) },

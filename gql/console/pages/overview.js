@@ -1,17 +1,20 @@
-// The report of a window: how much was bought against the window before, which groups the customers are in, and how they
-// came there. Every mark leads to the customers behind it, who are listed in a drawer that the address names.
+// The report of a window: how much was bought against the window before, which groups the customers are in, and
+// how they came there. Every mark leads to the customers behind it, whom `overview/customers.js` lists.
 
 import { ask, change } from '../api.js';
 import { bars, flows, heat, lines } from '../charts.js';
 import {
-  button, choiceField, customerLink, download, field, figure, figures, h, later, link, name, notice, pager, panel, table,
-  tabs, tag,
+  button, choiceField, download, field, figure, figures, h, later, link, name, notice, panel, table, tabs, tag,
 } from '../elements.js';
-import { addDays, count, day, dayOf, decimal, difference, money, number, percent, shortMoney } from '../words.js';
+import {
+  addDays, count, day, dayOf, decimal, difference, money, number, percent, shortMoney, today,
+} from '../words.js';
+import { NO_LIST, listAddress, loadList } from './overview/customers.js';
 
 const OVERVIEW = /* GraphQL */ `
   query Overview(
-    $method: SegmentationMethod!, $scheme: RfmScheme!, $dimension: String, $days: Int!, $asOf: Date, $storefrontId: ID
+    $method: SegmentationMethod!, $scheme: RfmScheme!, $dimension: String, $days: Int!, $asOf: Date,
+    $storefrontId: ID
   ) {
     storefronts { id name }
     segmentationReport(method: $method, scheme: $scheme, days: $days, asOf: $asOf, storefrontId: $storefrontId) {
@@ -47,64 +50,11 @@ const MOVES = /* GraphQL */ `
     $method: SegmentationMethod!, $scheme: RfmScheme!, $dimension: String, $days: Int!, $storefrontId: ID,
     $from: Date!, $to: Date!
   ) {
-    segmentTransitions(method: $method, scheme: $scheme, days: $days, storefrontId: $storefrontId, from: $from, to: $to) {
+    segmentTransitions(
+      method: $method, scheme: $scheme, days: $days, storefrontId: $storefrontId, from: $from, to: $to
+    ) {
       cells(dimension: $dimension) { fromSegment fromCode toSegment toCode customerCount }
     }
-  }
-`;
-
-const CUSTOMERS_OF_GROUP = /* GraphQL */ `
-  query CustomersOfGroup(
-    $method: SegmentationMethod!, $scheme: RfmScheme!, $days: Int!, $asOf: Date, $storefrontId: ID,
-    $group: String!, $after: String
-  ) {
-    segmentationReport(
-      method: $method, scheme: $scheme, days: $days, asOf: $asOf, storefrontId: $storefrontId, segmentCode: $group
-    ) {
-      segments {
-        segmentName description meaning recommendedActions
-        customers(first: 50, after: $after) { ...Customers }
-      }
-    }
-  }
-  fragment Customers on CustomerConnection {
-    nodes { externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
-    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
-    totalCount
-  }
-`;
-
-const CUSTOMERS_OF_CELL = /* GraphQL */ `
-  query CustomersOfCell(
-    $days: Int!, $asOf: Date, $storefrontId: ID, $recency: Int!, $frequency: Int!, $after: String
-  ) {
-    segmentationReport(days: $days, asOf: $asOf, storefrontId: $storefrontId) {
-      customers(recency: $recency, frequency: $frequency, first: 50, after: $after) { ...Customers }
-    }
-  }
-  fragment Customers on CustomerConnection {
-    nodes { externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
-    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
-    totalCount
-  }
-`;
-
-const CUSTOMERS_OF_MOVE = /* GraphQL */ `
-  query CustomersOfMove(
-    $method: SegmentationMethod!, $scheme: RfmScheme!, $dimension: String, $days: Int!, $storefrontId: ID,
-    $from: Date!, $to: Date!, $fromCode: String, $toCode: String, $after: String
-  ) {
-    segmentTransitions(method: $method, scheme: $scheme, days: $days, storefrontId: $storefrontId, from: $from, to: $to) {
-      cells(dimension: $dimension, fromCode: $fromCode, toCode: $toCode) {
-        fromSegment toSegment fromRevenue toRevenue
-        customers(first: 50, after: $after) { ...Customers }
-      }
-    }
-  }
-  fragment Customers on CustomerConnection {
-    nodes { externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
-    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
-    totalCount
   }
 `;
 
@@ -118,7 +68,8 @@ const LAST_PURCHASE = /* GraphQL */ `
 
 const EXPORT = /* GraphQL */ `
   mutation ExportReport(
-    $format: ExportFormat!, $method: SegmentationMethod!, $scheme: RfmScheme!, $days: Int!, $asOf: Date, $storefrontId: ID
+    $format: ExportFormat!, $method: SegmentationMethod!, $scheme: RfmScheme!, $days: Int!, $asOf: Date,
+    $storefrontId: ID
   ) {
     exportSegmentationReport(
       format: $format, method: $method, scheme: $scheme, days: $days, asOf: $asOf, storefrontId: $storefrontId
@@ -140,44 +91,71 @@ const VIEWS = {
   channel: { title: 'Channel', method: 'BEHAVIOR', scheme: 'EIGHT_SEGMENT', dimension: 'channel' },
   season: { title: 'Season', method: 'BEHAVIOR', scheme: 'EIGHT_SEGMENT', dimension: 'season' },
 };
-const FORMATS = [['PDF', 'PDF'], ['XLSX', 'Excel'], ['CSV', 'CSV'], ['JSON', 'JSON']];
+const MEASURES = {
+  customers: { title: 'Customers', key: 'customerCount', words: number, short: number },
+  revenue: { title: 'Revenue', key: 'totalRevenue', words: money, short: shortMoney },
+};
+const MEANINGS = {
+  GOOD: { title: 'Good', tone: 'good' },
+  WATCH: { title: 'Watch', tone: 'watch' },
+  BAD: { title: 'Being lost', tone: 'bad' },
+  NEUTRAL: { title: 'Neutral', tone: '' },
+};
+const FORMATS = { PDF: 'PDF', XLSX: 'Excel', CSV: 'CSV', JSON: 'JSON' };
 const DAYS = [30, 90, 180, 365];
 const STANDARD_DAYS = 90;
-const MEANINGS = { GOOD: ['good', 'Good'], WATCH: ['watch', 'Watch'], BAD: ['bad', 'Being lost'], NEUTRAL: ['', 'Neutral'] };
+/** So many groups are drawn, and so many are in the table at first; a shop may have hundreds of categories. */
 const DRAWN = 12;
 const LISTED = 50;
-/** What names the list of customers in the address; nobody's list without them. */
-const NO_LIST = { group: '', cell: '', move: '', from: '', to: '', after: '' };
-
-/** The mark from which the list was opened, to which the focus goes back. */
-let opener = null;
 
 export async function show(page) {
   const view = VIEWS[page.query.get('view')] ?? VIEWS.rfm;
-  const { method, scheme, dimension } = view;
-  const asOf = /^\d{4}-\d\d-\d\d$/.test(page.query.get('asOf') ?? '') ? page.query.get('asOf') : null;
-  const window = { method, scheme, days: readDays(page.query.get('days')), asOf, storefrontId: page.query.get('storefront') };
+  const asOf = page.query.get('asOf');
+  const asked = {
+    method: view.method,
+    scheme: view.scheme,
+    dimension: view.dimension,
+    days: readDays(page.query.get('days')),
+    asOf: /^\d{4}-\d\d-\d\d$/.test(asOf ?? '') ? asOf : null,
+    storefrontId: page.query.get('storefront'),
+  };
   const [{ storefronts, segmentationReport: report }, list] = await Promise.all([
-    ask(OVERVIEW, { ...window, dimension }, { signal: page.signal }),
-    loadList(page, view, window),
+    ask(OVERVIEW, asked, { signal: page.signal }),
+    loadList(page, asked, moveVariables(asked)),
   ]);
   const lastDay = report.customerCount ? null : await findLastDay(page);
   if (!report.customerCount && !lastDay) return showFirstSteps(page);
-  if (page.query.get('group') || page.query.get('cell') || page.query.get('move')) opener = markOf(listAddress(page));
-  else returnFocus();
 
-  const [place, before] = [report.storefront ? ` at ${report.storefront.name}` : '', report.previous];
   return page.view('Overview', {
-    lead: [`${day(report.startDate)} to ${day(report.endDate)}, ${count(window.days, 'day')}`, name(place),
-      before && `, compared with ${day(before.startDate)} to ${day(before.endDate)}`],
-    actions: FORMATS.map(([format, called]) => button(called, async () => {
-      download((await change(EXPORT, { ...window, format }, { signal: page.signal })).url);
+    lead: [`${nameWindow(report)}, ${count(asked.days, 'day')}`, namePlace(report),
+      report.previous && `, compared with ${nameWindow(report.previous)}`],
+    actions: Object.entries(FORMATS).map(([format, called]) => button(called, async () => {
+      const { dimension, ...given } = asked;
+      download((await change(EXPORT, { ...given, format }, { signal: page.signal })).url);
     }, { 'aria-label': `Download as ${called}`, id: `download-${format}` })),
   },
-  tabs(page, 'Groups by', Object.entries(VIEWS).map(([key, { title }]) => [key, title])),
-  makeSwitches(page, window, report, storefronts),
-  report.customerCount ? showReport(page, view, window, report) : showNobody(page, report, lastDay),
+  tabs(page, 'Groups by', listTitles(VIEWS)),
+  makeSwitches(page, asked, report, storefronts),
+  report.customerCount ? showReport(page, asked, report) : showNobody(page, report, lastDay),
   list);
+}
+
+const listTitles = named => Object.entries(named).map(([key, { title }]) => [key, title]);
+const nameWindow = ({ startDate, endDate }) => `${day(startDate)} to ${day(endDate)}`;
+const namePlace = ({ storefront }) => storefront && [' at ', name(storefront.name)];
+const toneOf = meaning => MEANINGS[meaning].tone;
+const measureOf = page => MEASURES[page.query.get('by')] ?? MEASURES.customers;
+const sortBy = (groups, key) => [...groups].sort((a, b) => Number(b[key]) - Number(a[key]));
+
+/** The items by what `keyOf` makes of each, in the order in which they come. */
+function groupBy(items, keyOf) {
+  const groups = new Map();
+  for (const item of items) {
+    const key = keyOf(item);
+    if (groups.has(key)) groups.get(key).push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
 }
 
 function readDays(text) {
@@ -186,23 +164,23 @@ function readDays(text) {
 }
 
 /** Days, end and storefront of the window; all of them stand in the address. */
-function makeSwitches(page, window, report, storefronts) {
+function makeSwitches(page, { days }, report, storefronts) {
   return h('div', { class: 'toolbar' },
     h('nav', { class: 'field', 'aria-label': 'Length of the window' },
-      h('span', { class: 'soft small' }, 'Days'),
-      h('div', { class: 'choices' }, DAYS.map(days => h('a', {
-        id: `days-${days}`, class: 'button', 'aria-current': days === window.days ? 'true' : null,
-        href: page.address({ ...NO_LIST, days: days === STANDARD_DAYS ? '' : days }),
-      }, `${days}`)))),
-    typed(page, 'Other number of days', 'days', { type: 'number', min: '1', max: '9999', value: window.days },
-      'A whole number from 1 to 9,999.'),
-    typed(page, 'Last day', 'asOf', { type: 'date', min: '1970-01-01', max: '9999-12-31', value: report.endDate },
-      'A day such as 2026-11-30.'),
-    storefronts.length > 0 && choiceField(page, 'Storefront', [['', 'All'], ...storefronts.map(each => [each.id, each.name])],
-      'storefront'));
+      h('span', { class: 'soft' }, 'Days'),
+      h('div', { class: 'choices' }, DAYS.map(each => h('a', {
+        id: `days-${each}`, class: 'button', 'aria-current': each === days ? 'true' : null,
+        href: page.address({ ...NO_LIST, days: each === STANDARD_DAYS ? '' : each }),
+      }, `${each}`)))),
+    typed(page, 'Other number of days', 'days',
+      { type: 'number', min: '1', max: '9999', value: days }, 'A whole number from 1 to 9,999.'),
+    typed(page, 'Last day', 'asOf',
+      { type: 'date', min: '1970-01-01', max: '9999-12-31', value: report.endDate }, 'A day such as 2026-11-30.'),
+    storefronts.length > 0 && choiceField(page, 'Storefront',
+      [['', 'All'], ...storefronts.map(each => [each.id, each.name])], 'storefront'));
 }
 
-/** A field that is in the address as `key`: it follows a pause in typing, so that a day is not taken by halves. */
+/** A field that is in the address as `key`: it follows a pause in typing, so that no day is taken by halves. */
 function typed(page, label, key, attributes, wrong) {
   let waiting;
   const take = () => {
@@ -220,296 +198,247 @@ function typed(page, label, key, attributes, wrong) {
   return element;
 }
 
-function showReport(page, view, window, report) {
-  const groups = [...report.segments, ...(report.unclassified?.customerCount ? [report.unclassified] : [])];
+function showReport(page, asked, report) {
+  const other = report.unclassified?.customerCount ? [report.unclassified] : [];
+  const groups = [...report.segments, ...other];
+  const scored = report.cells?.length > 0;
   return [
-    panel('What stands out', { id: 'insights' }, h('ul', null, report.insights.sentences.map(each => h('li', null, name(each))))),
+    panel('What stands out', { id: 'insights' },
+      h('ul', null, report.insights.sentences.map(sentence => h('li', null, name(sentence))))),
     makeFigures(report),
     h('div', { class: 'panels large' },
-      panel('Groups', {
-        id: 'groups', actions: tabs(page, 'Measured by', [['customers', 'Customers'], ['revenue', 'Revenue']], 'by'),
-      }, drawGroups(page, groups, report)),
-      report.cells?.length > 0 && panel('Recency and frequency', { id: 'scores' }, drawCells(page, report.cells, groups)),
-      panel('Over the last year', { id: 'trend' }, later(page, () => drawTrend(page, view, window, groups))),
-      panel('Where they came from', { id: 'moves', wide: !report.cells?.length }, report.previous
-        ? later(page, () => drawMoves(page, view, window, report, groups))
+      panel('Groups', { id: 'groups', actions: tabs(page, 'Measured by', listTitles(MEASURES), 'by') },
+        drawGroups(page, groups, report)),
+      scored && panel('Recency and frequency', { id: 'scores' }, drawCells(page, report.cells, groups)),
+      panel('Over the last year', { id: 'trend' }, later(page, () => drawTrend(page, asked, groups))),
+      panel('Where they came from', { id: 'moves', wide: !scored }, report.previous
+        ? later(page, () => drawMoves(page, asked, report, groups))
         : h('p', { class: 'empty' }, 'Nobody bought in the window before, so there is nothing to compare.')),
-      panel('What the groups mean and what to do', { id: 'meanings', wide: true }, listGroups(page, groups), offerSegments(page, view))),
+      panel('What the groups mean and what to do', { id: 'meanings', wide: true },
+        listGroups(page, groups), offerSegments(page, asked))),
   ];
 }
 
-function makeFigures({ previous, ...report }) {
-  const show = (label, key, words) => {
+function makeFigures(report) {
+  const { previous } = report;
+  const make = (label, key, words) => {
     const [text, direction] = difference(report[key], previous?.[key]);
-    const tone = direction > 0 ? 'good' : direction < 0 ? 'bad' : 'soft';
-    return figure(label, words(report[key]), h('span', { class: tone }, text),
-      previous && h('small', null, `${words(previous[key])} before`));
+    return figure(label, words(report[key]),
+      h('span', { class: ['bad', 'soft', 'good'][direction + 1] }, text),
+      previous && h('small', { class: 'below' }, `${words(previous[key])} before`));
   };
   return figures(
-    show('Customers', 'customerCount', number),
-    show('Orders', 'orderCount', number),
-    show('Revenue', 'totalRevenue', money),
-    show('Average order', 'averageOrderValue', money));
+    make('Customers', 'customerCount', number),
+    make('Orders', 'orderCount', number),
+    make('Revenue', 'totalRevenue', money),
+    make('Average order', 'averageOrderValue', money));
 }
 
-/** By how many customers a group changed, and whether that is better or worse for what the group means. */
+/** By how many customers a group changed, and the tone of whether that is better or worse for what it means. */
 function describeChange({ meaning, customerCount, previousCustomerCount }) {
   if (previousCustomerCount === null) return ['no window before', ''];
   const more = customerCount - previousCustomerCount;
   if (!more) return ['as many as before', ''];
-  const better = (meaning === 'GOOD') === more > 0;
-  const judged = meaning === 'NEUTRAL' ? '' : better ? ', better' : ', worse';
-  return [`${number(Math.abs(more))} ${more > 0 ? 'more' : 'fewer'} than before${judged}`, judged && (better ? 'good' : 'bad')];
+  const text = `${number(Math.abs(more))} ${more > 0 ? 'more' : 'fewer'} than before`;
+  if (meaning === 'NEUTRAL') return [text, ''];
+  return (meaning === 'GOOD') === more > 0 ? [`${text}, better`, 'good'] : [`${text}, worse`, 'bad'];
 }
 
-const isByRevenue = page => page.query.get('by') === 'revenue';
-const listAddress = (page, values) => page.address({ ...pickList(page), ...(values && NO_LIST), ...values, after: '' });
-const pickList = page => Object.fromEntries(Object.keys(NO_LIST).map(key => [key, page.query.get(key) ?? '']));
-const markOf = href => `mark-${href}`;
-const toneOf = meaning => MEANINGS[meaning][0];
-
 function drawGroups(page, groups, report) {
-  const [byRevenue, key] = isByRevenue(page) ? [true, 'totalRevenue'] : [false, 'customerCount'];
-  const sorted = groups.toSorted((a, b) => Number(b[key]) - Number(a[key]));
-  const words = byRevenue ? money : number;
+  const measure = measureOf(page);
+  const { key, title, words, short } = measure;
+  const sorted = sortBy(groups, key);
   const rows = sorted.slice(0, DRAWN).map(group => ({
-    label: group.segmentName, value: Number(group[key]), text: words(group[key]), tone: toneOf(group.meaning),
-    note: byRevenue ? difference(group.totalRevenue, group.previousTotalRevenue)[0] : describeChange(group)[0],
+    label: group.segmentName,
+    value: Number(group[key]),
+    text: words(group[key]),
+    tone: toneOf(group.meaning),
+    note: measure === MEASURES.customers
+      ? describeChange(group)[0]
+      : difference(group.totalRevenue, group.previousTotalRevenue)[0],
     href: listAddress(page, { group: group.segmentCode }),
   }));
   const rest = sorted.slice(DRAWN).reduce((sum, group) => sum + Number(group[key]), 0);
-  if (rest) rows.push({ label: count(sorted.length - DRAWN, 'other group'), value: rest, text: byRevenue ? shortMoney(rest) : number(rest) });
+  if (rest) rows.push({ label: count(sorted.length - DRAWN, 'other group'), value: rest, text: short(rest) });
   const [most] = sorted;
   return bars({
-    title: byRevenue ? 'Revenue by group' : 'Customers by group', rows, unit: byRevenue ? 'Revenue' : 'Customers', labelTitle: 'Group',
-    finding: `${most.segmentName} ${byRevenue ? 'brought most revenue' : 'is the largest'}: ${words(most[key])}. Choose a group to see its customers.`,
-    shareOf: Number(byRevenue ? report.totalRevenue : report.customerCount),
+    title: `${title} by group`,
+    finding: `${most.segmentName} has most ${title.toLowerCase()}: ${words(most[key])}. `
+      + 'Choose a group to see its customers.',
+    rows, unit: title, labelTitle: 'Group', shareOf: Number(report[key]),
   });
 }
 
 function listGroups(page, groups) {
-  const all = page.query.get('all') === 'true' || groups.length <= LISTED + 10;
-  const shown = all ? groups : groups.slice(0, LISTED);
-  const share = value => h('small', null, ` ${percent(value)}`);
+  const all = page.query.get('all') === 'true' || groups.length <= LISTED;
+  const share = value => h('small', { class: 'below' }, percent(value));
+  const changed = group => {
+    const [text, tone] = describeChange(group);
+    return h('span', { class: `${tone} roomy` }, text);
+  };
   return [
     table('Groups with what they mean and what to do', [
-      { title: 'Group', cell: each => [h('a', { href: listAddress(page, { group: each.segmentCode }) }, name(each.segmentName)),
+      { title: 'Group', cell: each => [
+        h('a', { href: listAddress(page, { group: each.segmentCode }) }, name(each.segmentName)),
         h('small', { class: 'below' }, each.description)] },
-      { title: 'Meaning', cell: each => tag(MEANINGS[each.meaning][1], toneOf(each.meaning)) },
+      { title: 'Meaning', cell: each => tag(MEANINGS[each.meaning].title, toneOf(each.meaning)) },
       { title: 'Customers', number: true, cell: each => [number(each.customerCount), share(each.customerShare)] },
-      { title: 'Change', cell: each => { const [text, tone] = describeChange(each); return h('span', { class: `${tone} roomy` }, text); } },
+      { title: 'Change', cell: changed },
       { title: 'Revenue', number: true, cell: each => [money(each.totalRevenue), share(each.revenueShare)] },
       { title: 'Average order', number: true, cell: each => money(each.averageOrderValue) },
       { title: 'Each customer', cell: each => describeCustomer(each.characteristics) },
-      { title: 'What to do', cell: each => h('ul', { class: 'plain roomy' }, each.recommendedActions.map(action => h('li', null, action))) },
-    ], shown),
-    !all && h('p', null, h('a', { id: 'all-groups', href: page.address({ all: 'true' }) }, `Show all ${number(groups.length)} groups`)),
+      { title: 'What to do', cell: each => h('ul', { class: 'plain roomy' },
+        each.recommendedActions.map(action => h('li', null, action))) },
+    ], all ? groups : groups.slice(0, LISTED)),
+    !all && h('p', null, h('a', { id: 'all-groups', href: page.address({ all: 'true' }) },
+      `Show all ${number(groups.length)} groups`)),
   ];
 }
 
 function describeCustomer({ avgDaysSinceLastPurchase: age, avgPurchaseFrequency: orders, avgTotalSpend: spend }) {
   if (age === null) return h('span', { class: 'soft' }, 'nobody');
-  return h('span', { class: 'roomy' }, `${decimal(orders)} orders, ${money(spend)}, the last ${decimal(age, 0)} days ago`);
+  return h('span', { class: 'roomy' },
+    `${decimal(orders)} orders, ${money(spend)}, the last ${decimal(age, 0)} days ago`);
 }
 
 function offerSegments(page, { method, scheme }) {
   if (method !== 'RFM') return null;
   if (!page.mayEdit) {
-    return h('p', { class: 'soft' }, 'To make segments of these groups, sign in with a token that has customers:edit.');
+    return h('p', { class: 'soft' },
+      'To make segments of these groups, sign in with a token that has customers:edit.');
   }
   return h('div', { class: 'row' },
     button('Make a segment of each group', async () => {
       await change(MAKE_SEGMENTS, { scheme }, { signal: page.signal });
       page.go('/segments');
     }, { id: 'make-segments' }),
-    h('span', { class: 'soft' }, 'They follow from purchases by themselves from then on. Those that are there already stay as they are.'));
+    h('span', { class: 'soft' },
+      'They follow purchases by themselves. Those that are there already stay as they are.'));
 }
 
-/** Recency downwards, frequency to the right; a square is named by the group that most of its customers are in. */
+/** Recency upwards, frequency to the right; a square is named by the group that most of its customers are in. */
 function drawCells(page, cells, groups) {
-  const squares = new Map();
-  for (const cell of cells) {
-    const key = `${cell.recency}${cell.frequency}`;
-    const square = squares.get(key) ?? squares.set(key, { value: 0, revenue: 0, groups: new Map() }).get(key);
-    square.value += cell.customerCount;
-    square.revenue += Number(cell.totalRevenue);
-    square.groups.set(cell.segmentName, (square.groups.get(cell.segmentName) ?? 0) + cell.customerCount);
-  }
   const meanings = new Map(groups.map(group => [group.segmentName, group.meaning]));
-  const drawn = [5, 4, 3, 2, 1].flatMap((recency, row) => [1, 2, 3, 4, 5].map((frequency, column) => {
-    const square = squares.get(`${recency}${frequency}`);
-    if (!square) return { row, column, value: 0 };
-    const [largest] = [...square.groups].toSorted((a, b) => b[1] - a[1])[0];
-    return { row, column, value: square.value, note: largest, tone: toneOf(meanings.get(largest) ?? 'NEUTRAL'),
-      href: listAddress(page, { cell: `${recency}${frequency}` }) };
+  const total = each => each.reduce((sum, { customerCount }) => sum + customerCount, 0);
+  const squares = [5, 4, 3, 2, 1].flatMap((recency, row) => [1, 2, 3, 4, 5].map((frequency, column) => {
+    const inside = cells.filter(each => each.recency === recency && each.frequency === frequency);
+    if (!inside.length) return { row, column, value: 0 };
+    const named = [...groupBy(inside, each => each.segmentName)];
+    const [largest] = named.reduce((most, each) => (total(each[1]) > total(most[1]) ? each : most));
+    return {
+      row, column, value: total(inside), note: largest, tone: toneOf(meanings.get(largest) ?? 'NEUTRAL'),
+      href: listAddress(page, { cell: `${recency}${frequency}` }),
+    };
   }));
-  const best = squares.get('55')?.value ?? 0;
+  const best = squares.find(each => each.row === 0 && each.column === 4).value;
   return heat({
-    title: 'Customers by recency and frequency', unit: 'Customers', rowTitle: 'Recency', columnTitle: 'Frequency',
-    finding: `${count(best, 'customer')} bought both lately and most often. A square is named by the group that most of its customers are in; choose it to see them.`,
-    rows: ['5, lately', '4', '3', '2', '1, long ago'], columns: ['1, fewest', '2', '3', '4', '5, most orders'], cells: drawn,
+    title: 'Customers by recency and frequency',
+    finding: `${count(best, 'customer')} bought both lately and most often. A square is named by the group that `
+      + 'most of its customers are in; choose it to see them.',
+    rowTitle: 'Recency', rows: ['5, lately', '4', '3', '2', '1, long ago'],
+    columnTitle: 'Frequency', columns: ['1, fewest', '2', '3', '4', '5, most orders'],
+    cells: squares, unit: 'Customers',
   });
 }
 
-async function drawTrend(page, { dimension }, window, groups) {
+async function drawTrend(page, { dimension, ...window }, groups) {
   const { segmentationReport: { trend } } = await ask(TREND, window, { signal: page.signal });
-  const points = trend.filter(each => each.dimension === dimension);
-  if (!points.length) return h('p', { class: 'empty' }, 'There are too many groups to draw them over a year.');
-  const [byRevenue, key] = isByRevenue(page) ? [true, 'totalRevenue'] : [false, 'customerCount'];
-  const labels = [...new Set(points.map(each => each.date))];
-  const values = new Map();
-  for (const each of points) {
-    if (!values.has(each.segmentCode)) values.set(each.segmentCode, { name: each.segmentName, values: labels.map(() => null) });
-    values.get(each.segmentCode).values[labels.indexOf(each.date)] = Number(each[key]);
-  }
-  const most = groups.toSorted((a, b) => Number(b[key]) - Number(a[key])).map(each => each.segmentCode);
-  const codes = [...new Set([...most, ...values.keys()])].filter(code => values.has(code));
-  const series = codes.slice(0, DRAWN - 1).map(code => values.get(code));
-  const others = codes.slice(DRAWN - 1).map(code => values.get(code).values);
+  if (!trend.length) return h('p', { class: 'empty' }, 'There are too many groups to draw them over a year.');
+  const { key, title, short } = measureOf(page);
+  const labels = [...new Set(trend.map(point => point.date))];
+  const known = groupBy(trend.filter(point => point.dimension === dimension), point => point.segmentCode);
+  const largest = sortBy(groups, key).map(group => group.segmentCode).filter(code => known.has(code));
+  const codes = [...new Set([...largest, ...known.keys()])];
+  const valuesOf = points => labels.map(date => Number(points.find(point => point.date === date)?.[key] ?? 0));
+  const series = codes.slice(0, DRAWN).map(code => {
+    const points = known.get(code);
+    return { name: points[0].segmentName, values: valuesOf(points) };
+  });
+  const others = codes.slice(DRAWN).map(code => valuesOf(known.get(code)));
   if (others.length) {
-    series.push({ name: count(others.length, 'other group'), dashed: true, tone: 'soft',
-      values: labels.map((_, at) => others.reduce((sum, each) => sum + (each[at] ?? 0), 0)) });
+    const values = labels.map((_, place) => others.reduce((sum, each) => sum + each[place], 0));
+    series.push({ name: count(others.length, 'other group'), values, tone: 'soft' });
   }
   return lines({
-    title: byRevenue ? 'Revenue by group over twelve windows' : 'Customers by group over twelve windows', labels, series,
-    stacked: true, unit: byRevenue ? 'Revenue' : 'Customers', format: byRevenue ? shortMoney : number,
+    title: `${title} by group over twelve windows`,
     finding: `${count(window.days, 'day')} each, a month apart, every window scored within itself.`,
-  });
-}
-
-async function drawMoves(page, view, window, report, groups) {
-  const { segmentTransitions: { cells } } = await ask(MOVES, moveVariables(view, window, report.startDate, report.endDate), { signal: page.signal });
-  const kept = new Set(groups.toSorted((a, b) => b.customerCount - a.customerCount).slice(0, DRAWN).map(each => each.segmentCode));
-  const nodeOf = (code, nobody) => (code === null ? nobody : kept.has(code) ? code : 'others');
-  const links = new Map();
-  for (const cell of cells) {
-    const [from, to] = [nodeOf(cell.fromCode, 'new'), nodeOf(cell.toCode, 'gone')];
-    const joined = from === 'others' || to === 'others';
-    const found = links.get(`${from}→${to}`) ?? { from, to, value: 0,
-      href: joined ? null : listAddress(page, { move: view.dimension, from: cell.fromCode, to: cell.toCode }) };
-    links.set(`${from}→${to}`, found);
-    found.value += cell.customerCount;
-  }
-  const nodes = (end, nobody) => {
-    const used = new Set([...links.values()].map(each => each[end]));
-    return [...groups.filter(each => kept.has(each.segmentCode)).map(each => ({ key: each.segmentCode, label: each.segmentName, tone: toneOf(each.meaning) })),
-      { key: 'others', label: 'Other groups', tone: 'soft' }, { ...nobody, tone: 'soft' }].filter(each => used.has(each.key));
-  };
-  const sum = wanted => cells.filter(wanted).reduce((all, each) => all + each.customerCount, 0);
-  const stayed = sum(each => each.fromCode === each.toCode);
-  return flows({
-    title: 'From group to group', links: [...links.values()],
-    from: nodes('from', { key: 'new', label: 'Did not buy' }), to: nodes('to', { key: 'gone', label: 'Did not buy' }),
-    fromTitle: `${day(report.previous.startDate)} to ${day(report.previous.endDate)}`, toTitle: `${day(report.startDate)} to ${day(report.endDate)}`,
-    finding: `${count(stayed, 'customer')} stayed in their group, ${number(sum(each => each.fromCode && each.toCode && each.fromCode !== each.toCode))} changed it, `
-      + `${number(sum(each => !each.fromCode))} had not bought before and ${number(sum(each => !each.toCode))} have not bought again.`,
+    labels, series, unit: title, format: short, stacked: true,
   });
 }
 
 /** The window before ends on the day before this one begins. */
-function moveVariables({ method, scheme, dimension }, { days, storefrontId }, first, last) {
-  return { method, scheme, dimension, days, storefrontId, from: addDays(first, -1), to: last };
+function moveVariables({ method, scheme, dimension, days, storefrontId, asOf }) {
+  const to = asOf ?? today();
+  return { method, scheme, dimension, days, storefrontId, from: addDays(to, -days), to };
 }
 
-/** The customers of the group, the square or the move that the address names, in a drawer; nothing where it names none. */
-async function loadList(page, view, window) {
-  const found = await findList(page, view, window).catch(error => {
-    if (error.name === 'AbortError') throw error;
-    return { title: 'These customers cannot be shown', content: notice('error', error.message) };
+async function drawMoves(page, asked, report, groups) {
+  const { segmentTransitions: { cells } } = await ask(MOVES, moveVariables(asked), { signal: page.signal });
+  const drawn = sortBy(groups, 'customerCount').slice(0, DRAWN).map(group => group.segmentCode);
+  const placeOf = code => (code === null ? 'nobody' : drawn.includes(code) ? code : 'others');
+  const links = [...groupBy(cells, cell => JSON.stringify([cell.fromCode, cell.toCode].map(placeOf)))]
+    .map(([places, joined]) => {
+      const [from, to] = JSON.parse(places);
+      const [{ fromCode, toCode }] = joined;
+      return {
+        from, to,
+        value: joined.reduce((sum, cell) => sum + cell.customerCount, 0),
+        href: from === 'others' || to === 'others' ? null
+          : listAddress(page, { move: asked.dimension, from: fromCode, to: toCode }),
+      };
+    });
+  const places = [
+    ...groups.filter(group => drawn.includes(group.segmentCode))
+      .map(group => ({ key: group.segmentCode, label: group.segmentName, tone: toneOf(group.meaning) })),
+    { key: 'others', label: 'Other groups', tone: 'soft' },
+    { key: 'nobody', label: 'Did not buy', tone: 'soft' },
+  ];
+  const used = end => places.filter(place => links.some(each => each[end] === place.key));
+  const sum = wanted => number(cells.filter(wanted).reduce((all, cell) => all + cell.customerCount, 0));
+  return flows({
+    title: 'From group to group',
+    finding: `${sum(cell => cell.fromCode === cell.toCode)} stayed in their group, `
+      + `${sum(cell => cell.fromCode && cell.toCode && cell.fromCode !== cell.toCode)} changed it, `
+      + `${sum(cell => !cell.fromCode)} had not bought before `
+      + `and ${sum(cell => !cell.toCode)} have not bought again.`,
+    from: used('from'), fromTitle: nameWindow(report.previous),
+    to: used('to'), toTitle: nameWindow(report),
+    links,
   });
-  if (!found) return null;
-  const { title, lead, customers, content } = found;
-  const drawer = h('dialog', {
-    class: 'drawer', 'aria-labelledby': 'list-title', onclose: () => page.change(NO_LIST),
-    onclick: event => event.target === drawer && drawer.close(),
-  }, h('div', { class: 'page' },
-    h('div', { class: 'page-head' }, h('h2', { id: 'list-title', tabindex: '-1', autofocus: true }, name(title)),
-      h('button', { type: 'button', onclick: () => drawer.close() }, 'Close')),
-    lead && h('p', { class: 'lead' }, lead),
-    content,
-    customers && table(title, [
-      { title: 'Customer', cell: customerLink },
-      { title: 'Orders so far', number: true, cell: each => number(each.metrics.orderCount) },
-      { title: 'Revenue so far', number: true, cell: each => money(each.metrics.totalRevenue) },
-      { title: 'Last purchase', cell: each => day(each.metrics.lastPurchaseAt && dayOf(each.metrics.lastPurchaseAt)) },
-    ], customers.nodes, { empty: 'Nobody is here.' }),
-    customers && pager(page, customers, 'customers', { before: '' })));
-  requestAnimationFrame(() => drawer.isConnected && drawer.showModal());
-  return drawer;
 }
 
-async function findList(page, view, window) {
-  const [group, cell, move, after] = ['group', 'cell', 'move', 'after'].map(key => page.query.get(key));
-  const { signal } = page;
-  if (group) {
-    const { segmentationReport: { segments: [found] } } = await ask(CUSTOMERS_OF_GROUP, { ...window, group, after }, { signal });
-    return { title: found.segmentName, lead: found.description, customers: found.customers,
-      content: [h('ul', null, found.recommendedActions.map(action => h('li', null, action))), offerSegment(page, view, group, found)] };
-  }
-  if (/^[1-5][1-5]$/.test(cell ?? '')) {
-    const [recency, frequency] = [...cell].map(Number);
-    const { segmentationReport: { customers } } = await ask(CUSTOMERS_OF_CELL, { ...window, recency, frequency, after }, { signal });
-    return { title: `Recency ${recency}, frequency ${frequency}`, customers,
-      lead: '5 is the latest purchase and the most orders of the window, 1 the earliest and the fewest.',
-      content: editorLink(page, { minScore: `${cell}1`, maxScore: `${cell}5` }) };
-  }
-  if (move) {
-    const { last, first } = findWindow(window);
-    const codes = { fromCode: page.query.get('from'), toCode: page.query.get('to') };
-    const { segmentTransitions: { cells: [found] } } = await ask(CUSTOMERS_OF_MOVE,
-      { ...moveVariables({ ...view, dimension: move }, window, first, last), ...codes, after }, { signal });
-    if (!found) return { title: 'Nobody went this way', content: null };
-    return { title: `${found.fromSegment ?? 'Did not buy'} → ${found.toSegment ?? 'Did not buy'}`, customers: found.customers,
-      lead: `They spent ${money(found.fromRevenue)} in the window before and ${money(found.toRevenue)} in this one.` };
-  }
-  return null;
-}
-
-/** The first and the last day of the window; the last is today in the shop's time zone where the address has none. */
-function findWindow({ asOf, days }) {
-  const last = asOf ?? dayOf(Date.now());
-  return { last, first: addDays(last, 1 - days) };
-}
-
-function offerSegment(page, { scheme, method }, code, { segmentName }) {
-  if (method !== 'RFM' || scheme !== 'EIGHT_SEGMENT' || code === 'OTHER') return null;
-  return editorLink(page, { name: segmentName, rules: JSON.stringify({ '==': [{ var: 'rfm_segment_name' }, segmentName] }) });
-}
-
-const editorLink = (page, query) => page.mayEdit && h('p', null, link('Make a segment of these', '/new-segment', query),
-  h('small', { class: 'below' }, 'A segment follows the shop’s own window from today on, so it may hold others than this list.'));
-
-function returnFocus() {
-  const id = opener;
-  opener = null;
-  if (id) requestAnimationFrame(() => document.getElementById(id)?.focus({ preventScroll: true }));
-}
-
-/** The day of the last purchase of the shop; none where there never was one. */
+/** The day of the last purchase of the shop; null where there never was one. */
 async function findLastDay(page) {
-  const { customers } = await ask(LAST_PURCHASE, { bought: { '>': [{ var: 'order_count' }, 0] } }, { signal: page.signal });
-  const last = customers.nodes[0]?.metrics.lastPurchaseAt;
-  return last ? dayOf(last) : null;
+  const bought = { '>': [{ var: 'order_count' }, 0] };
+  const { customers: { nodes: [last] } } = await ask(LAST_PURCHASE, { bought }, { signal: page.signal });
+  return last ? dayOf(last.metrics.lastPurchaseAt) : null;
 }
 
 function showNobody(page, report, lastDay) {
-  const place = report.storefront ? ` at ${report.storefront.name}` : '';
   const elsewhere = lastDay >= report.startDate && lastDay <= report.endDate;
+  const other = (id, values, text) => h('a', { id, href: page.address({ ...NO_LIST, ...values }) }, text);
   return notice('info',
-    h('p', null, `Nobody bought from ${day(report.startDate)} to ${day(report.endDate)}${place}.`),
-    h('p', null, elsewhere ? h('a', { href: page.address({ ...NO_LIST, storefront: '' }) }, 'Show all storefronts') : [
-      `The last purchase of the shop was on ${day(lastDay)}: `,
-      h('a', { id: 'last-window', href: page.address({ ...NO_LIST, asOf: lastDay }) }, 'show the window that ends then')]));
+    h('p', null, `Nobody bought from ${nameWindow(report)}`, namePlace(report), '.'),
+    elsewhere
+      ? h('p', null, other('everywhere', { storefront: '' }, 'Show all storefronts'))
+      : h('p', null, `The last purchase of the shop was on ${day(lastDay)}: `,
+        other('last-window', { asOf: lastDay }, 'show the window that ends then')));
 }
 
 function showFirstSteps(page) {
-  const step = (title, text, ...more) => h('li', { class: 'panel' }, h('h2', null, title), h('p', null, text), more);
+  const step = (title, text, more) => h('li', { class: 'panel' }, h('h2', null, title), h('p', null, text), more);
   return page.view('Welcome', { lead: 'There are no purchases yet. Three steps to know who your customers are:' },
     h('ol', { class: 'panels steps' },
-      step('1. Import your purchases', 'Drop the export of your shop as it is, such as CSV, Excel or JSON. Its columns are found by themselves, and you see what was understood before anything is kept.',
-        page.mayEdit ? h('p', null, h('a', { class: 'button primary', id: 'import', href: '#/imports' }, 'Import a file'))
-          : h('p', { class: 'soft' }, 'This token may only look: sign in with one that has customers:edit to import.')),
-      step('2. See who is who', 'This page then shows your best customers, those who slip away and those who just came, and what to do about each.'),
-      step('3. Keep them in segments', 'Make segments of them with one click, or by rules of your own. They follow from purchases by themselves.',
+      step('1. Import your purchases',
+        'Drop the export of your shop as it is, such as CSV, Excel or JSON. Its columns are found by themselves, '
+          + 'and you see what was understood before anything is kept.',
+        page.mayEdit
+          ? h('p', null, h('a', { class: 'button primary', id: 'import', href: '#/imports' }, 'Import a file'))
+          : h('p', { class: 'soft' },
+            'This token may only look: sign in with one that has customers:edit to import.')),
+      step('2. See who is who',
+        'This page then shows your best customers, those who slip away and those who just came, and what to do.'),
+      step('3. Keep them in segments',
+        'Make segments of them with one click, or by rules of your own. They follow purchases by themselves.',
         h('p', null, link('Segments', '/segments')))));
 }

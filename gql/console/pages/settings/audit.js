@@ -39,15 +39,15 @@ export async function show(page) {
   const subjects = await findSubjects(auditEvents.nodes, page.signal);
   return panel(subjectId ? 'What was done to one thing' : 'Everything', {},
     subjectId && h('p', { class: 'row' }, 'Only what was about ', drawSubject(subjects.get(subjectId)), h('a', { id: 'all-events', href: page.address({ about: null, after: null }) }, 'Show everything')),
-    table('Audit log', [
+    h('div', { class: 'audit' }, table('Audit log', [
       { title: 'When', cell: event => h('time', { datetime: event.at }, instant(event.at)) },
       { title: 'Who', cell: event => name(event.actor) },
       { title: 'What', cell: event => [spell(event.action), ' ', event.outcome !== 'DONE' && tag(title(event.outcome), TONES[event.outcome])] },
-      { title: 'About', cell: event => event.subjectId && [drawSubject(subjects.get(event.subjectId)), !subjectId && [' ', h('a', {
-        class: 'soft', href: page.address({ about: event.subjectId, after: null }), 'aria-label': `All that was done to ${sayName(subjects.get(event.subjectId))}`,
-      }, 'history')]] },
+      { title: 'About', cell: event => event.subjectId && h('span', { class: 'row' }, drawSubject(subjects.get(event.subjectId)),
+        !subjectId && h('a', { class: 'soft', href: page.address({ about: event.subjectId, after: null }) },
+          'history', h('span', { class: 'unseen' }, ` of ${sayName(subjects.get(event.subjectId))}`))) },
       { title: 'Detail', cell: event => drawDetail(event) },
-    ], auditEvents.nodes, { empty: 'Nothing was done yet.' }),
+    ], auditEvents.nodes, { cards: true, empty: 'Nothing was done yet.' })),
     pager(page, auditEvents, auditEvents.totalCount === 1 ? 'event' : 'events', { before: null }));
 }
 
@@ -68,9 +68,9 @@ function drawSubject(node) {
   switch (node?.__typename) {
     case 'Segment': return segmentLink(node);
     case 'Customer': return customerLink({ externalId: node.externalId, name: node.customerName });
-    case 'Storefront': return ['storefront ', name(node.storefrontKey)];
+    case 'Storefront': return h('span', null, 'storefront ', name(node.storefrontKey));
     case 'PurchaseImport': return link(['import of ', name(node.source)], `/imports/${node.id}`);
-    case 'Recalculation': return node.segment ? ['run of ', segmentLink(node.segment)] : 'run of all segments';
+    case 'Recalculation': return h('span', null, 'run of ', node.segment ? segmentLink(node.segment) : 'all segments');
     default: return h('span', { class: 'soft' }, 'something that is gone');
   }
 }

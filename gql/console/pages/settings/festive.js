@@ -22,7 +22,7 @@ export async function show(page) {
   return h('div', { class: 'panels' },
     panel('Festive periods', {}, picture,
       h('p', { class: 'soft' }, describe('Both ends belong to a period. One of every year may go past the new year')),
-      settingsForm(page, data, [['', ['festive_periods', 'festive_percent']]], { makers: { festive_periods: periods }, follow })),
+      settingsForm(page, data, [['', ['festive_periods', 'festive_percent']]], { makers: { festive_periods: periods }, follow, note: effect.note })),
     effect.element);
 }
 
@@ -61,7 +61,7 @@ function makeRow({ from, to }, remove) {
   const draw = () => fill(place, ends[0].element, h('span', null, 'to'), ends[1].element);
   const when = choice([['yearly', 'Every year'], ['once', 'Once']], YEARLY.test(from) ? 'yearly' : 'once', {
     'aria-label': 'How often',
-    onchange: () => {
+    oninput: () => {
       const year = today().slice(0, 4);
       ends = ends.map((end, which) => (when.value === 'once'
         ? datedDay(which ? 'to' : 'from', `${year}-${end.read()}`) : yearlyDay(which ? 'to' : 'from', end.read().slice(5) || '01-01')));

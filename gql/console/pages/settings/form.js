@@ -5,7 +5,7 @@
 import { ApiError, Refused, ask, change } from '../../api.js';
 import { button, choice, field, fill, h, makeId, name, notice, table } from '../../elements.js';
 import { refreshViewer } from '../../main.js';
-import { number, title } from '../../words.js';
+import { day, number, title } from '../../words.js';
 
 const SETTINGS = /* GraphQL */ `
   query Settings {
@@ -83,12 +83,19 @@ export function tell(setting, value) {
     case 'AMOUNT': return number(Number(value));
     case 'PICTURE': return 'a picture';
     case 'ORDER': return value.map(title).join(', ');
-    case 'PERIODS': return value.map(period => `${period.from} to ${period.to}`).join(', ');
+    case 'PERIODS': return value.map(({ from, to }) => `${tellDay(from)} to ${tellDay(to)}`).join(', ');
     case 'REPORTS': return value.map(report => report.name).join(', ');
     case 'LIST': return value.join(', ');
     case 'TABLE': return JSON.stringify(value);
     default: return value === ' ' ? 'space' : String(value);
   }
+}
+
+/** A day of every year, as 12-24, or of one, as people write it. */
+function tellDay(text) {
+  if (text.length > 5) return day(text);
+  const style = { day: 'numeric', month: 'long', timeZone: 'UTC' };
+  return new Intl.DateTimeFormat(navigator.language, style).format(new Date(`2024-${text}T00:00:00Z`));
 }
 
 /** What it may be, and what it is where nobody says otherwise. */
@@ -106,7 +113,7 @@ export function settingsTable(caption, settings) {
     { title: 'Value', cell: setting => h('strong', null, name(tell(setting, setting.value))) },
     { title: 'Default', cell: setting => tell(setting, setting.default) },
     { title: 'What it is', cell: setting => [describe(setting.description), ' ', h('small', null, describe(setting.accepts), setting.serverOnly && ' Set on the server.')] },
-  ], settings);
+  ], settings, { cards: true });
 }
 
 // Controls: each gives its element, what it says now (`read`), and shows a value. One that is made of several controls
@@ -264,9 +271,9 @@ function entry(setting, make) {
 /**
  * A form of settings. `groups` are [heading, names] pairs; `makers` have controls of the caller's by the setting's name;
  * `follow(changes)` is told what would be changed, at each change, and may return a promise that is broken with what the
- * server says of it. Without permission the values are shown.
+ * server says of it; `note` stands beside the button. Without permission the values are shown.
  */
-export function settingsForm(page, { version, settings }, groups, { makers = {}, follow = () => {} } = {}) {
+export function settingsForm(page, { version, settings }, groups, { makers = {}, follow = () => {}, note = null } = {}) {
   const named = names => names.map(each => settings.get(each)).filter(Boolean);
   if (!page.mayEdit) return [readOnly(), groups.map(([heading, names]) => settingsTable(heading || 'Settings', named(names)))];
   const parts = groups.map(([heading, names]) => [heading, named(names).map(setting => entry(setting, makers[setting.name] ?? CONTROLS[setting.type]))]);
@@ -313,7 +320,7 @@ export function settingsForm(page, { version, settings }, groups, { makers = {},
     parts.map(([heading, each]) => h('div', { class: 'settings' }, heading && h('h3', null, heading), each.map(({ element }) => element))),
     about);
   const submit = button('Save', () => save(), { kind: 'primary' });
-  form.append(h('div', { class: 'actions' }, submit));
+  form.append(h('div', { class: 'actions' }, submit, note));
   return form;
 }
 

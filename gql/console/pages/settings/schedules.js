@@ -1,6 +1,6 @@
 // What the server does by itself: follow purchases, classify into a file, write reports; and where segments say theirs.
 
-import { choice, fill, h, link, panel } from '../../elements.js';
+import { choice, field, fill, h, link, panel } from '../../elements.js';
 import { load, scheduled, settingsForm, settingsTable } from './form.js';
 
 const FORMATS = [['pdf', 'PDF'], ['xlsx', 'Excel'], ['csv', 'CSV'], ['json', 'JSON']];
@@ -67,7 +67,7 @@ function makeReport(report, storefronts, remove) {
   };
   const words = { name: 'Name', format: 'File', every: 'Times (five cron fields)', method: 'Method', days: 'Days', scheme: 'RFM groups', storefront: 'Storefront' };
   const element = h('li', { class: 'row entry' },
-    Object.entries(controls).map(([key, control]) => h('label', { class: 'field' }, h('span', null, words[key]), control)), every.beside,
+    Object.entries(controls).map(([key, control]) => field(words[key], control)), every.beside,
     h('button', { type: 'button', class: 'quiet', onclick: remove }, 'Remove', h('span', { class: 'unseen' }, ' this report')));
   const read = () => {
     const { storefront, ...said } = Object.fromEntries(Object.entries(controls).map(([key, control]) => [key, control.value.trim()]));

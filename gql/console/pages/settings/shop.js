@@ -27,7 +27,7 @@ export async function show(page) {
 }
 
 function drawStorefronts(page, storefronts) {
-  return table('Storefronts', [
+  return table('Names of storefronts', [
     { title: 'Key', cell: each => h('code', null, each.key) },
     { title: 'Name', cell: each => (page.mayEdit ? rename(page, each) : name(each.name)) },
   ], storefronts, { empty: 'No purchase says where it was made, so there are no storefronts.' });
@@ -49,5 +49,5 @@ function rename(page, storefront) {
     await finish(page, `${storefront.key} is called ${called.control.value.trim()} now.`);
   };
   const submit = button('Rename', save);
-  return h('form', { class: 'row', onsubmit: event => { event.preventDefault(); submit.querySelector('button').click(); } }, called, submit);
+  return h('form', { class: 'row rename', onsubmit: event => { event.preventDefault(); submit.querySelector('button').click(); } }, called, submit);
 }

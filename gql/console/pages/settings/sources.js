@@ -40,19 +40,19 @@ export async function show(page) {
     chosen !== null && panel(format ? `Format ${format.name}` : 'New format', { actions: h('a', { href: page.address({ format: null }) }, 'Close') },
       drawFormat(page, format)),
     panel('Formats of this shop', { actions: page.mayEdit && h('a', { class: 'button', href: page.address({ format: 'new format' }) }, 'New format') },
-      drawList(page, own, 'The shop has saved no format yet. Begin with a preset below, or save what an import has found out.')),
-    panel('Presets', {}, h('p', { class: 'soft' }, 'Export shapes that are known. They cannot be changed; a copy can.'), drawList(page, presets)),
+      drawList('Saved formats', own, 'The shop has saved no format yet. Begin with a preset below, or save what an import has found out.')),
+    panel('Presets', {}, h('p', { class: 'soft' }, 'Export shapes that are known. They cannot be changed; a copy can.'), drawList('Presets by name', presets)),
     panel('What holds for every file', {}, h('p', { class: 'soft' }, 'A format, or what is said with an import, wins over these.'),
       h('details', { id: 'import-settings' }, h('summary', null, `Show ${count(names.length, 'setting')}`), settingsForm(page, data, [['', names]]))),
   ];
 }
 
-function drawList(page, formats, empty) {
-  return table('Formats', [
+function drawList(caption, formats, empty) {
+  return table(caption, [
     { title: 'Name', cell: format => link(format.name, '/settings/sources', { format: format.name }) },
     { title: 'Says', cell: ({ settings }) => Object.keys(settings).map(key => [h('code', null, key), ' ']) },
     ...(formats.some(each => each.updatedAt) ? [{ title: 'Saved', cell: format => instant(format.updatedAt) }] : []),
-  ], formats, { empty });
+  ], formats, { cards: true, empty });
 }
 
 /** A format as its text, to look at, copy, change and save. */

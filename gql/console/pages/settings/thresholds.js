@@ -20,18 +20,23 @@ const GROUPS = [
 ];
 const TYPING = 300;
 const LISTED = 8;
+const NAMED = 4;
 
 export async function show(page) {
   const data = await load(page.signal);
   const effect = preview(page);
   return h('div', { class: 'panels' },
-    panel('Thresholds', {}, settingsForm(page, data, GROUPS, { follow: effect.follow })),
+    panel('Thresholds', {}, settingsForm(page, data, GROUPS, effect)),
     effect.element);
 }
 
-/** What settings do to the labels: `follow(changes)` after a pause in typing, broken where the server refuses them. */
+/**
+ * What settings do to the labels, in a panel and in a few words as a note: `follow(changes)` after a pause in typing,
+ * broken where the server refuses them.
+ */
 export function preview(page, dimensions = null) {
   const body = h('div', { class: 'stack' });
+  const note = h('p', { class: 'soft', role: 'status' });
   let before = null;
   let asked = null;
   const countLabels = async (settings, signal) => (await ask(LABELS, { settings }, { signal })).classificationStatistics
@@ -46,9 +51,12 @@ export function preview(page, dimensions = null) {
       if (signal.aborted) return;
       before ??= await countLabels(null, signal);
       const after = Object.keys(changes).length ? await countLabels(changes, signal) : before;
-      if (!signal.aborted) fill(body, draw(before, after, changes));
+      if (signal.aborted) return;
+      fill(note, sum(before, after, changes));
+      fill(body, draw(before, after, changes));
     } catch (error) {
       if (signal.aborted) return;
+      fill(note);
       fill(body, notice('warning', 'There is nothing to compare until what is wrong is mended. ', error.message));
       throw error;
     } finally {
@@ -56,20 +64,30 @@ export function preview(page, dimensions = null) {
     }
   };
   const element = panel('What it does to the labels', {}, later(page, async () => { await follow({}); return body; }));
-  element.classList.add('beside');
-  return { element, follow };
+  element.classList.add('effect');
+  return { element, follow, note };
 }
+
+/** "Lapsed −525, Regular +413": nothing where nothing would change. */
+function sum(before, after, changes) {
+  if (!Object.keys(changes).length) return null;
+  const moves = list(before, after).flatMap(([, rows]) => rows).map(row => [row.label, row.then - row.now]).filter(([, move]) => move);
+  if (!moves.length) return 'No label would have more or fewer customers.';
+  return `${moves.slice(0, NAMED).map(([label, move]) => `${label} ${sign(move)}`).join(', ')}${moves.length > NAMED ? ' and more' : ''}.`;
+}
+
+const sign = move => `${move > 0 ? '+' : '−'}${number(Math.abs(move))}`;
 
 function draw(before, after, changes) {
   const moved = Object.keys(changes).length > 0;
-  const dimensions = [...new Set([...before, ...after].map(each => each.dimension))];
-  const rows = dimensions.map(dimension => [dimension, compare(before, after, dimension)]);
-  const differing = rows.flatMap(([, each]) => each).filter(row => row.now !== row.then).length;
-  const sentence = !before.length ? 'Nobody has bought yet, so there are no labels to compare.'
-    : !moved ? 'As it is now. Change a threshold to see what it would do; nothing is saved by that.'
-      : differing ? `${count(differing, 'label')} would have more or fewer customers.` : 'No label would have more or fewer customers.';
-  return [h('p', { role: 'status' }, sentence), rows.map(([dimension, each]) => drawDimension(dimension, each, moved))];
+  const sentence = !before.some(each => each.customerCount) ? 'Nobody has bought yet, so there are no customers with labels to compare.'
+    : moved ? 'As it would be; nothing is saved yet.' : 'As it is now. Change something to see what it would do; nothing is saved by that.';
+  return [h('p', null, sentence), list(before, after).map(([dimension, rows]) => drawDimension(dimension, rows, moved))];
 }
+
+/** By dimension, the labels with their customers now and then. */
+const list = (before, after) => [...new Set([...before, ...after].map(each => each.dimension))]
+  .map(dimension => [dimension, compare(before, after, dimension)]);
 
 function compare(before, after, dimension) {
   const rows = new Map();
@@ -83,7 +101,7 @@ function compare(before, after, dimension) {
 
 function drawDimension(dimension, rows, moved) {
   const shown = rows.filter((row, place) => place < LISTED || row.now !== row.then);
-  const change = ({ now, then }) => (then === now ? '–' : h('strong', null, `${then > now ? '▲ +' : '▼ −'}${number(Math.abs(then - now))}`));
+  const change = ({ now, then }) => (then === now ? '–' : h('strong', null, `${then > now ? '▲' : '▼'} ${sign(then - now)}`));
   return h('div', null, h('h3', null, title(dimension)), table(`Customers by ${dimension}`, [
     { title: 'Label', cell: row => row.label },
     { title: 'Now', number: true, cell: row => number(row.now) },
