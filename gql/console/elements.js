@@ -1,6 +1,7 @@
 // Elements of pages, made by the DOM's own calls: text is always text and never markup, which the policy demands, too.
 // What more than one page shows (tables, pagers, dialogs, states of loading) stands here once.
 
+import { resolve } from './api.js';
 import { address } from './router.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -290,5 +291,5 @@ export function save(fileName, blob) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** Open a file of the server by its link, which says itself that it is to be saved. */
-export const download = url => h('a', { href: url, download: '' }).click();
+/** Open a file of the server by the path of its link, which says itself that it is to be saved. */
+export const download = path => h('a', { href: resolve(path), download: '' }).click();

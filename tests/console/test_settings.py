@@ -83,6 +83,19 @@ async def test_what_a_threshold_does_is_seen_before_it_is_saved(console: Console
     assert await read(own_demo, "lapsed_days") == 90
 
 
+async def test_what_is_not_saved_is_not_left_without_a_question(console: Console, demo: Shop) -> None:
+    page = await console.open(demo, "/settings/schedules")
+    await page.fill("Classify every", "0 5 * * *")
+
+    await page.click("Tokens")
+    await page.click("Cancel", within="dialog")
+    assert (await page.address()).endswith("/settings/schedules")
+    assert await page.value("#set-classify_every") == "0 5 * * *"
+    await page.click("Tokens")
+    await page.click("Leave without saving", within="dialog")
+    await page.wait_text("Making tokens")
+
+
 async def test_what_is_wrong_is_said_at_its_field_and_nothing_is_saved(console: Console, own_demo: Shop) -> None:
     page = await console.open(own_demo, "/settings")
 
