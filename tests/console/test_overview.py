@@ -198,3 +198,14 @@ async def test_a_list_that_is_not_there_is_told_in_its_place(console: Console, d
 
     assert "These customers cannot be shown" in await page.text("dialog")
     assert "What stands out" in await page.text("main")
+
+
+async def test_names_of_every_script_fit_a_small_window(console: Console, every_script: Shop) -> None:
+    page = await console.open(every_script, "/?view=category&days=365&by=revenue", width=380)
+
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 380
+    assert await page.evaluate("document.querySelectorAll('main img, main script').length") == 0
+    await page.click("山田 太郎", within="section:has(#meanings)")
+    await page.wait_for("document.querySelector('dialog h2')?.innerText === '山田 太郎'")
+    assert await page.evaluate("document.querySelector('dialog').scrollWidth") <= 380
+    await check_accessibility(page)

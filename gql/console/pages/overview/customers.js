@@ -20,7 +20,7 @@ const CUSTOMERS_OF_GROUP = /* GraphQL */ `
     }
   }
   fragment Customers on CustomerConnection {
-    nodes { externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
+    nodes { id externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
     totalCount
   }
@@ -35,7 +35,7 @@ const CUSTOMERS_OF_CELL = /* GraphQL */ `
     }
   }
   fragment Customers on CustomerConnection {
-    nodes { externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
+    nodes { id externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
     totalCount
   }
@@ -56,7 +56,7 @@ const CUSTOMERS_OF_MOVE = /* GraphQL */ `
     }
   }
   fragment Customers on CustomerConnection {
-    nodes { externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
+    nodes { id externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
     totalCount
   }
