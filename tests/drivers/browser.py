@@ -18,7 +18,7 @@ from typing import Any
 
 import websockets
 
-SECONDS = 20.0
+SECONDS = 40.0
 """How long something is waited for, on a machine that is busy with other tests."""
 STEP = 0.03
 NAMED = (
