@@ -49,6 +49,7 @@ async def test_a_segment_is_made_of_rows(console: Console, own_demo: Shop) -> No
     await check_accessibility(page)
     await page.click("Create segment")
     await page.wait_for("location.hash === '#/segments/often-here'")
+    await page.settle()
     assert (await find_segment(own_demo, "often-here"))["rules"] == rule
 
 
@@ -180,6 +181,7 @@ async def test_two_editors_end_in_a_conflict_with_both_versions(console: Console
     await page.click("Save changes")
     await page.click("Keep mine")
     await page.wait_for("location.hash === '#/segments/big-spenders'")
+    await page.settle()
     kept = await find_segment(own_demo, "big-spenders")
     assert (kept["name"], kept["schedule"], kept["version"]) == ("Mine", None, stored["version"] + 2)
 
@@ -250,6 +252,7 @@ async def test_bounds_and_a_schedule_are_saved_and_shown_again(console: Console,
 
     await page.click("Create segment")
     await page.wait_for("location.hash === '#/segments/bound'")
+    await page.settle()
     assert (await find_segment(own_demo, "bound"))["schedule"] == "0 6 * * 1"
     page = await console.open(own_demo, "/segments/bound/edit")
     assert await page.value("#bound-minOrders") == "5"

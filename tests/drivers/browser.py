@@ -216,7 +216,7 @@ class Page:
     async def settle(self, seconds: float = SECONDS) -> None:
         """Until nothing is loaded any more and nothing says that it is busy, and what came is drawn."""
         drawn = "new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(() => next(true))))"
-        quiet = "document.readyState === 'complete' && document.querySelector('[aria-busy=true]') === null"
+        quiet = "document.readyState === 'complete' && !document.querySelector('[aria-busy=true], main:empty')"
 
         async def still() -> bool:
             before = len(self.requests)

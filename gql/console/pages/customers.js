@@ -55,7 +55,7 @@ const SORTS = {
   ORDER_COUNT: ['by orders, fewest first', 'by orders, most first'],
   LAST_PURCHASE_AT: ['by last purchase, longest ago first', 'by last purchase, newest first'],
 };
-const [SORT, LONG_LIST] = ['TOTAL_REVENUE', 12];
+const [SORT, LONG_LIST, MOST_SEGMENTS] = ['TOTAL_REVENUE', 12, 250];
 
 export async function show(page) {
   const question = read(page.query);
@@ -209,7 +209,8 @@ function panelOfFilters(page, segments) {
     facet(page, 'segment', () => segments.map(segment => [segment.key, segment.name, segment.memberCount]), true),
     // Counting these takes longest, so it is done for those who look.
     facet(page, 'loyalty', levels, false),
-    h('small', null, 'Counts are those of the whole shop. Of several labels or levels one is enough; of several segments all are meant.'));
+    h('small', null, 'Counts are those of the whole shop. Of several labels or levels one is enough; of several segments all are meant.',
+      segments.length === MOST_SEGMENTS && ` Of the segments the ${MOST_SEGMENTS} largest are listed.`));
 }
 
 const kept = new Map();

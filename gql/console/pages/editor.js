@@ -7,7 +7,7 @@ import { button, choice, confirm, customerLink, field, fill, h, link, notice, pa
 import { address, hold } from '../router.js';
 import { findNode, format, isSame, makeRow, printRule, readRule } from '../rules.js';
 import { scorePicker } from '../scores.js';
-import { count, currency, day, dayOf, instant, money, number, percent } from '../words.js';
+import { count, currency, instant, money, number, percent } from '../words.js';
 
 const EDITOR = /* GraphQL */ `
   query Editor($key: String!, $known: Boolean!) {
@@ -43,9 +43,9 @@ const PREVIEW = /* GraphQL */ `
     segmentPreview(definition: $definition, againstSegmentId: $against) {
       matchCount population entering leaving staying sentence
       problems { path message severity }
-      sample(first: 5) { externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
-      enteringSample(first: 5) { externalId name }
-      leavingSample(first: 5) { externalId name }
+      sample(first: 5) { id externalId name metrics { orderCount totalRevenue } }
+      enteringSample(first: 5) { id externalId name }
+      leavingSample(first: 5) { id externalId name }
     }
   }
 `;
@@ -397,7 +397,6 @@ class Editor {
         { title: 'For instance', cell: customerLink },
         { title: 'Orders', number: true, cell: ({ metrics }) => number(metrics.orderCount) },
         { title: 'Revenue', number: true, cell: ({ metrics }) => money(metrics.totalRevenue) },
-        { title: 'Last purchase', cell: ({ metrics: { lastPurchaseAt: last } }) => day(last && dayOf(last)) },
       ], sample));
     this.#say(`${count(matchCount, 'customer matches', 'customers match')}, ${share}.`);
   }
@@ -500,11 +499,11 @@ class Editor {
       rows.length > 0 && table('Fields that differ',
         [{ title: 'Field', cell: key => FIELDS[key] }, column('Yours', mine), column('Theirs', theirs)], rows),
       h('div', { class: 'actions' },
-        button('Take theirs', take), button('Keep mine', () => this.#save(theirs, segment.version)),
-        button('Go on editing', close)));
+        button('Keep mine', () => this.#save(theirs, segment.version)), button('Take theirs', take),
+        button('Go on editing', close, { id: 'go-on' })));
     fill(this.#places.conflict, shown);
     shown.scrollIntoView({ block: 'start' });
-    shown.querySelector('button').focus();
+    document.getElementById('go-on').focus();
   }
 }
 

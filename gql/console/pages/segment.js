@@ -1,7 +1,7 @@
 // One segment: who is in it and why, how it moved, and what can be done with it. Its figures are looked at every few
 // seconds and after every change of its members; the lists stay as they were asked for until somebody wants them anew.
 
-import { ask, change, Refused, resolve } from '../api.js';
+import { ask, change, Refused } from '../api.js';
 import {
   button, choice, confirm, dialog, download, field, figure, figures, fill, h, later, name, notice, panel, tabs,
 } from '../elements.js';
@@ -42,7 +42,7 @@ const NEW_CHANGES = /* GraphQL */ `
   subscription NewChanges($id: ID!, $after: String) {
     membershipChanges(segmentId: $id, after: $after) {
       cursor
-      changes { cursor kind source at by customer { externalId name } }
+      changes { cursor kind source at by customer { id externalId name } }
     }
   }
 `;
@@ -323,7 +323,7 @@ async function exportMembers(segment) {
       const columns = boxes.filter(box => box.checked).map(box => box.value);
       if (!columns.length) throw new Error('Choose one column at least.');
       const { path } = await change(EXPORT, { id: segment.id, format: format.control.value, columns });
-      download(resolve(path));
+      download(path);
       close();
     }, { kind: 'primary' });
     return form(make, close, format,

@@ -6,9 +6,9 @@ import { bars } from '../../charts.js';
 import {
   button, choice, customerLink, field, h, notice, pager, panel, segmentLink, table,
 } from '../../elements.js';
-import { explanation } from '../../explanation.js';
+import { clausesTable, whoDid } from '../../explanation.js';
 import { address } from '../../router.js';
-import { count, instant, number, percent } from '../../words.js';
+import { ago, count, instant, number, percent } from '../../words.js';
 import { customerFinder } from './memberships.js';
 
 const SNAPSHOTS = /* GraphQL */ `
@@ -25,13 +25,13 @@ const COMPARISON = /* GraphQL */ `
       ... on Snapshot {
         compare(to: $to) {
           entered(first: 20, after: $entered) {
-            totalCount nodes { externalId name } pageInfo { hasNextPage hasPreviousPage endCursor }
+            totalCount nodes { id externalId name } pageInfo { hasNextPage hasPreviousPage endCursor }
           }
           left(first: 20, after: $left) {
-            totalCount nodes { externalId name } pageInfo { hasNextPage hasPreviousPage endCursor }
+            totalCount nodes { id externalId name } pageInfo { hasNextPage hasPreviousPage endCursor }
           }
           stayed(first: 20, after: $stayed) {
-            totalCount nodes { externalId name } pageInfo { hasNextPage hasPreviousPage endCursor }
+            totalCount nodes { id externalId name } pageInfo { hasNextPage hasPreviousPage endCursor }
           }
         }
       }
@@ -192,10 +192,22 @@ export async function showWhy(page, segment) {
   if (!externalId) return search;
   const { customer } = await ask(CUSTOMER, { externalId }, { signal: page.signal });
   if (!customer) return [notice('warning', `There is no customer with the id “${externalId}”.`), search];
-  const { segmentExplain } = await ask(EXPLAIN, { segment: segment.id, customer: customer.id }, { signal: page.signal });
+  const { segmentExplain: why } = await ask(EXPLAIN, { segment: segment.id, customer: customer.id }, { signal: page.signal });
   return h('div', { class: 'stack' },
-    panel(['Is ', customerLink(customer), ' in it?'], {}, explanation(segmentExplain),
-      !segmentExplain.isMember && segmentExplain.matchesNow && segment.nextRunAt
-        && h('p', { class: 'soft' }, `The next run is planned for ${instant(segment.nextRunAt)}.`)),
+    panel(['Is ', customerLink(customer), ' in it?'], {},
+      h('p', null, h('strong', null, why.isMember ? 'Yes. ' : 'No. '), verdict(segment, why)),
+      segment.kind === 'AUTOMATIC' && clausesTable(why.clauses)),
     h('details', { id: 'somebody-else' }, h('summary', null, 'Look somebody else up'), search));
 }
+
+/** Membership and match told apart: the one is what was calculated, the other what is true at this moment. */
+function verdict(segment, { isMember, matchesNow, source, assignedAt, clauses }) {
+  const since = isMember && [`In since ${instant(assignedAt)}, `, whoDid(source, null), '. '];
+  if (segment.kind === 'MANUAL') return isMember ? since : 'Nobody put this customer in.';
+  if (isMember && matchesNow) return [since, 'Everything that the rule asks holds now.'];
+  if (isMember) return [since, `The rule no longer holds: the membership ends ${whenNext(segment)}.`];
+  if (matchesNow) return `But everything that the rule asks holds now: the membership begins ${whenNext(segment)}.`;
+  return `${number(clauses.filter(clause => clause.verdict !== 'TRUE').length)} of ${count(clauses.length, 'clause')} of the rule do not hold.`;
+}
+
+const whenNext = segment => (segment.nextRunAt ? `with the next run, ${ago(segment.nextRunAt)}, or when it is recalculated` : 'when the segment is recalculated');

@@ -7,7 +7,7 @@ import {
   button, choiceField, customerLink, dialog, field, fill, finder, h, name, pageArguments, pager, panel, searchField,
   table, tag,
 } from '../../elements.js';
-import { sourceWords } from '../../explanation.js';
+import { whoDid } from '../../explanation.js';
 import { addDays, count, day, decimal, instant, money, number, title, today } from '../../words.js';
 import { moment } from '../segments.js';
 
@@ -45,7 +45,7 @@ const CHANGES = /* GraphQL */ `
     segment(key: $key) {
       changes(last: 50, before: $before) {
         totalCount
-        nodes { cursor kind source at by customer { externalId name } }
+        nodes { cursor kind source at by customer { id externalId name } }
         pageInfo { hasPreviousPage startCursor }
       }
     }
@@ -116,7 +116,7 @@ function memberColumns(page, segment, byHand) {
     { title: 'Revenue', number: true, sort: 'TOTAL_REVENUE', cell: ({ node }) => money(node.metrics.totalRevenue) },
     { title: 'Last purchase', sort: 'LAST_PURCHASE_AT', cell: ({ node }) => moment(node.metrics.lastPurchaseAt) },
     { title: 'In since', sort: 'ASSIGNED_AT', cell: ({ assignedAt, source, assignedBy }) =>
-      [instant(assignedAt), below(sourceWords(source, assignedBy))] },
+      [instant(assignedAt), below(whoDid(source, assignedBy))] },
     ...(byHand ? [{ title: 'Change', cell: ({ node }) => removeButton(page, segment, node) }] : []),
   ];
 }
@@ -254,5 +254,5 @@ const CHANGE_COLUMNS = [
   { title: 'Customer', cell: each => customerLink(each.customer) },
   { title: 'What', cell: each => (each.kind === 'ENTERED' ? tag('Entered', 'good') : tag('Left', 'watch')) },
   { title: 'When', cell: each => [moment(each.at), below(instant(each.at))] },
-  { title: 'Why', cell: each => sourceWords(each.source, each.by) },
+  { title: 'Why', cell: each => whoDid(each.source, each.by) },
 ];
