@@ -98,7 +98,8 @@ async def test_the_focus_is_seen_wherever_it_goes(console: Console, demo: Shop, 
 async def test_a_page_of_a_hundred_thousand_customers_is_there_within_a_second(
     console: Console, many_customers: Shop, name: str
 ) -> None:
-    """From the click to what is drawn. The best of three, as another program may hold up one."""
+    """From going there to its heading, with what stands on it at first; the best of three. The first time the server
+    counts what it then keeps until something changes, and another program may hold up any of them."""
     addresses = await find_addresses(many_customers)
     page = await console.open(many_customers, "/no-such-page")
     seconds = []
