@@ -3,7 +3,7 @@
 
 import { ask } from '../api.js';
 import {
-  customerLink, fill, h, later, link, name, notice, pageArguments, pager, searchField, table, tag,
+  customerLink, fill, h, later, link, name, notice, pageArguments, pager, searchField, table,
 } from '../elements.js';
 import { address } from '../router.js';
 import { count, day, dayOf, money, number } from '../words.js';
@@ -175,7 +175,7 @@ function list(page, customers, filters) {
       { title: 'Revenue', sort: 'TOTAL_REVENUE', number: true, cell: ({ metrics }) => money(metrics.totalRevenue) },
       { title: 'Last purchase', sort: 'LAST_PURCHASE_AT', number: true, cell: ({ metrics: { lastPurchaseAt } }) => (lastPurchaseAt ? day(dayOf(lastPurchaseAt)) : '–') },
       { title: 'Labels', cell: ({ classification: { frequency, spending, category }, loyaltyLevel }) =>
-        h('div', { class: 'tags' }, [frequency, spending, category, loyaltyLevel].filter(Boolean).map(label => tag(label))) },
+        h('small', null, name([frequency, spending, category, loyaltyLevel].filter(Boolean).join(' · '))) },
       { title: 'RFM', cell: ({ rfm }) => (rfm ? h('span', { class: 'whole-words' }, h('strong', null, rfm.score), ` ${rfm.segmentName}`) : h('span', { class: 'soft' }, 'no purchase')) },
     ], customers.nodes, { page, sort: SORT, reverse: true, empty: nothing }),
     pager(page, customers, 'customers'),
