@@ -1,6 +1,7 @@
 // Elements of pages, made by the DOM's own calls: text is always text and never markup, which the policy demands, too.
 // What more than one page shows (tables, pagers, dialogs, states of loading) stands here once.
 
+import { resolve } from './api.js';
 import { address } from './router.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -121,7 +122,7 @@ export function searchField(page, label, key = 'search', hint = '') {
  * A field that finds things while one types, and the things as buttons below it. `find(text, signal)` gives them,
  * `show(thing)` what stands on the button, and `choose(thing)` is what a button does.
  */
-export function finder(label, { find, show, choose, hint = '' }) {
+export function finder(label, { find, show, choose, hint = '', id = makeId('find') }) {
   const found = h('ul', { class: 'list' });
   const told = h('p', { class: 'soft', role: 'status' });
   let waiting;
@@ -131,18 +132,18 @@ export function finder(label, { find, show, choose, hint = '' }) {
     const { signal } = (asking = new AbortController());
     try {
       const things = await find(control.value.trim(), signal);
-      fill(told, things.length ? '' : 'Nothing of that name.');
+      fill(told, things.length || !control.value ? '' : `Nothing is found by “${control.value}”.`);
       fill(found, things.map(thing => h('li', null, button(show(thing), () => choose(thing)))));
     } catch (error) {
       if (error.name !== 'AbortError') fill(told, error.message);
     }
   };
   const control = h('input', {
-    type: 'search', autocomplete: 'off', dir: 'auto',
+    type: 'search', autocomplete: 'off', dir: 'auto', id,
     oninput: () => { clearTimeout(waiting); waiting = setTimeout(look, 250); },
   });
   look();
-  return h('div', { class: 'stack' }, field(label, control, hint), told, found);
+  return h('div', { class: 'stack finder' }, field(label, control, hint), told, found);
 }
 
 /** A choice that is in the address of the page as `key`; an empty value leaves it out. */
@@ -187,7 +188,7 @@ export function pager(page, { pageInfo, totalCount }, unit, { after = 'after', b
     : page.query.get(after) && page.address({ [after]: '', [before]: '' });
   return h('nav', { class: 'pager', 'aria-label': `Pages of ${unit}` },
     back && h('a', { id: `previous-${after}`, href: back, rel: 'prev' }, pageInfo.hasPreviousPage && before ? 'Previous' : 'First page'),
-    totalCount !== undefined && h('span', { class: 'soft' }, `${totalCount.toLocaleString()} ${unit}`),
+    totalCount !== undefined && h('span', { class: 'soft' }, `${totalCount.toLocaleString()} ${totalCount === 1 ? unit.replace(/s$/, '') : unit}`),
     pageInfo.hasNextPage && h('a', { id: `next-${after}`, href: page.address({ [after]: pageInfo.endCursor, [before]: '' }), rel: 'next' }, 'Next'));
 }
 
@@ -290,5 +291,5 @@ export function save(fileName, blob) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** Open a file of the server by its link, which says itself that it is to be saved. */
-export const download = url => h('a', { href: url, download: '' }).click();
+/** Open a file of the server by the path of its link, which says itself that it is to be saved. */
+export const download = path => h('a', { href: resolve(path), download: '' }).click();

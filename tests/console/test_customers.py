@@ -1,5 +1,5 @@
 """Customers in the console: the list with its question in the address and in words, and the page of one of them with
-all that can be done to it."""
+all that can be done to it. A shop of the test alone is asked for first, so that its pages are closed before it is."""
 
 import json
 from unicodedata import normalize
@@ -9,7 +9,8 @@ import pytest
 
 from tests.drivers.browser import Page
 from tests.drivers.console import Console, Shop, check_accessibility
-from tests.shops.console_shops import MANY_CUSTOMERS, NAMES
+from tests.drivers.server import wait_until
+from tests.shops.console_shops import NAMES
 
 pytestmark = [pytest.mark.tools, pytest.mark.anyio]
 
@@ -109,9 +110,8 @@ async def test_what_cannot_be_asked_is_told_beside_its_filter(
     page = await console.open(demo, f"/customers?{address}&frequency=New")
 
     assert told in await page.text(".notice.error")
-    await page.click("Without any filter")
-    await page.settle()
-    assert (await question(page)).keys() <= {"sort"}
+    await page.click("Show all customers")
+    await page.wait_text("customers, by revenue", ".lead")
 
 
 async def test_a_rule_of_another_page_is_a_filter_in_words(console: Console, demo: Shop) -> None:
@@ -158,29 +158,6 @@ async def test_names_of_every_script_are_shown_and_lead_to_their_pages(
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.slow
-async def test_the_first_page_of_a_hundred_thousand_is_there_in_a_second(
-    console: Console, many_customers: Shop
-) -> None:
-    page = await console.open(many_customers, "/segments")
-    took = []
-
-    for _ in range(3):
-        await page.evaluate("location.hash = '#/segments'")
-        await page.settle()
-        script = """(async () => {
-          const began = performance.now();
-          location.hash = '#/customers';
-          const there = () => document.querySelector('.lead')?.textContent.includes('customers, by revenue');
-          while (!there()) await new Promise(requestAnimationFrame);
-          return performance.now() - began;
-        })()"""
-        took.append(await page.evaluate(script))
-
-    assert (await page.text(".lead")).startswith(f"{MANY_CUSTOMERS:,} customers")
-    assert min(took) < 1000
-
-
 async def find_best(shop: Shop, first: int = 1) -> list[str]:
     """The ids of those with the most revenue."""
     query = "query($n: Int) { customers(first: $n, sort: TOTAL_REVENUE, reverse: true) { nodes { externalId } } }"
@@ -207,7 +184,7 @@ async def test_a_segment_says_why_clause_by_clause_when_it_is_asked(console: Con
     before = len(page.requests)
 
     await page.click(selector="[id='why-big-spenders'] > summary")
-    await page.wait_text("✓ holds", "[id='why-big-spenders']")
+    await page.wait_text("✓ Holds", "[id='why-big-spenders']")
 
     assert len(page.requests) == before + 1
     assert "total revenue is more than" in await page.text("[id='why-big-spenders'] table")
@@ -244,7 +221,7 @@ async def test_who_may_not_edit_sees_no_control_and_is_told_why(console: Console
     assert [text for text in await page.texts("main button") if text != "Show more"] == []
 
 
-async def test_a_customer_is_put_into_a_segment_and_taken_out(console: Console, own_demo: Shop) -> None:
+async def test_a_customer_is_put_into_a_segment_and_taken_out(own_demo: Shop, console: Console) -> None:
     made = """mutation { createSegment(input: { name: "Friends", kind: MANUAL }) { userErrors { message } } }"""
     await own_demo.query(made)
     (best,) = await find_best(own_demo)
@@ -264,7 +241,33 @@ async def test_a_customer_is_put_into_a_segment_and_taken_out(console: Console, 
     assert "Left Friends by hand" in await page.text(".timeline")
 
 
-async def test_two_ids_of_one_person_become_one_customer(console: Console, own_demo: Shop) -> None:
+async def test_a_rule_that_says_something_else_than_the_membership_is_told_and_followed(
+    own_demo: Shop, console: Console
+) -> None:
+    create = """mutation($rules: JSON) { createSegment(input: {
+      name: "Island", kind: AUTOMATIC, isDynamic: false, rules: $rules }) { segment { id } } }"""
+    rule = {"==": [{"var": "city"}, "Jaffna East"]}
+    segment = (await own_demo.query(create, rules=rule))["createSegment"]["segment"]["id"]
+    (best,) = await find_best(own_demo)
+
+    async def calculated() -> bool:
+        query = "query($id: ID!) { segment(id: $id) { lastCalculated } }"
+        return (await own_demo.query(query, id=segment))["segment"]["lastCalculated"] is not None
+
+    await wait_until(calculated)
+    move = 'mutation($id: String!) { upsertCustomers(input: [{ externalId: $id, city: "Jaffna East" }]) { updated } }'
+    assert (await own_demo.query(move, id=best))["upsertCustomers"]["updated"] == 1
+    page = await console.open(own_demo, f"/customers/{best}")
+
+    assert "Not a member yet, although the rule holds" in await page.text("main")
+    await page.click("Recalculate this customer")
+    await page.wait_text("Entered Island", ".timeline")
+
+    await page.wait_text("are as their rules say", "main")
+    assert await page.text("[role=status].unseen") == "Entered Island."
+
+
+async def test_two_ids_of_one_person_become_one_customer(own_demo: Shop, console: Console) -> None:
     one, other = await find_best(own_demo, 2)
     page = await console.open(own_demo, f"/customers/{one}")
 
@@ -281,7 +284,7 @@ async def test_two_ids_of_one_person_become_one_customer(console: Console, own_d
     assert other in await page.text(".lead")
 
 
-async def test_erasing_tells_what_follows_and_asks_for_the_id(console: Console, own_demo: Shop) -> None:
+async def test_erasing_tells_what_follows_and_asks_for_the_id(own_demo: Shop, console: Console) -> None:
     (best,) = await find_best(own_demo)
     page = await console.open(own_demo, f"/customers/{best}", theme="dark")
     await page.click("Erase …")

@@ -29,7 +29,7 @@ CONSOLE = ROOT / "gql" / "console"
 FILES = sorted(path for path in CONSOLE.rglob("*") if path.suffix in (".js", ".css", ".html", ".svg"))
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 DOCUMENT = re.compile(r"^(?:export )?const ([A-Z][A-Z_0-9]*) = /\* GraphQL \*/ `([^`]*)`;$", re.MULTILINE)
-MOST_LINES = 6_000
+MOST_LINES = 7_500
 ITEMS = 50
 """What a page of a list holds where it is asked by a variable."""
 FORBIDDEN = {

@@ -1,13 +1,17 @@
-"""The list of segments, and the page of one: what it tells, what can be done, and that two who look at one see the same."""
+"""The list of segments, and the page of one: what it tells and does, and that two who look at it see the same."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from domain.model import Business
+from domain.segments.runner import Runner
 from tests.drivers.console import Console, Shop, check_accessibility, serve
 from tests.shops.console_shops import fill_nothing
 
 pytestmark = [pytest.mark.tools, pytest.mark.anyio]
+ONE_FOUND = "document.querySelectorAll('li button').length === 1"
 TABS = ("members", "history", "changes", "snapshots", "overlap", "why")
 IDS = (
     "query Ids($key: String!, $customer: String!) { segment(key: $key) { id } customer(externalId: $customer) { id } }"
@@ -97,7 +101,8 @@ async def test_members_are_added_and_removed_and_whoever_looks_on_is_told(own_de
 
     await page.click("Add a member")
     await page.fill("Search a customer", "C00040")
-    await page.click(selector=".finder li button")
+    await page.wait_for(ONE_FOUND)
+    await page.click(selector="dialog li button")
     await page.wait_text("15 members.")
     await onlooker.wait_text("1 entered and 0 left since this was shown.")
     await onlooker.wait_text("15", ".figures strong")
@@ -171,13 +176,14 @@ async def test_why_somebody_is_in_or_out_is_told_clause_by_clause(console: Conso
     page = await console.open(demo, "/segments/won-back?tab=why")
 
     await page.fill("Look somebody up", "C00007")
-    await page.click(selector=".finder li button")
+    await page.wait_for(ONE_FOUND)
+    await page.click(selector=".later li button")
     await page.wait_text("in it?")
 
-    assert "No. 1 of 2 clauses of the rule do not hold." in await page.text("main")
+    assert "No member at the moment. The definition does not hold now." in await page.text("main")
     first, second = (await page.rows())[1:]
-    assert (first[0], first[2]) == ("the customer belongs to “written-to”", "Does not hold")
-    assert (second[0], second[2]) == ("the last purchase was fewer than 58 days ago", "Holds")
+    assert (first[0], first[2]) == ("the customer belongs to “written-to”", "✗ does not hold")
+    assert (second[0], second[2]) == ("the last purchase was fewer than 58 days ago", "✓ holds")
     assert (await page.address()).endswith("tab=why&customer=C00007")
 
 
@@ -216,3 +222,30 @@ async def test_a_segment_that_is_not_there_says_so(console: Console, demo: Shop)
     page = await console.open(demo, "/segments/no-such-segment")
 
     assert await page.text("h1") == "There is no such segment"
+
+
+async def test_a_run_that_goes_on_is_seen_by_everybody_and_can_be_cancelled(
+    own_demo: Shop, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait, go = Runner.run_next, asyncio.Event()
+
+    async def hold(runner: Runner, business: Business) -> bool:
+        await go.wait()
+        return await wait(runner, business)
+
+    monkeypatch.setattr(Runner, "run_next", hold)
+    page = await console.open(own_demo, "/segments/abroad")
+    onlooker = await console.open(own_demo, "/segments/abroad")
+    every = await console.open(own_demo, "/segments")
+    await page.click("Recalculate")
+
+    for each in (page, onlooker):
+        await each.wait_text("Waiting …", ".notice.info")
+    await check_accessibility(page)
+    await every.click("Recalculate all")
+    await every.wait_text("Recalculating every segment")
+    await onlooker.click("Cancel")
+    await page.wait_text("The run was cancelled; the members are as before.")
+    await onlooker.wait_gone("Waiting …")
+    go.set()
+    await every.wait_gone("Recalculating every segment")

@@ -35,27 +35,11 @@ async def enter(page: Page, selector: str, value: str) -> None:
     await page.evaluate(f"(one => {{ one.value = '{value}'; {event}; }})(document.querySelector(\"{selector}\"))")
 
 
-@pytest.mark.parametrize(("width", "theme"), [(380, "dark"), (1280, "light")])
-async def test_every_section_can_be_used_by_everybody(console: Console, demo: Shop, width: int, theme: str) -> None:
-    page = await console.open(demo, "/settings", width=width, theme=theme)
-
-    for section in SECTIONS:
-        await page.evaluate(f"location.hash = '/settings{section}'")
-        await page.settle()
-
-        assert await page.text("h1") == "Settings"
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), section
-        await check_accessibility(page)
-
-
-async def test_a_shop_with_nothing_in_it_has_settings_too(console: Console, empty_shop: Shop) -> None:
+async def test_a_shop_with_nothing_in_it_has_thresholds_too(console: Console, empty_shop: Shop) -> None:
     page = await console.open(empty_shop, "/settings")
 
     assert "Nobody has bought yet" in await page.text(".effect")
-    for section in SECTIONS[1:]:
-        await page.evaluate(f"location.hash = '/settings{section}'")
-        await page.settle()
-        assert await page.text("h1") == "Settings"
+    assert (await labels(page))["New"][0] == "0"
 
 
 async def test_what_a_threshold_does_is_seen_before_it_is_saved(console: Console, own_demo: Shop) -> None:
@@ -83,6 +67,19 @@ async def test_what_a_threshold_does_is_seen_before_it_is_saved(console: Console
     assert await read(own_demo, "lapsed_days") == 90
 
 
+async def test_what_is_not_saved_is_not_left_without_a_question(console: Console, demo: Shop) -> None:
+    page = await console.open(demo, "/settings/schedules")
+    await page.fill("Classify every", "0 5 * * *")
+
+    await page.click("Tokens")
+    await page.click("Cancel", within="dialog")
+    assert (await page.address()).endswith("/settings/schedules")
+    assert await page.value("#set-classify_every") == "0 5 * * *"
+    await page.click("Tokens")
+    await page.click("Leave without saving", within="dialog")
+    await page.wait_text("Making tokens")
+
+
 async def test_what_is_wrong_is_said_at_its_field_and_nothing_is_saved(console: Console, own_demo: Shop) -> None:
     page = await console.open(own_demo, "/settings")
 
@@ -105,6 +102,8 @@ async def test_two_who_change_the_same_see_both_values(console: Console, own_dem
     await page.click("Save")
     await page.wait_text("Somebody else has changed the settings")
 
+    await page.settle()
+    await check_accessibility(page)
     assert (await page.rows("form table"))[1] == ["Loyal orders", "5 orders", "7 orders", "9 orders"]
     assert await read(own_demo, "loyal_orders") == 7
     await page.click("Save mine over it")
@@ -165,6 +164,32 @@ async def test_a_preset_is_copied_changed_and_deleted_again(console: Console, ow
     assert "The shop has saved no format yet" in await page.text("main")
 
 
+async def test_what_holds_for_every_file_is_set_by_the_kind_of_control_that_it_needs(
+    console: Console, own_demo: Shop
+) -> None:
+    page = await console.open(own_demo, "/settings/sources?format=shopify")
+    await page.click("Show 31 settings")
+    await check_accessibility(page)
+
+    await page.choose("Decimal", ",")
+    await page.choose("Fill down", "yes")
+    await page.fill("Skip lines", "2")
+    await page.fill("Date format", "%d/%m/%Y\n%Y-%m-%d")
+    await page.fill("Columns", '{"Buyer": "customer_id"}')
+    await page.click(selector="details .primary")
+
+    await page.wait_text("Saved: Columns, Date format, Decimal, Skip lines, Fill down.", "main")
+    settings = await read(own_demo, "import")
+    assert isinstance(settings, dict)
+    assert {name: value for name, value in settings.items() if value is not None} == {
+        "columns": {"Buyer": "customer_id"},
+        "date_format": ["%d/%m/%Y", "%Y-%m-%d"],
+        "decimal": ",",
+        "skip_lines": 2,
+        "fill_down": True,
+    }
+
+
 async def test_the_brand_has_a_logo_and_says_how_its_colour_reads(
     console: Console, own_demo: Shop, tmp_path: Path
 ) -> None:
@@ -191,6 +216,7 @@ async def test_a_report_on_a_schedule_is_added(console: Console, own_demo: Shop)
     page = await console.open(own_demo, "/settings/schedules")
 
     await page.click("Add a report")
+    await check_accessibility(page)
     await page.fill("Name", "monthly")
     await page.fill("Times (five cron fields)", "0 6 1 * *")
     await page.choose("Method", "Value")

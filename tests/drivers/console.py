@@ -278,8 +278,9 @@ async def check_conduct(page: Page, shop: Shop) -> None:
     """Nothing but the server was asked, and no script, policy or answer was at fault. A test that provokes a fault
     clears `page.complaints`."""
     asked = {urlsplit(url).netloc for url in page.requests if urlsplit(url).scheme in ("http", "https", "ws", "wss")}
-    assert asked <= {urlsplit(shop.url).netloc}
-    assert page.complaints == []
+    foreign = asked - {urlsplit(shop.url).netloc}
+    assert not foreign, foreign
+    assert not page.complaints, page.complaints
 
 
 async def check_accessibility(page: Page, *rules: str) -> None:

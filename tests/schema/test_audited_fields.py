@@ -23,7 +23,6 @@ QUERIES = [field for field in FIELDS if field.name.startswith("query")]
 ORDER = '{customerExternalId: "N1", externalId: "NO1", purchasedAt: "2024-06-01", amount: "5", storefrontKey: "main"}'
 CALLS: Sequence[tuple[str, str]] = (
     ("cancelJob", 'id: "{run}"'),
-    ("undoImport", 'id: "{imported}"'),
     ("recalculateSegment", 'segmentId: "{regulars}"'),
     ("recalculateSegments", ""),
     ("recalculateCustomer", 'customerId: "{customer}"'),
@@ -60,6 +59,7 @@ CALLS: Sequence[tuple[str, str]] = (
     ("exportSegmentationReport", "format: CSV"),
     ("exportSegmentMembers", 'segmentId: "{vip}", format: CSV'),
     ("revokeTokens", 'jti: "lost"'),
+    ("undoImport", 'id: "{imported}"'),
 )
 """Calls that succeed, one after the other, some of which find nothing to change."""
 

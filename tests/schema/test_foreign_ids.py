@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from domain.imports.model import NewImport
 from gql.schema.types.ids import decode, encode
 from persistence.database.engines import Database
 from tests.conftest import once_a_store, sqlite_alone
@@ -25,8 +26,8 @@ IDS = """{ viewer { business { id } } storefronts { id }
 
 
 async def own_ids(face: Face, business: str) -> list[str]:
-    """The id of one object of each type, in a business that has one customer with one purchase in a storefront, and a
-    segment of each kind."""
+    """The id of one object of each type, in a business that has one customer with one purchase in a storefront, a
+    segment of each kind and an import that waits."""
     token = face.token(business=business)
     made = await face.data(RECORD, {"input": [{**ITEM, "storefrontKey": "main"}]}, token)
     assert made["recordPurchases"] == {"created": 1, "userErrors": []}
@@ -38,7 +39,9 @@ async def own_ids(face: Face, business: str) -> list[str]:
     snapshot = (await face.data(SNAPSHOT, {"id": vip["id"]}, token))["createSnapshot"]["snapshot"]
     things = (data["viewer"]["business"], data["storefronts"][0], customer, customer["purchases"]["nodes"][0])
     more = (buyers["segment"], buyers["recalculation"], vip, snapshot)
-    return [thing["id"] for thing in (*things, *more)]
+    shop = await face.services.businesses.open(business)
+    waiting = await face.services.imports.queue(shop, NewImport("orders.csv", {}, "tester"), None)
+    return [*(thing["id"] for thing in (*things, *more)), str(encode("PurchaseImport", shop.id, waiting.id))]
 
 
 def absent(value: str) -> str:

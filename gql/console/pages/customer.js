@@ -6,7 +6,7 @@ import {
   button, confirm, customerAddress, dialog, field, figure, figures, fill, finder, h, later, link, name, notice, panel,
   segmentLink, table, tabs, tag,
 } from '../elements.js';
-import { explanation, sourceWords } from '../explanation.js';
+import { clausesTable, whoDid } from '../explanation.js';
 import { go } from '../router.js';
 import { count, day, dayOf, decimal, instant, money, number, shortMoney, title } from '../words.js';
 
@@ -63,7 +63,6 @@ const MATCHING = /* GraphQL */ `
 const WHY = /* GraphQL */ `
   query WhyInSegment($segmentId: ID!, $customerId: ID!) {
     segmentExplain(segmentId: $segmentId, customerId: $customerId) {
-      isMember matchesNow source assignedAt
       clauses { text variable actual verdict }
     }
   }
@@ -207,14 +206,14 @@ function scale(heading, metric, own, steps) {
     }, h('strong', null, step.score), h('span', null, step.from === null && step.to === null ? 'any' : bounds(step))))));
 }
 
-/** Where the customer is, why and since when; and where the definitions say something else than the memberships. */
+/** Where the customer is, why and since when; and where the rules say something else than the memberships. */
 function segments(page, customer) {
   const assign = page.mayEdit && !customer.erased && button('Put into a segment …', () => assignTo(page, customer), { id: 'assign' });
   return panel('Segments', { actions: assign, wide: true },
     customer.segments.length
       ? h('ul', { class: 'list lined' }, customer.segments.map(membership => memberOf(page, customer, membership)))
       : h('p', { class: 'empty' }, customer.erased ? 'An erased customer is in no segment.' : 'In no segment at the moment.'),
-    !customer.erased && later(page, () => differences(page, customer), 'Comparing with the definitions …'));
+    !customer.erased && later(page, () => differences(page, customer), 'Comparing with the rules …'));
 }
 
 function memberOf(page, customer, { source, assignedAt, assignedBy, segment }) {
@@ -225,16 +224,16 @@ function memberOf(page, customer, { source, assignedAt, assignedBy, segment }) {
   }, { 'aria-label': `Take out of ${segment.name}` });
   return h('li', null,
     h('div', { class: 'row' }, h('strong', null, segmentLink(segment)),
-      h('span', { class: 'soft' }, `since ${instant(assignedAt)}, ${sourceWords(source, assignedBy)}`), remove),
+      h('span', { class: 'soft' }, `since ${instant(assignedAt)}, `, whoDid(source, assignedBy)), remove),
     segment.sentence && h('p', null, segment.sentence),
     segment.kind === 'AUTOMATIC' && why(page, customer, segment));
 }
 
-/** The clauses of a definition, asked for when they are opened. */
+/** The clauses of a rule, asked for when they are opened. */
 function why(page, customer, segment) {
   const explain = async () => {
     const data = await ask(WHY, { segmentId: segment.id, customerId: customer.id }, { signal: page.signal });
-    return data.segmentExplain ? explanation(data.segmentExplain) : notice('warning', 'The segment or the customer is gone.');
+    return data.segmentExplain ? clausesTable(data.segmentExplain.clauses) : notice('warning', 'The segment or the customer is gone.');
   };
   const element = h('details', { id: `why-${segment.key}`, ontoggle: () => {
     if (element.open && element.children.length === 1) element.append(later(page, explain));
@@ -248,13 +247,13 @@ async function differences(page, customer) {
   const entering = matching.filter(segment => !held.has(segment.key));
   const leaving = customer.segments.filter(({ source, segment }) => source === 'RULE' && !holding.has(segment.key)).map(({ segment }) => segment);
   if (!entering.length && !leaving.length) {
-    return h('p', { class: 'soft' }, 'The automatic segments are as their definitions say for this customer.');
+    return h('p', { class: 'soft' }, 'The automatic segments are as their rules say for this customer.');
   }
   const listed = (heading, all) => all.length > 0 && [h('h3', null, heading), h('ul', { class: 'list lined' },
     all.map(segment => h('li', null, h('strong', null, segmentLink(segment)), segment.sentence && h('p', null, segment.sentence), why(page, customer, segment))))];
   return h('div', { class: 'stack' },
-    listed('Not a member yet, although the definition holds', entering),
-    listed('Still a member, although the definition does not hold', leaving),
+    listed('Not a member yet, although the rule holds', entering),
+    listed('Still a member, although the rule does not hold', leaving),
     page.mayEdit
       ? button('Recalculate this customer', () => recalculate(page, customer), { id: 'recalculate' })
       : h('p', { class: 'soft' }, 'They follow when the segments are recalculated.'));
@@ -339,7 +338,7 @@ const linesOf = (order, lines, status) => table(`Lines of ${order}`, [
 const changeEvent = customer => ({ kind, source, at, by, segment, customer: of }) => h('li', { class: 'event', tabindex: '-1' },
   h('time', { datetime: at }, instant(at)),
   h('div', null, kind === 'ENTERED' ? 'Entered ' : 'Left ', segmentLink(segment), ' ',
-    h('span', { class: 'soft' }, sourceWords(source, by), of.externalId !== customer.externalId && [', as ', name(of.externalId)])));
+    h('span', { class: 'soft' }, whoDid(source, by), of.externalId !== customer.externalId && [', as ', name(of.externalId)])));
 
 function whatCanBeDone(page, customer) {
   return [
@@ -351,7 +350,7 @@ function whatCanBeDone(page, customer) {
 async function assignTo(page, customer) {
   const done = await dialog('Put into a segment', close => [
     finder('Segment', {
-      hint: 'Those whose members are put in by hand; the members of the others follow from their definitions.',
+      hint: 'Those whose members are put in by hand; the members of the others follow from their rules.',
       find: async (search, signal) => (await ask(FIND_SEGMENTS, { search }, { signal })).segments.nodes,
       show: segment => [name(segment.name), ` (${count(segment.memberCount, 'member')})`],
       choose: async segment => {

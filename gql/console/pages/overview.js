@@ -73,7 +73,7 @@ const EXPORT = /* GraphQL */ `
   ) {
     exportSegmentationReport(
       format: $format, method: $method, scheme: $scheme, days: $days, asOf: $asOf, storefrontId: $storefrontId
-    ) { url userErrors { message code field path } }
+    ) { path userErrors { message code field path } }
   }
 `;
 
@@ -95,12 +95,7 @@ const MEASURES = {
   customers: { title: 'Customers', key: 'customerCount', words: number, short: number },
   revenue: { title: 'Revenue', key: 'totalRevenue', words: money, short: shortMoney },
 };
-const MEANINGS = {
-  GOOD: { title: 'Good', tone: 'good' },
-  WATCH: { title: 'Watch', tone: 'watch' },
-  BAD: { title: 'Being lost', tone: 'bad' },
-  NEUTRAL: { title: 'Neutral', tone: '' },
-};
+const MEANINGS = { GOOD: 'Good', WATCH: 'Watch', BAD: 'Being lost' };
 const FORMATS = { PDF: 'PDF', XLSX: 'Excel', CSV: 'CSV', JSON: 'JSON' };
 const DAYS = [30, 90, 180, 365];
 const STANDARD_DAYS = 90;
@@ -131,7 +126,7 @@ export async function show(page) {
       report.previous && `, compared with ${nameWindow(report.previous)}`],
     actions: Object.entries(FORMATS).map(([format, called]) => button(called, async () => {
       const { dimension, ...given } = asked;
-      download((await change(EXPORT, { ...given, format }, { signal: page.signal })).url);
+      download((await change(EXPORT, { ...given, format }, { signal: page.signal })).path);
     }, { 'aria-label': `Download as ${called}`, id: `download-${format}` })),
   },
   tabs(page, 'Groups by', listTitles(VIEWS)),
@@ -143,7 +138,7 @@ export async function show(page) {
 const listTitles = named => Object.entries(named).map(([key, { title }]) => [key, title]);
 const nameWindow = ({ startDate, endDate }) => `${day(startDate)} to ${day(endDate)}`;
 const namePlace = ({ storefront }) => storefront && [' at ', name(storefront.name)];
-const toneOf = meaning => MEANINGS[meaning].tone;
+const toneOf = meaning => (meaning === 'NEUTRAL' ? '' : meaning.toLowerCase());
 const measureOf = page => MEASURES[page.query.get('by')] ?? MEASURES.customers;
 const sortBy = (groups, key) => [...groups].sort((a, b) => Number(b[key]) - Number(a[key]));
 
@@ -274,14 +269,14 @@ function listGroups(page, groups) {
   const share = value => h('small', { class: 'below' }, percent(value));
   const changed = group => {
     const [text, tone] = describeChange(group);
-    return h('span', { class: `${tone} roomy` }, text);
+    return h('span', { class: tone }, text);
   };
   return [
     table('Groups with what they mean and what to do', [
-      { title: 'Group', cell: each => [
-        h('a', { href: listAddress(page, { group: each.segmentCode }) }, name(each.segmentName)),
-        h('small', { class: 'below' }, each.description)] },
-      { title: 'Meaning', cell: each => tag(MEANINGS[each.meaning].title, toneOf(each.meaning)) },
+      { title: 'Group', cell: each => h('div', { class: 'roomy' },
+        h('a', { href: listAddress(page, { group: each.segmentCode }) }, name(each.segmentName)), ' ',
+        each.meaning !== 'NEUTRAL' && tag(MEANINGS[each.meaning], toneOf(each.meaning)),
+        h('small', { class: 'below' }, each.description)) },
       { title: 'Customers', number: true, cell: each => [number(each.customerCount), share(each.customerShare)] },
       { title: 'Change', cell: changed },
       { title: 'Revenue', number: true, cell: each => [money(each.totalRevenue), share(each.revenueShare)] },

@@ -1,17 +1,17 @@
 // One segment: who is in it and why, how it moved, and what can be done with it. Its figures are looked at every few
 // seconds and after every change of its members; the lists stay as they were asked for until somebody wants them anew.
 
-import { ask, change, Refused, resolve } from '../api.js';
-import { showOverlap, showSnapshots, showWhy } from '../comparisons.js';
+import { ask, change, Refused } from '../api.js';
 import {
   button, choice, confirm, dialog, download, field, figure, figures, fill, h, later, name, notice, panel, tabs,
 } from '../elements.js';
 import { follow } from '../live.js';
-import { asOf, showChanges, showHistory, showMembers } from '../memberships.js';
 import { address } from '../router.js';
 import {
   ago, count, currency, day, decimal, instant, money, number, percent, shortMoney, title, today,
 } from '../words.js';
+import { showOverlap, showSnapshots, showWhy } from './segment/comparisons.js';
+import { asOf, showChanges, showHistory, showMembers } from './segment/memberships.js';
 import { isActive, kindTag, moment, runProgress } from './segments.js';
 
 const SEGMENT = /* GraphQL */ `
@@ -42,7 +42,7 @@ const NEW_CHANGES = /* GraphQL */ `
   subscription NewChanges($id: ID!, $after: String) {
     membershipChanges(segmentId: $id, after: $after) {
       cursor
-      changes { cursor kind source at by customer { externalId name } }
+      changes { cursor kind source at by customer { id externalId name } }
     }
   }
 `;
@@ -88,23 +88,24 @@ const TABS = {
   why: ['Why in or out', showWhy],
 };
 const LOOK_EVERY_MS = 5000;
-const DAYS = [[30, '30 days'], [90, '90 days'], [365, 'A year'], [1095, 'Three years']];
-const SHOWN_CHANGES = 200;
-const MOST_OTHERS = 9;
-const COLUMNS = ['customer_id', 'name', 'email', 'loyalty_level', 'segment', 'assigned_at', 'source', 'order_count',
-  'total_revenue', 'last_purchase_at', 'rfm_segment'];
+const FORMATS = [['XLSX', 'Excel (XLSX)'], ['CSV', 'CSV'], ['JSON', 'JSON']];
+const USUAL_COLUMNS = [
+  'customer_id', 'name', 'email', 'loyalty_level', 'segment', 'assigned_at', 'source', 'order_count', 'total_revenue',
+  'last_purchase_at', 'rfm_segment',
+];
 const MORE_COLUMNS = ['phone', 'country', 'city'];
 
+/** Runs that were asked for in this tab: how they ended is told where the page would only show new members. */
 const startedHere = new Set();
 
 export async function show(page) {
-  const { segment, customers } = await ask(SEGMENT, { key: page.params.key }, { signal: page.signal });
+  const { segment, customers } = await ask(SEGMENT, page.params, { signal: page.signal });
   const up = ['/segments', 'Segments'];
   if (!segment) {
-    return page.view('There is no such segment', { up }, h('p', null, 'It may have been deleted; what it was stays in the history of its customers.'));
+    return page.view('There is no such segment', { up },
+      h('p', null, 'It may have been deleted; who was in it stays in the history of the customers.'));
   }
-  const newer = h('div');
-  const head = { run: h('div'), figures: h('div'), facts: h('div') };
+  const [newer, head] = [h('div'), { run: h('div'), figures: h('div'), facts: h('div') }];
   draw(page, segment, customers.totalCount, head);
   const [, showTab] = TABS[page.query.get('tab')] ?? TABS.members;
   const part = later(page, () => showTab(page, segment, head));
@@ -113,91 +114,101 @@ export async function show(page) {
   return page.view(segment.name, { lead: segment.description, up, actions: actions(page, segment) },
     head.run, head.figures,
     h('div', { class: 'panels' }, definition(page, segment), panel('Facts', {}, head.facts)),
-    tabs(page, 'What to see of the segment', Object.entries(TABS).map(([key, [text]]) => [key, text]), 'tab'), newer, part);
+    tabs(page, 'Parts of the segment', Object.entries(TABS).map(([key, [text]]) => [key, text]), 'tab'),
+    newer, part);
 }
 
 function actions(page, segment) {
   return [
-    page.mayEdit && segment.kind === 'AUTOMATIC' && button('Recalculate', () => recalculate(page, segment), { kind: 'primary', id: 'recalculate' }),
+    page.mayEdit && segment.kind === 'AUTOMATIC'
+      && button('Recalculate', () => recalculate(page, segment), { kind: 'primary', id: 'recalculate' }),
     page.mayEdit && h('a', { class: 'button', href: address(`${page.path}/edit`) }, 'Edit'),
     button('Export members', () => exportMembers(segment), { id: 'export' })];
 }
 
 async function recalculate(page, segment) {
   try {
-    const { recalculation } = await change(RECALCULATE, { id: segment.id });
-    startedHere.add(recalculation.id);
+    startedHere.add((await change(RECALCULATE, { id: segment.id })).recalculation.id);
   } catch (error) {
     // The run that goes on already is shown instead.
     if (!(error instanceof Refused) || error.code !== 'ALREADY_RUNNING') throw error;
   }
   page.say('Recalculation has begun.');
-  page.reload();
+  await page.reload();
 }
 
 /** What changes by itself is drawn anew in its places, in which nobody types. */
 function draw(page, segment, customers, head) {
-  const run = segment.latestRecalculation;
-  if (run && isActive(run)) {
-    if (head.followed !== run.id) {
-      head.followed = run.id;
-      fill(head.run, runProgress(page, run, { label: 'Recalculating', cancel: true, done: ended => tellEnd(page, head, ended) }));
-    }
-  } else {
-    head.followed = null;
-    fill(head.run, run && lastRun(run));
+  const { latestRecalculation: run, metrics, memberCount: members } = segment;
+  const active = run && isActive(run);
+  if (!active) fill(head.run, run && lastRun(run));
+  else if (head.followed !== run.id) {
+    const done = ended => tellEnd(page, head, ended);
+    fill(head.run, runProgress(page, run, { label: 'Recalculating', cancel: true, done }));
   }
-  const { metrics, memberCount: members } = segment;
+  head.followed = active ? run.id : null;
   fill(head.figures, figures(
-    figure('Members', number(members), customers > 0 && h('small', null, `${percent(members / customers)} of ${count(customers, 'customer')}`)),
-    figure('Revenue from them', `${shortMoney(metrics.totalRevenue)} ${currency()}`, h('small', null, money(metrics.totalRevenue))),
+    figure('Members', number(members),
+      customers > 0 && h('small', null, `${percent(members / customers)} of ${count(customers, 'customer')}`)),
+    figure('Revenue from them', `${shortMoney(metrics.totalRevenue)} ${currency()}`,
+      h('small', null, money(metrics.totalRevenue))),
     figure('Average order', money(metrics.averageOrderValue)),
-    figure('Days since the last purchase', decimal(metrics.averageDaysSinceLastPurchase), h('small', null, 'on average')),
-    figure('Inactive members', number(metrics.inactiveMembers), members > 0 && h('small', null, percent(metrics.inactiveMembers / members)))));
-  fill(head.facts, facts([
-    ['Key', h('code', null, segment.key)],
-    ['Kind', [kindTag(segment), ' ', segment.kind === 'MANUAL' ? 'members are put in by hand or by imports'
-      : segment.isDynamic ? 'follows purchases and the calendar by itself' : 'changes only when it is recalculated']],
-    segment.kind === 'AUTOMATIC' && ['Calculated', segment.lastCalculated ? [moment(segment.lastCalculated), ` · ${instant(segment.lastCalculated)}`] : 'not yet'],
-    segment.kind === 'AUTOMATIC' && ['Last run', run ? runWords(run) : 'none'],
-    segment.kind === 'AUTOMATIC' && ['Next run', segment.nextRunAt ? [moment(segment.nextRunAt), ` · ${instant(segment.nextRunAt)}`] : 'when it is asked for'],
-    segment.schedule && ['Schedule', [h('code', null, segment.schedule), ' (minute, hour, day, month, weekday)']],
+    figure('Days since the last purchase', decimal(metrics.averageDaysSinceLastPurchase),
+      h('small', null, `on average; ${count(metrics.inactiveMembers, 'inactive member')}`))));
+  fill(head.facts, facts(describe(segment)));
+}
+
+function describe(segment) {
+  const { key, kind, isDynamic, schedule, lastCalculated, nextRunAt, latestRecalculation: run } = segment;
+  const when = (at, never) => (at ? [moment(at), ` · ${instant(at)}`] : never);
+  const ruled = kind === 'AUTOMATIC';
+  return [
+    ['Key', h('code', null, key)],
+    ['Kind', [kindTag(segment), ' ', !ruled ? 'members are put in by hand or by imports'
+      : isDynamic ? 'follows purchases and the calendar by itself' : 'changes only when it is recalculated']],
+    ruled && ['Calculated', when(lastCalculated, 'not yet')],
+    ruled && ['Last run', run ? `${title(run.status)}, ${ago(run.createdAt)}${outcome(run)}` : 'none'],
+    ruled && ['Next run', when(nextRunAt, 'when it is asked for')],
+    schedule && ['Schedule', [h('code', null, schedule), ' (minute, hour, day, month, weekday)']],
     ['Made', [instant(segment.createdAt), segment.createdBy && [' by ', name(segment.createdBy)]]],
     ['Version', `${number(segment.version)}, changed ${instant(segment.updatedAt)}`],
-  ]));
+  ];
 }
+
+const facts = pairs => h('dl', { class: 'facts' },
+  pairs.filter(Boolean).map(([term, value]) => [h('dt', null, term), h('dd', null, value)]));
+
+const outcome = run => (run.status === 'SUCCEEDED' ? `: ${number(run.entered)} entered, ${number(run.left)} left` : '');
 
 /** How the last run ended: where it failed, and where it was asked for in this tab. */
 function lastRun(run) {
-  if (run.status === 'FAILED') return notice('error', `The last run failed: ${run.error?.message ?? 'no reason was kept.'} The members are as before.`);
+  if (run.status === 'FAILED') {
+    return notice('error', `The last run failed: ${run.error?.message ?? 'no reason was kept.'} The members are as before.`);
+  }
   if (!startedHere.has(run.id)) return null;
   return run.status === 'SUCCEEDED'
-    ? notice('done', `Recalculated ${ago(run.createdAt)}: ${number(run.entered)} entered, ${number(run.left)} left.`)
+    ? notice('done', `Recalculated ${ago(run.createdAt)}${outcome(run)}.`)
     : notice('warning', 'The run was cancelled; the members are as before.');
 }
 
-const facts = pairs => h('dl', { class: 'facts' }, pairs.filter(Boolean).map(([term, value]) => [h('dt', null, term), h('dd', null, value)]));
-
-const runWords = run => `${title(run.status)}, ${ago(run.createdAt)}${run.status === 'SUCCEEDED' ? `: ${number(run.entered)} entered, ${number(run.left)} left` : ''}`;
-
 function tellEnd(page, head, run) {
-  page.say(run.status === 'SUCCEEDED' ? `Recalculated: ${number(run.entered)} entered and ${number(run.left)} left.` : `The run ended: ${title(run.status)}.`);
+  page.say(`The run has ended: ${title(run.status)}${outcome(run)}.`);
   // Whoever asked for it wants to see the members; others are told that there are newer ones.
   if (startedHere.has(run.id)) page.reload();
   else head.look();
 }
 
-/** Follow the changes of members, and look now and then at the rest: what another tab or person does is seen here, too. */
+/** Follow the changes of members, and look now and then at the rest: what others do is seen here, too. */
 function stayRight(page, segment, head, newer) {
-  let [shown, latest] = [signature(segment), segment.changes.nodes[0]?.cursor];
+  let [shown, latest] = [fingerprint(segment), segment.changes.nodes[0]?.cursor];
   const moved = { ENTERED: 0, LEFT: 0 };
   head.look = async () => {
-    const now = (await ask(NOW, page.params, { signal: page.signal })).segment;
+    const { segment: now } = await ask(NOW, page.params, { signal: page.signal });
     if (now?.version !== segment.version) {
       page.say('This segment was changed by somebody; the page shows it as it is now.');
       page.reload();
-    } else if (signature(now) !== shown) {
-      shown = signature(now);
+    } else if (fingerprint(now) !== shown) {
+      shown = fingerprint(now);
       const data = await ask(SEGMENT, page.params, { signal: page.signal });
       if (data.segment) draw(page, data.segment, data.customers.totalCount, head);
     }
@@ -207,17 +218,21 @@ function stayRight(page, segment, head, newer) {
   const timer = setInterval(look, LOOK_EVERY_MS);
   page.signal.addEventListener('abort', () => clearInterval(timer));
   document.addEventListener('visibilitychange', look, { signal: page.signal });
+  const tell = () => fill(newer, notice('info',
+    `${number(moved.ENTERED)} entered and ${number(moved.LEFT)} left since this was shown. `,
+    button('Show', () => page.reload(), { id: 'newer' })));
   follow(NEW_CHANGES, () => ({ id: segment.id, after: latest }), ({ membershipChanges: { cursor, changes } }) => {
     latest = cursor;
     if (!changes.length) return;
     for (const each of changes) moved[each.kind] += 1;
-    fill(newer, head.onChanges?.(changes) ?? notice('info', `${number(moved.ENTERED)} entered and ${number(moved.LEFT)} left since this was shown. `,
-      button('Show', () => page.reload(), { id: 'newer' })));
+    if (head.onChanges) head.onChanges(changes);
+    else tell();
     look();
   }, { signal: page.signal }).catch(() => {});
 }
 
-const signature = ({ memberCount, lastCalculated, latestRecalculation: run }) => [memberCount, lastCalculated, run?.id, run?.status].join(' ');
+const fingerprint = ({ memberCount, lastCalculated, latestRecalculation: run }) =>
+  [memberCount, lastCalculated, run?.id, run?.status].join();
 
 // The definition, and what is done with the whole segment
 
@@ -225,17 +240,17 @@ function definition(page, segment) {
   const { sentence, rules, criteria, rfmConfig } = segment;
   const bounds = Object.entries(criteria ?? {}).filter(([, value]) => value !== null);
   return panel('Who is in it', {},
-    h('p', { class: 'sentence', dir: 'auto' }, sentence ? `A customer is in it when ${sentence}.` : 'Whoever was put in by hand, or by an import of members.'),
+    h('p', { class: 'sentence', dir: 'auto' }, sentence
+      ? `A customer is in it when ${sentence}.` : 'Whoever was put in by hand, or by an import of members.'),
     rfmConfig && scoreBox(rfmConfig),
     bounds.length > 0 && h('details', { id: 'criteria' }, h('summary', null, 'As criteria'),
-      facts(bounds.map(([key, value]) => [criterion(key), Array.isArray(value) ? value.join(', ') : String(value)]))),
-    rules && h('details', { id: 'rules' }, h('summary', null, 'As rules (JSONLogic)'), h('pre', { tabindex: '0', role: 'region', 'aria-label': 'Rules' }, JSON.stringify(rules, null, 2))),
+      facts(bounds.map(([key, value]) => [criterion(key), [value].flat().join(', ')]))),
+    rules && h('details', { id: 'rules' }, h('summary', null, 'As rules (JSONLogic)'),
+      h('pre', { tabindex: '0', role: 'region', 'aria-label': 'Rules' }, JSON.stringify(rules, null, 2))),
     page.mayEdit
       ? h('div', { class: 'actions' },
-        button('Duplicate', () => copy(page, 'Duplicate the segment', DUPLICATE, { id: segment.id }, `${segment.name} (copy)`,
-          'A segment with the same definition under another name.'), { id: 'duplicate' }),
-        button('Freeze', () => copy(page, 'Freeze the members', FREEZE, { id: segment.id, asOf: asOf(page) }, `${segment.name}, ${day(page.query.get('day') ?? today())}`,
-          `A segment by hand of exactly the members ${page.query.get('day') ? `at the end of ${day(page.query.get('day'))}` : 'of now'}, which no rule changes any more.`), { id: 'freeze' }),
+        button('Duplicate', () => duplicate(page, segment), { id: 'duplicate' }),
+        button('Freeze', () => freeze(page, segment), { id: 'freeze' }),
         button('Delete', () => remove(page, segment), { kind: 'danger', id: 'delete' }))
       : h('p', { class: 'soft' }, 'This token may look only: changing, recalculating and deleting need customers:edit.'));
 }
@@ -243,28 +258,43 @@ function definition(page, segment) {
 /** "minDaysSinceLastPurchase" as "Days since last purchase, at least". */
 function criterion(key) {
   const words = key.replaceAll(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`).split(' ');
-  const bound = { min: ', at least', max: ', at most' }[words[0]] ?? '';
-  return title((bound ? words.slice(1) : words).join(' ')) + bound;
+  const bound = { min: ', at least', max: ', at most' }[words[0]];
+  return title((bound ? words.slice(1) : words).join(' ')) + (bound ?? '');
 }
 
 /** The box of scores, a line a digit: how recent, how often, how much. */
 function scoreBox({ minScore, maxScore }) {
   return facts(['Recency', 'Frequency', 'Money'].map((digit, place) => {
     const [least, most] = [Number(minScore[place]), Number(maxScore[place])];
-    return [digit, [h('span', { class: 'squares', 'aria-hidden': 'true' }, [1, 2, 3, 4, 5].map(score => (score >= least && score <= most ? '■' : '□'))),
+    const squares = [1, 2, 3, 4, 5].map(score => (score >= least && score <= most ? '■' : '□'));
+    return [digit, [h('span', { class: 'squares', 'aria-hidden': 'true' }, squares),
       ` ${least === most ? least : `${least} to ${most}`} of 5`]];
   }));
 }
 
-function copy(page, heading, document, variables, proposed, hint) {
+const duplicate = (page, segment) => copy(page, DUPLICATE, { id: segment.id }, {
+  heading: 'Duplicate the segment', proposed: `${segment.name} (copy)`,
+  hint: 'A segment with the same definition under another name.',
+});
+
+function freeze(page, segment) {
+  const at = asOf(page);
+  return copy(page, FREEZE, { id: segment.id, asOf: at }, {
+    heading: 'Freeze the members', proposed: `${segment.name}, ${day(at ? page.query.get('day') : today())}`,
+    hint: `A segment by hand of exactly the members ${at ? `at the end of ${day(page.query.get('day'))}` : 'of now'}, `
+      + 'which no rule changes any more.',
+  });
+}
+
+function copy(page, document, variables, { heading, proposed, hint }) {
   return dialog(heading, close => {
-    const called = field('Name of the new segment', h('input', { value: proposed, required: true, maxlength: '200', autofocus: true, dir: 'auto' }), hint);
-    const submit = button('Create', async () => {
+    const called = field('Name of the new segment', h('input', { value: proposed, required: true, dir: 'auto' }), hint);
+    const create = button('Create', async () => {
       const { segment } = await change(document, { ...variables, name: called.control.value });
       close();
       page.go(`/segments/${encodeURIComponent(segment.key)}`);
     }, { kind: 'primary' });
-    return form(submit, close, called);
+    return form(create, close, called);
   });
 }
 
@@ -286,17 +316,18 @@ async function exportMembers(segment) {
   const { ruleVariables } = await ask(ATTRIBUTES);
   const attributes = ruleVariables.map(each => each.name).filter(each => each.startsWith('attributes.'));
   return dialog('Export members', close => {
-    const format = field('As', choice([['XLSX', 'Excel (XLSX)'], ['CSV', 'CSV'], ['JSON', 'JSON']], 'XLSX', { autofocus: true }));
-    const boxes = [...COLUMNS, ...MORE_COLUMNS, ...attributes].map(column => h('input', { type: 'checkbox', value: column, checked: COLUMNS.includes(column) }));
+    const format = field('As', choice(FORMATS, 'XLSX'));
+    const boxes = [...USUAL_COLUMNS, ...MORE_COLUMNS, ...attributes].map(column =>
+      h('input', { type: 'checkbox', value: column, checked: USUAL_COLUMNS.includes(column) }));
     const make = button('Download', async () => {
-      const chosen = boxes.filter(box => box.checked).map(box => box.value);
-      if (!chosen.length) throw new Error('Choose one column at least.');
-      const { path } = await change(EXPORT, { id: segment.id, format: format.control.value, columns: chosen });
-      download(resolve(path));
+      const columns = boxes.filter(box => box.checked).map(box => box.value);
+      if (!columns.length) throw new Error('Choose one column at least.');
+      const { path } = await change(EXPORT, { id: segment.id, format: format.control.value, columns });
+      download(path);
       close();
     }, { kind: 'primary' });
-    return form(make, close, format, h('fieldset', { class: 'boxes' }, h('legend', null, 'Columns'),
-      boxes.map(box => h('label', null, box, ` ${box.value}`))),
-    h('p', { class: 'soft' }, `${count(segment.memberCount, 'member')}, as of the moment of the download.`));
+    return form(make, close, format,
+      h('fieldset', { class: 'boxes' }, h('legend', null, 'Columns'), boxes.map(box => h('label', null, box, ` ${box.value}`))),
+      h('p', { class: 'soft' }, `${count(segment.memberCount, 'member')}, as of the moment of the download.`));
   });
 }

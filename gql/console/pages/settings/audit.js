@@ -67,7 +67,7 @@ const sayName = node => node?.name ?? node?.customerName ?? node?.externalId ?? 
 function drawSubject(node) {
   switch (node?.__typename) {
     case 'Segment': return segmentLink(node);
-    case 'Customer': return customerLink({ externalId: node.externalId, name: node.customerName });
+    case 'Customer': return customerLink({ ...node, name: node.customerName });
     case 'Storefront': return h('span', null, 'storefront ', name(node.storefrontKey));
     case 'PurchaseImport': return link(['import of ', name(node.source)], `/imports/${node.id}`);
     case 'Recalculation': return h('span', null, 'run of ', node.segment ? segmentLink(node.segment) : 'all segments');

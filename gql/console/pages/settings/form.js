@@ -3,8 +3,9 @@
 // quicker, both values are shown and nothing is written.
 
 import { ApiError, Refused, ask, change } from '../../api.js';
-import { button, choice, field, fill, h, makeId, name, notice, table } from '../../elements.js';
+import { button, choice, confirm, field, fill, h, makeId, name, notice, table } from '../../elements.js';
 import { refreshViewer } from '../../main.js';
+import { hold } from '../../router.js';
 import { day, number, title } from '../../words.js';
 
 const SETTINGS = /* GraphQL */ `
@@ -37,6 +38,7 @@ const COMMON_TIMES = [
 ];
 
 let told = '';
+let forms = [];
 
 /** Every setting by its name, the version that they have, and the storefronts. */
 export async function load(signal) {
@@ -289,6 +291,7 @@ export function settingsForm(page, { version, settings }, groups, { makers = {},
     });
     fill(about, rest.map(({ message }) => notice('error', message)));
   };
+  watch(page, () => Object.keys(changes()).length > 0);
   const mend = () => entries.forEach(each => each.fail(''));
   const save = async (expectedVersion = version) => {
     mend();
@@ -322,6 +325,13 @@ export function settingsForm(page, { version, settings }, groups, { makers = {},
   const submit = button('Save', () => save(), { kind: 'primary' });
   form.append(h('div', { class: 'actions' }, submit, note));
   return form;
+}
+
+/** Nobody leaves what is typed in one of the forms of the page without being asked. */
+function watch(page, isChanged) {
+  forms = [...forms.filter(form => form.page === page), { page, isChanged }];
+  hold(() => forms.some(form => form.page === page && form.isChanged()), () => confirm('Leave without saving?',
+    ['What was changed here is not saved yet.'], 'Leave without saving', async () => {}), page.signal);
 }
 
 /** Somebody else saved first: both values, and whose shall hold. */
