@@ -162,7 +162,7 @@ class Transitions:
         span = report.span
         if len(kinds) == 1 and report.method is not Method.BEHAVIOR:
             scores = [each for each in SCORES if find_kind_of_score(report.method, report.scheme, each) == kinds[0]]
-            return {kinds[0]: await self.load_scored(business, report, scores, request)}
+            return {kinds[0]: await self._load_scored(business, report, scores, request)}
         grouping = Grouping(report.method, report.scheme, list_festive_days(business, span))
         labels = {kind: (kind.dimension, _get_label(report.method, kind)) for kind in kinds}
         async with self.store.read(business) as unit:
@@ -174,11 +174,11 @@ class Transitions:
     ) -> Mapping[Score, Page[CustomerRecord]]:
         """A page of the customers of each of the scores of a report, by id."""
         if len(scores) == 1:
-            return {scores[0]: await self.load_scored(business, report, scores, request)}
+            return {scores[0]: await self._load_scored(business, report, scores, request)}
         async with self.store.read(business) as unit:
             return await unit.groups.load_score_pages(report.span, scores, request)
 
-    async def load_scored(
+    async def _load_scored(
         self, business: Business, report: Report, scores: Sequence[Score], request: PageRequest
     ) -> Page[CustomerRecord]:
         """A page of the customers who have one of the scores, by id; with kept cut values reading stops when it is

@@ -25,16 +25,18 @@ export function bars({ title, finding, rows, unit = 'Value', shareOf = 0, labelT
   const most = Math.max(...rows.map(row => row.value), 0) || 1;
   const noted = rows.some(row => row.note);
   const draw = width => {
-    const narrow = width < NARROW;
-    const labels = narrow ? 0 : Math.min(widest(rows.map(row => row.label)), width * 0.3) + 12;
-    const noteOf = row => (!narrow && row.note ? `  ${row.note}` : '');
-    const texts = Math.min(widest(rows.map(row => words(row) + noteOf(row))), width * 0.5);
+    const texts = notes => widest(rows.map(row => words(row) + (notes && row.note ? `  ${row.note}` : '')));
+    const named = Math.min(widest(rows.map(row => row.label)), width * 0.3) + 12;
+    // What does not fit beside a bar stands above and below it.
+    const narrow = width < NARROW || named + texts(true) > width * 0.7;
+    const labels = narrow ? 0 : named;
+    const longest = width - labels - texts(!narrow) - 8;
     const height = narrow ? (noted ? 60 : 42) : 30;
     const marks = rows.map((row, place) => {
       const top = place * height;
       const [barTop, barHeight] = narrow ? [top + 20, 14] : [top + 6, 18];
       const [middle, below] = [barTop + (narrow ? 11 : 13), top + 49];
-      const length = Math.max((width - labels - texts - 8) * (row.value / most), row.value > 0 ? 2 : 0);
+      const length = Math.max(longest * (row.value / most), row.value > 0 ? 2 : 0);
       const said = `${row.label}: ${words(row)}${row.note ? `, ${row.note}` : ''}`;
       return mark(row.href, said, row.tone || 'hue-1',
         s('rect', { x: 0, y: top, width, height, class: 'reach' }),

@@ -188,7 +188,7 @@ export function pager(page, { pageInfo, totalCount }, unit, { after = 'after', b
     : page.query.get(after) && page.address({ [after]: '', [before]: '' });
   return h('nav', { class: 'pager', 'aria-label': `Pages of ${unit}` },
     back && h('a', { id: `previous-${after}`, href: back, rel: 'prev' }, pageInfo.hasPreviousPage && before ? 'Previous' : 'First page'),
-    totalCount !== undefined && h('span', { class: 'soft' }, `${totalCount.toLocaleString()} ${unit}`),
+    totalCount !== undefined && h('span', { class: 'soft' }, `${totalCount.toLocaleString()} ${totalCount === 1 ? unit.replace(/s$/, '') : unit}`),
     pageInfo.hasNextPage && h('a', { id: `next-${after}`, href: page.address({ [after]: pageInfo.endCursor, [before]: '' }), rel: 'next' }, 'Next'));
 }
 

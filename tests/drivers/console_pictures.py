@@ -18,7 +18,7 @@ from tests.drivers.documents import ROOT
 FOLDER = ROOT / "build" / "pictures"
 WIDTHS = (380, 1024, 1920)
 THEMES = ("light", "dark")
-COLOURS = 96
+HEIGHT, COLOURS = 1_000, 96
 SHOWN = {
     "overview": ("overview", "light"),
     "segment": ("segment", "light"),
@@ -53,7 +53,7 @@ async def draw_shown(folder: Path) -> None:
         shop = await stack.enter_async_context(serve(place / "shop"))
         addresses = await find_addresses(shop)
         for name, (shown, theme) in SHOWN.items():
-            page = await Console(browser, stack).open(shop, addresses[shown], height=800, theme=theme)
+            page = await Console(browser, stack).open(shop, addresses[shown], height=HEIGHT, theme=theme)
             picture = Image.open(io.BytesIO(await page.draw())).convert("RGB").quantize(COLOURS)
             picture.save(folder / f"console-{name}.png", optimize=True)
 

@@ -221,46 +221,6 @@ async def test_the_window_before_is_measured_once_and_only_when_asked_for(
     assert over_purchases(seen) == windows
 
 
-@pytest.mark.parametrize(
-    "parts",
-    [
-        {},
-        {"recency": 5},
-        {"recency": 5, "frequency": 2},
-        {"frequency": 1, "monetary": 1},
-        {"recency": 2, "frequency": 5},
-    ],
-)
-async def test_the_customers_of_a_part_of_a_score_are_paged_as_one_list(reported: Face, parts: dict[str, int]) -> None:
-    query = """query P($recency: Int, $frequency: Int, $monetary: Int, $after: String) {
-      segmentationReport(asOf: "2024-04-20") {
-        customers(recency: $recency, frequency: $frequency, monetary: $monetary, first: 3, after: $after) {
-          totalCount nodes { externalId } pageInfo { hasNextPage endCursor } } } }"""
-    places = {"recency": 0, "frequency": 1, "monetary": 2}
-    wanted = [name for name, score in SCORES.items() if all(score[places[k]] == str(n) for k, n in parts.items())]
-
-    found, after, more = [], None, True
-    while more:
-        page = (await ask(reported, query, after=after, **parts))["customers"]
-        assert page["totalCount"] == len(wanted)
-        found += [each["externalId"] for each in page["nodes"]]
-        more, after = page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
-
-    assert sorted(found) == sorted(wanted)
-
-
-async def test_the_customers_of_a_part_of_a_score_are_of_rfm_and_of_scores_alone(reported: Face) -> None:
-    query = """query P($method: SegmentationMethod!, $recency: Int) { segmentationReport(method: $method) {
-      customers(recency: $recency) { totalCount } } }"""
-
-    value = await ask(reported, query, method="VALUE")
-    refused = await reported.post(query, {"method": "RFM", "recency": 6})
-
-    assert value == {"customers": None}
-    assert code_of(refused) == "BAD_USER_INPUT"
-    assert refused.json()["errors"][0]["message"] == "recency must be between 1 and 5"
-
-
 async def test_the_trend_of_a_report_ends_with_its_own_window(reported: Face) -> None:
     report = await ask(
         reported,

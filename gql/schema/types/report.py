@@ -19,7 +19,7 @@ from domain.money import to_decimal
 from domain.pages import Mapped, Page, PageRequest
 from domain.reports.brand import label_currency
 from domain.reports.insights import describe_insights, find_insights
-from domain.reports.report import Group, list_scores, to_score
+from domain.reports.report import Group, to_score
 from domain.reports.report import Report as ReportEntity
 from domain.reports.reporting import Reporting
 from domain.reports.transitions import GroupTransition, TransitionMatrix, Transitions
@@ -325,29 +325,6 @@ class SegmentationReport:
             return None
         source = CellSource(self.source)
         return [RfmCell.of(source, cell) for cell in self.source.report.cells]
-
-    @strawberry.field(
-        description="The customers of the window, by id; those with these scores where any is given. Null for other"
-        " methods than RFM."
-    )
-    async def customers(
-        self,
-        info: Info,
-        recency: Annotated[int | None, strawberry.argument(description="Only this recency score, 1 to 5.")] = None,
-        frequency: Annotated[int | None, strawberry.argument(description="Only this frequency score, 1 to 5.")] = None,
-        monetary: Annotated[int | None, strawberry.argument(description="Only this monetary score, 1 to 5.")] = None,
-        first: First = None,
-        after: After = None,
-    ) -> Connection[Customer] | None:
-        if self.method is not Method.RFM:
-            return None
-        source = self.source
-        order = f"scores {recency} {frequency} {monetary}"
-        request = build_page_request(order, int, first, after)
-        scores = list_scores(recency, frequency, monetary)
-        page = await source.movements.load_scored(source.business, source.report, scores, request)
-        total = sum(cell.customers for cell in source.report.cells if to_score(cell) in scores)
-        return build_connection(page, order, partial(Customer.of, source.business), total)
 
     @strawberry.field(
         description="Every group in this window and in those that end one to eleven months earlier, the earliest first,"

@@ -2,68 +2,49 @@
 // one group to another. The address names which; a drawer over the report lists them and leads back to the mark.
 
 import { ask } from '../../api.js';
-import { customerLink, h, link, name, notice, pager, table } from '../../elements.js';
+import { customerLink, h, link, name, notice, pageArguments, pager, table } from '../../elements.js';
 import { day, dayOf, money, number } from '../../words.js';
 
-const CUSTOMERS_OF_GROUP = /* GraphQL */ `
-  query CustomersOfGroup(
+const CUSTOMERS = /* GraphQL */ `
+  query CustomersBehind($filter: CustomerFilter!, $first: Int, $after: String, $last: Int, $before: String) {
+    customers(
+      filter: $filter, sort: TOTAL_REVENUE, reverse: true, first: $first, after: $after, last: $last, before: $before
+    ) {
+      nodes { id externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
+      pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+      totalCount
+    }
+  }
+`;
+
+const GROUP = /* GraphQL */ `
+  query GroupBehind(
     $method: SegmentationMethod!, $scheme: RfmScheme!, $days: Int!, $asOf: Date, $storefrontId: ID,
-    $group: String!, $after: String
+    $segmentCode: String!
   ) {
     segmentationReport(
-      method: $method, scheme: $scheme, days: $days, asOf: $asOf, storefrontId: $storefrontId, segmentCode: $group
+      method: $method, scheme: $scheme, days: $days, asOf: $asOf, storefrontId: $storefrontId, segmentCode: $segmentCode
     ) {
-      segments {
-        segmentName description meaning recommendedActions
-        customers(first: 50, after: $after) { ...Customers }
-      }
+      segments { segmentName description recommendedActions }
     }
-  }
-  fragment Customers on CustomerConnection {
-    nodes { id externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
-    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
-    totalCount
   }
 `;
 
-const CUSTOMERS_OF_CELL = /* GraphQL */ `
-  query CustomersOfCell(
-    $days: Int!, $asOf: Date, $storefrontId: ID, $recency: Int!, $frequency: Int!, $after: String
-  ) {
-    segmentationReport(days: $days, asOf: $asOf, storefrontId: $storefrontId) {
-      customers(recency: $recency, frequency: $frequency, first: 50, after: $after) { ...Customers }
-    }
-  }
-  fragment Customers on CustomerConnection {
-    nodes { id externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
-    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
-    totalCount
-  }
-`;
-
-const CUSTOMERS_OF_MOVE = /* GraphQL */ `
-  query CustomersOfMove(
+const MOVE = /* GraphQL */ `
+  query MoveBehind(
     $method: SegmentationMethod!, $scheme: RfmScheme!, $dimension: String, $days: Int!, $storefrontId: ID,
-    $from: Date!, $to: Date!, $fromCode: String, $toCode: String, $after: String
+    $from: Date!, $to: Date!, $fromCode: String, $toCode: String
   ) {
     segmentTransitions(
       method: $method, scheme: $scheme, days: $days, storefrontId: $storefrontId, from: $from, to: $to
     ) {
-      cells(dimension: $dimension, fromCode: $fromCode, toCode: $toCode) {
-        fromSegment toSegment fromRevenue toRevenue
-        customers(first: 50, after: $after) { ...Customers }
-      }
+      cells(dimension: $dimension, fromCode: $fromCode, toCode: $toCode) { fromSegment toSegment fromRevenue toRevenue }
     }
-  }
-  fragment Customers on CustomerConnection {
-    nodes { id externalId name metrics { orderCount totalRevenue lastPurchaseAt } }
-    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
-    totalCount
   }
 `;
 
 /** What names a list in the address; without any of it there is none. */
-export const NO_LIST = { group: '', cell: '', move: '', from: '', to: '', after: '' };
+export const NO_LIST = { group: '', cell: '', move: '', from: '', to: '', after: '', before: '' };
 
 /** The mark from which the list was opened, to which the focus goes back. */
 let opener = null;
@@ -73,16 +54,13 @@ export const listAddress = (page, values) => page.address({ ...NO_LIST, ...value
 
 /** The list that the address names, in a drawer; null where it names none. */
 export async function loadList(page, window, moves) {
-  const { group, cell, move, from, to, after } = Object.fromEntries(page.query);
-  const { signal } = page;
+  const { group, cell, move, from, to } = Object.fromEntries(page.query);
+  const { dimension, ...report } = window;
   let found;
   try {
-    if (group) found = await findGroup(page, { ...window, group, after }, signal);
-    else if (/^[1-5][1-5]$/.test(cell ?? '')) found = await findSquare(page, window, cell, after, signal);
-    else if (move) {
-      const asked = { ...moves, dimension: move, fromCode: from ?? null, toCode: to ?? null, after };
-      found = await findMove(asked, signal);
-    }
+    if (group) found = await findGroup(page, { ...report, segmentCode: group });
+    else if (/^[1-5][1-5]$/.test(cell ?? '')) found = await findSquare(page, report, cell);
+    else if (move) found = await findMove(page, move, { ...moves, fromCode: from ?? null, toCode: to ?? null });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     found = { title: 'These customers cannot be shown', content: notice('error', error.message) };
@@ -95,12 +73,19 @@ export async function loadList(page, window, moves) {
   return openDrawer(page, found);
 }
 
-async function findGroup(page, { dimension, ...asked }, signal) {
-  const { segmentationReport: { segments: [group] } } = await ask(CUSTOMERS_OF_GROUP, asked, { signal });
-  const named = asked.method === 'RFM' && asked.scheme === 'EIGHT_SEGMENT' && asked.group !== 'OTHER';
+/** Whoever a filter lets through, the highest revenue first. */
+async function findCustomers(page, filter) {
+  return (await ask(CUSTOMERS, { filter, ...pageArguments(page) }, { signal: page.signal })).customers;
+}
+
+async function findGroup(page, report) {
+  const [customers, { segmentationReport: { segments: [group] } }] = await Promise.all([
+    findCustomers(page, { report }), ask(GROUP, report, { signal: page.signal }),
+  ]);
+  const named = report.method === 'RFM' && report.scheme === 'EIGHT_SEGMENT' && report.segmentCode !== 'OTHER';
   const rules = JSON.stringify({ '==': [{ var: 'rfm_segment_name' }, group.segmentName] });
   return {
-    title: group.segmentName, lead: group.description, customers: group.customers,
+    title: group.segmentName, lead: group.description, customers,
     content: [
       h('ul', null, group.recommendedActions.map(action => h('li', null, action))),
       named && offerSegment(page, { name: group.segmentName, rules }),
@@ -108,21 +93,22 @@ async function findGroup(page, { dimension, ...asked }, signal) {
   };
 }
 
-async function findSquare(page, { days, asOf, storefrontId }, cell, after, signal) {
+async function findSquare(page, report, cell) {
   const [recency, frequency] = [...cell].map(Number);
-  const asked = { days, asOf, storefrontId, recency, frequency, after };
-  const { segmentationReport: { customers } } = await ask(CUSTOMERS_OF_CELL, asked, { signal });
   return {
-    title: `Recency ${recency}, frequency ${frequency}`, customers,
+    title: `Recency ${recency}, frequency ${frequency}`,
+    customers: await findCustomers(page, { report: { ...report, recency, frequency } }),
     lead: '5 is the latest purchase and the most orders of the window, 1 the earliest and the fewest.',
     content: offerSegment(page, { minScore: `${cell}1`, maxScore: `${cell}5` }),
   };
 }
 
-async function findMove(asked, signal) {
-  const { segmentTransitions: { cells: [move] } } = await ask(CUSTOMERS_OF_MOVE, asked, { signal });
+async function findMove(page, dimension, { dimension: _, ...transition }) {
+  const [customers, { segmentTransitions: { cells: [move] } }] = await Promise.all([
+    findCustomers(page, { transition }), ask(MOVE, { ...transition, dimension }, { signal: page.signal }),
+  ]);
   if (!move) return { title: 'Nobody went this way' };
-  const { fromSegment, toSegment, fromRevenue, toRevenue, customers } = move;
+  const { fromSegment, toSegment, fromRevenue, toRevenue } = move;
   return {
     title: `${fromSegment ?? 'Did not buy'} → ${toSegment ?? 'Did not buy'}`, customers,
     lead: `They spent ${money(fromRevenue)} in the window before and ${money(toRevenue)} in this one.`,
@@ -154,7 +140,7 @@ function openDrawer(page, { title, lead, content, customers }) {
         { title: 'Revenue so far', number: true, cell: each => money(each.metrics.totalRevenue) },
         { title: 'Last purchase', cell: ({ metrics: { lastPurchaseAt: last } }) => day(last && dayOf(last)) },
       ], customers.nodes, { empty: 'Nobody is here.' }),
-      pager(page, customers, 'customers', { before: '' }),
+      pager(page, customers, 'customers'),
     ]));
   requestAnimationFrame(() => drawer.isConnected && drawer.showModal());
   return drawer;
