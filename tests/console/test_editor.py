@@ -1,4 +1,5 @@
-"""The page on which segments are made and changed."""
+"""The page on which segments are made and changed. A shop of the test alone stands before the console among its
+fixtures, so that it ends after the pages that follow it."""
 
 import json
 from typing import Any
@@ -29,7 +30,7 @@ async def find_segment(shop: Shop, key: str) -> dict[str, Any]:
     return dict((await shop.query(SEGMENT, key=key))["segment"])
 
 
-async def test_a_segment_is_made_of_rows(console: Console, own_demo: Shop) -> None:
+async def test_a_segment_is_made_of_rows(own_demo: Shop, console: Console) -> None:
     page = await console.open(own_demo, "/new-segment")
     await page.fill("Name", "Often here")
 
@@ -160,7 +161,7 @@ async def test_who_would_enter_and_leave_is_told(console: Console, demo: Shop) -
     assert await page.evaluate("document.querySelector('.editor-side .facts a').hash.startsWith('#/customers/')")
 
 
-async def test_two_editors_end_in_a_conflict_with_both_versions(console: Console, own_demo: Shop) -> None:
+async def test_two_editors_end_in_a_conflict_with_both_versions(own_demo: Shop, console: Console) -> None:
     page = await console.open(own_demo, "/segments/big-spenders/edit")
     stored = await find_segment(own_demo, "big-spenders")
     theirs = {"id": stored["id"], "name": "Theirs", "schedule": "0 * * * *"}
@@ -237,7 +238,7 @@ async def test_refusals_are_said_at_their_fields(console: Console, demo: Shop) -
     await page.wait_text("name must not be blank")
 
 
-async def test_bounds_and_a_schedule_are_saved_and_shown_again(console: Console, own_demo: Shop) -> None:
+async def test_bounds_and_a_schedule_are_saved_and_shown_again(own_demo: Shop, console: Console) -> None:
     page = await console.open(own_demo, "/new-segment?name=Bound")
     await page.click("Remove condition 1")
     await page.click(selector="summary")

@@ -3,10 +3,13 @@
 import csv
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from domain.imports.columns import PURCHASE_FIELDS
+from domain.imports.model import NewImport
+from gql.schema.types.ids import encode
 from tests.drivers.browser import Page
 from tests.drivers.console import Console, Shop, check_accessibility, serve
 from tests.drivers.documents import ROOT
@@ -125,6 +128,23 @@ async def test_an_import_is_followed_again_after_the_page_was_loaded_anew(
     await page.settle()
 
     assert (await page.texts(".figure strong"))[:2] == ["40,000", "40,000"]
+
+
+async def test_an_import_that_waits_is_followed_and_cancelled(console: Console, empty: Shop) -> None:
+    business = await empty.services.businesses.open(empty.business)
+    queued = await empty.services.imports.queue(business, NewImport("orders.csv", {}, "somebody"), None)
+    page = await console.open(empty, "/imports")
+    await page.wait_text("waits", "tbody")
+    await check_accessibility(page)
+
+    await page.click("orders.csv", selector="tbody a")
+    await page.wait_text("It waits for its turn.", "main")
+    await check_accessibility(page)
+    assert str(encode("PurchaseImport", business.id, queued.id)) in unquote(await page.address())
+    await page.click("Cancel")
+
+    await page.wait_text("It was cancelled.", ".notice")
+    await page.wait_gone("It waits for its turn.", "main")
 
 
 async def test_what_the_server_does_not_take_is_said(console: Console, empty: Shop, tmp_path: Path) -> None:

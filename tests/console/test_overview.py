@@ -76,6 +76,7 @@ async def test_each_mark_leads_to_its_customers_and_back(console: Console, demo:
     await check_accessibility(page)
     await page.press("Escape")
     await page.wait_for("!document.querySelector('dialog') && document.activeElement.id === 'mark-#/?cell=55'")
+    await page.settle()
 
     await follow(page, "Champions: ")
     assert f"{champions['customerCount']} customers" in await page.text("dialog")
@@ -90,8 +91,10 @@ async def test_each_mark_leads_to_its_customers_and_back(console: Console, demo:
     await page.back()
     await page.settle()
 
+    await page.wait_for("document.querySelector('dialog') && document.querySelector('section:has(#moves) svg a')")
     (move,) = [each for each in await marks_of(page, "moves") if each.startswith("Champions → Did not buy")]
     await page.click("Close", within="dialog")
+    await page.wait_for("!document.querySelector('dialog') && document.querySelector('section:has(#moves) svg a')")
     await follow(page, "Champions → Did not buy")
     assert f"{move.split(': ')[1]} customers" in await page.text("dialog")
 
@@ -175,7 +178,7 @@ async def test_a_part_that_fails_leaves_the_rest_and_is_tried_again(console: Con
 
     await page.evaluate("location.hash = '#/'")
     await page.wait_text("The trend is not there.")
-    assert "From group to group" in await page.text("main")
+    await page.wait_text("From group to group")
     await page.let_through()
     await page.click("Try again")
     await page.wait_text("Customers by group over twelve windows")

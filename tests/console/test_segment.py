@@ -1,9 +1,12 @@
 """The list of segments, and the page of one: what it tells and does, and that two who look at it see the same."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from domain.model import Business
+from domain.segments.runner import Runner
 from tests.drivers.console import Console, Shop, check_accessibility, serve
 from tests.shops.console_shops import fill_nothing
 
@@ -219,3 +222,30 @@ async def test_a_segment_that_is_not_there_says_so(console: Console, demo: Shop)
     page = await console.open(demo, "/segments/no-such-segment")
 
     assert await page.text("h1") == "There is no such segment"
+
+
+async def test_a_run_that_goes_on_is_seen_by_everybody_and_can_be_cancelled(
+    own_demo: Shop, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait, go = Runner.run_next, asyncio.Event()
+
+    async def hold(runner: Runner, business: Business) -> bool:
+        await go.wait()
+        return await wait(runner, business)
+
+    monkeypatch.setattr(Runner, "run_next", hold)
+    page = await console.open(own_demo, "/segments/abroad")
+    onlooker = await console.open(own_demo, "/segments/abroad")
+    every = await console.open(own_demo, "/segments")
+    await page.click("Recalculate")
+
+    for each in (page, onlooker):
+        await each.wait_text("Waiting …", ".notice.info")
+    await check_accessibility(page)
+    await every.click("Recalculate all")
+    await every.wait_text("Recalculating every segment")
+    await onlooker.click("Cancel")
+    await page.wait_text("The run was cancelled; the members are as before.")
+    await onlooker.wait_gone("Waiting …")
+    go.set()
+    await every.wait_gone("Recalculating every segment")

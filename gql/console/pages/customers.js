@@ -3,7 +3,7 @@
 
 import { ask } from '../api.js';
 import {
-  customerLink, fill, h, later, name, notice, pageArguments, pager, searchField, table, tag,
+  customerLink, fill, h, later, link, name, notice, pageArguments, pager, searchField, table,
 } from '../elements.js';
 import { address } from '../router.js';
 import { count, day, dayOf, money, number } from '../words.js';
@@ -48,9 +48,10 @@ const FILTERS = {
   segment: { title: 'Segment' },
 };
 
+/** The order in words, and turned round. */
 const SORTS = {
-  EXTERNAL_ID: ['by customer id', 'from the last'],
-  NAME: ['by name', 'from the last'],
+  EXTERNAL_ID: ['by customer id', 'by customer id, last first'],
+  NAME: ['by name', 'by name, last first'],
   TOTAL_REVENUE: ['by revenue, least first', 'by revenue, most first'],
   ORDER_COUNT: ['by orders, fewest first', 'by orders, most first'],
   LAST_PURCHASE_AT: ['by last purchase, longest ago first', 'by last purchase, newest first'],
@@ -79,7 +80,7 @@ export async function show(page) {
       panelOfFilters(page, segments),
       h('div', { class: 'stack' },
         chips(page, filters),
-        wrong ? notice('error', h('p', null, wrong), h('p', null, 'Take the filter away that is meant.'))
+        wrong ? notice('error', h('p', null, wrong), h('p', null, link('Show all customers', page.path)))
           : h('section', { class: 'panel' }, list(page, answer.customers, filters)))));
 }
 
@@ -93,10 +94,9 @@ function read(query) {
   } catch {
     question.wrong = 'The rule in the address is no JSON.';
   }
-  const sorted = query.has('sort');
   question.arguments = {
     sort: query.get('sort') ?? SORT,
-    reverse: sorted ? query.get('reverse') === 'true' : true,
+    reverse: !query.has('sort') || query.get('reverse') === 'true',
     filter: {
       search: question.search || null,
       frequency: of('frequency'), spending: of('spending'), category: of('category'), loyaltyLevels: of('loyalty'),
@@ -127,16 +127,14 @@ function describe(page, segments) {
   return filters;
 }
 
-/** The question in words, such as "812 customers where spending is High Value, by revenue, most first". */
+/** The question in words, such as "812 customers whose spending is “High Value”, by revenue, most first". */
 function write(total, filters, { arguments: { sort, reverse } }) {
   const values = key => filters.filter(filter => filter.key === key).map(filter => `“${filter.text}”`);
   const clauses = Object.entries(FILTERS).filter(([key]) => values(key).length).map(([key, { title }]) => (
     key === 'segment' ? `who are in ${values(key).join(' and in ')}` : `whose ${title.toLowerCase()} is ${values(key).join(' or ')}`));
   if (values('search').length) clauses.unshift(`found by ${values('search')}`);
   if (values('rules').length) clauses.push('for whom the rule holds');
-  const [order, turned] = SORTS[sort];
-  const ordered = reverse && turned.startsWith('by') ? turned : reverse ? `${order}, ${turned}` : order;
-  return `${[count(total, 'customer'), clauses.join(' and ')].filter(Boolean).join(' ')}, ${ordered}.`;
+  return `${[count(total, 'customer'), clauses.join(' and ')].filter(Boolean).join(' ')}, ${SORTS[sort][Number(reverse)]}.`;
 }
 
 function makeSegment({ search, rules }, filters) {
@@ -177,7 +175,7 @@ function list(page, customers, filters) {
       { title: 'Revenue', sort: 'TOTAL_REVENUE', number: true, cell: ({ metrics }) => money(metrics.totalRevenue) },
       { title: 'Last purchase', sort: 'LAST_PURCHASE_AT', number: true, cell: ({ metrics: { lastPurchaseAt } }) => (lastPurchaseAt ? day(dayOf(lastPurchaseAt)) : '–') },
       { title: 'Labels', cell: ({ classification: { frequency, spending, category }, loyaltyLevel }) =>
-        h('div', { class: 'tags' }, [frequency, spending, category, loyaltyLevel].filter(Boolean).map(label => tag(label))) },
+        h('small', null, name([frequency, spending, category, loyaltyLevel].filter(Boolean).join(' · '))) },
       { title: 'RFM', cell: ({ rfm }) => (rfm ? h('span', { class: 'whole-words' }, h('strong', null, rfm.score), ` ${rfm.segmentName}`) : h('span', { class: 'soft' }, 'no purchase')) },
     ], customers.nodes, { page, sort: SORT, reverse: true, empty: nothing }),
     pager(page, customers, 'customers'),
