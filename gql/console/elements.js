@@ -260,15 +260,21 @@ export function later(page, work, waiting = 'Loading …') {
 
 /**
  * A question over the page. `build(close)` gives the content; what `close` is called with is what is returned, null
- * where it was closed by Escape. The focus goes back to where it was.
+ * where it was closed by Escape. The focus goes back to where it was. It ends with the page that it belongs to, unless it
+ * is a lasting one.
  */
-export function dialog(title, build) {
+export function dialog(title, build, { lasting = false } = {}) {
   const id = makeId('dialog');
   return new Promise(resolve => {
     let answer = null;
     const close = value => { answer = value ?? null; element.close(); };
-    const element = h('dialog', { 'aria-labelledby': id, onclose: () => { element.remove(); resolve(answer); } },
-      h('h2', { id }, title), build(close));
+    const leave = () => element.close();
+    const element = h('dialog', { 'aria-labelledby': id, onclose: () => {
+      removeEventListener('hashchange', leave);
+      element.remove();
+      resolve(answer);
+    } }, h('h2', { id }, title), build(close));
+    if (!lasting) addEventListener('hashchange', leave);
     document.body.append(element);
     element.showModal();
   });

@@ -292,7 +292,7 @@ session.renew = used => {
   // Somebody else may have signed in meanwhile.
   if (session.token && session.token !== used) return Promise.resolve();
   renewing ??= dialog('Your session has ended', close =>
-    tokenForm(close, 'The token has expired or was revoked. Paste a new one to go on where you were.'),
+    tokenForm(close, 'The token has expired or was revoked. Paste a new one to go on where you were.'), { lasting: true },
   ).then(async signedIn => {
     renewing = null;
     if (!signedIn) {

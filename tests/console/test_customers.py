@@ -284,6 +284,18 @@ async def test_two_ids_of_one_person_become_one_customer(own_demo: Shop, console
     assert other in await page.text(".lead")
 
 
+async def test_a_question_goes_with_its_page(console: Console, demo: Shop) -> None:
+    page = await console.open(demo, "/customers")
+    await page.click(selector="tbody th a")
+    await page.click("Erase …")
+    await page.wait_text("What goes", "dialog")
+
+    await page.back()
+    await page.wait_text("customers, by revenue", ".lead")
+
+    assert await page.evaluate("document.querySelector('dialog')") is None
+
+
 async def test_erasing_tells_what_follows_and_asks_for_the_id(own_demo: Shop, console: Console) -> None:
     (best,) = await find_best(own_demo)
     page = await console.open(own_demo, f"/customers/{best}", theme="dark")

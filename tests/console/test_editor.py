@@ -1,6 +1,7 @@
 """The page on which segments are made and changed. A shop of the test alone stands before the console among its
 fixtures, so that it ends after the pages that follow it."""
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import quote
@@ -8,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.console.test_rules import DOCUMENTED
-from tests.drivers.browser import Page
+from tests.drivers.browser import SECONDS, Page
 from tests.drivers.console import Console, Shop, check_accessibility
 
 pytestmark = [pytest.mark.tools, pytest.mark.anyio]
@@ -122,7 +123,9 @@ async def test_the_newest_preview_is_shown_whichever_answer_comes_first(console:
     page = await console.open(demo, "/new-segment")
     held = await page.hold(about="999000")
     await write_rule(page, {">": [{"var": "total_revenue"}, 999000]})
-    await page.wait_for("document.querySelector('[aria-busy=true]') !== null")
+    async with asyncio.timeout(SECONDS):
+        while not any("999000" in body for body in page.bodies):
+            await page.evaluate("new Promise(requestAnimationFrame)")
 
     await write_rule(page, {">=": [{"var": "total_revenue"}, 0]})
     await page.wait_text("Every customer matches the definition")
@@ -303,3 +306,16 @@ async def test_the_page_is_no_wider_than_its_window(console: Console, demo: Shop
     await page.settle()
 
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_a_segment_by_hand_has_no_conditions(own_demo: Shop, console: Console) -> None:
+    page = await console.open(own_demo, "/segments/vip/edit", theme="dark")
+
+    assert "Its members are put in by hand, so it has no conditions." in await page.text()
+    assert "Conditions" not in await page.text("main")
+    await check_accessibility(page)
+    await page.fill("Name", "Guests of honour")
+    await page.click("Save changes")
+    await page.wait_for("location.hash === '#/segments/vip'")
+    await page.settle()
+    assert (await find_segment(own_demo, "vip"))["name"] == "Guests of honour"

@@ -180,10 +180,10 @@ async def test_why_somebody_is_in_or_out_is_told_clause_by_clause(console: Conso
     await page.click(selector=".later li button")
     await page.wait_text("in it?")
 
-    assert "No member at the moment. The definition does not hold now." in await page.text("main")
+    assert "No. 1 of 2 clauses of the rule do not hold." in await page.text("main")
     first, second = (await page.rows())[1:]
-    assert (first[0], first[2]) == ("the customer belongs to “written-to”", "✗ does not hold")
-    assert (second[0], second[2]) == ("the last purchase was fewer than 58 days ago", "✓ holds")
+    assert (first[0], first[2]) == ("the customer belongs to “written-to”", "✗ Does not hold")
+    assert (second[0], second[2]) == ("the last purchase was fewer than 58 days ago", "✓ Holds")
     assert (await page.address()).endswith("tab=why&customer=C00007")
 
 

@@ -2,7 +2,7 @@
 
 import { choice, fill, h, panel, s } from '../../elements.js';
 import { today } from '../../words.js';
-import { describe, load, settingsForm } from './form.js';
+import { describe, listed, load, settingsForm } from './form.js';
 import { preview } from './thresholds.js';
 
 const YEARLY = /^\d\d-\d\d$/;
@@ -22,40 +22,11 @@ export async function show(page) {
   return h('div', { class: 'panels' },
     panel('Festive periods', {}, picture,
       h('p', { class: 'soft' }, describe('Both ends belong to a period. One of every year may go past the new year')),
-      settingsForm(page, data, [['', ['festive_periods', 'festive_percent']]], { makers: { festive_periods: periods }, follow, note: effect.note })),
+      settingsForm(page, data, [['', ['festive_periods', 'festive_percent']]], { makers: { festive_periods: () => listed('period', makeRow, { from: '01-01', to: '01-06' }) }, follow, note: effect.note })),
     effect.element);
 }
 
-/** The control of the setting: a row a period. */
-function periods() {
-  let rows = [];
-  const list = h('ul', { class: 'list' });
-  const add = period => {
-    const row = makeRow(period, () => {
-      rows = rows.filter(each => each !== row);
-      row.element.remove();
-      more.focus();
-      tellChange();
-    });
-    rows.push(row);
-    list.append(row.element);
-    return row;
-  };
-  const more = h('button', { type: 'button', onclick: () => {
-    add({ from: '01-01', to: '01-06' }).element.querySelector('select').focus();
-    tellChange();
-  } }, 'Add a period');
-  const element = h('div', { class: 'stack' }, list, h('div', { class: 'actions' }, more));
-  const tellChange = () => element.dispatchEvent(new Event('input', { bubbles: true }));
-  const showRows = value => {
-    rows = [];
-    fill(list);
-    value.forEach(add);
-  };
-  return { group: true, element, read: () => rows.map(row => row.read()), show: showRows };
-}
-
-function makeRow({ from, to }, remove) {
+function makeRow({ from, to }) {
   let ends = YEARLY.test(from) ? [yearlyDay('from', from), yearlyDay('to', to)] : [datedDay('from', from), datedDay('to', to)];
   const place = h('span', { class: 'row' });
   const draw = () => fill(place, ends[0].element, h('span', null, 'to'), ends[1].element);
@@ -69,9 +40,7 @@ function makeRow({ from, to }, remove) {
     },
   });
   draw();
-  const element = h('li', { class: 'row' }, when, place,
-    h('button', { type: 'button', class: 'quiet', onclick: remove }, 'Remove', h('span', { class: 'unseen' }, ' this period')));
-  return { element, read: () => ({ from: ends[0].read(), to: ends[1].read() }) };
+  return { element: h('li', { class: 'row' }, when, place), read: () => ({ from: ends[0].read(), to: ends[1].read() }) };
 }
 
 function yearlyDay(which, value) {

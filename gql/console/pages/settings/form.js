@@ -227,6 +227,30 @@ export function scheduled() {
   return { ...control, beside: h('datalist', { id }, COMMON_TIMES.map(([value, text]) => h('option', { value, label: text }))) };
 }
 
+/** A list of things, each a row of controls as `make` has it with `read`; they are added, as `fresh`, and removed. */
+export function listed(word, make, fresh) {
+  let rows = [];
+  const list = h('ul', { class: 'list' });
+  const add = value => {
+    const row = make(value);
+    row.element.append(h('button', { type: 'button', class: 'quiet', onclick: () => {
+      rows = rows.filter(each => each !== row);
+      row.element.remove();
+      more.focus();
+      changed(element);
+    } }, 'Remove', h('span', { class: 'unseen' }, ` this ${word}`)));
+    rows.push(row);
+    list.append(row.element);
+    return row;
+  };
+  const more = h('button', { type: 'button', onclick: () => {
+    add(fresh).element.querySelector('select, input').focus();
+    changed(element);
+  } }, `Add a ${word}`);
+  const element = h('div', { class: 'stack' }, list, h('div', { class: 'actions' }, more));
+  return { group: true, element, read: () => rows.map(row => row.read()), show: value => { rows = []; fill(list); value.forEach(add); } };
+}
+
 const CONTROLS = {
   WHOLE_NUMBER: ({ minimum, maximum, default: standard }) => typed(
     { type: 'number', min: minimum, max: maximum, step: '1', placeholder: standard }, text => (text === '' ? null : Number(text))),

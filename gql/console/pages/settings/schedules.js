@@ -1,10 +1,11 @@
 // What the server does by itself: follow purchases, classify into a file, write reports; and where segments say theirs.
 
-import { choice, field, fill, h, link, panel } from '../../elements.js';
-import { load, scheduled, settingsForm, settingsTable } from './form.js';
+import { choice, field, h, link, panel } from '../../elements.js';
+import { listed, load, scheduled, settingsForm, settingsTable } from './form.js';
 
 const FORMATS = [['pdf', 'PDF'], ['xlsx', 'Excel'], ['csv', 'CSV'], ['json', 'JSON']];
 const METHODS = [['rfm', 'RFM'], ['value', 'Value'], ['behavior', 'Behavior']];
+const NEW_REPORT = { name: '', format: 'pdf', every: '0 6 * * 1', method: 'rfm', days: 90, scheme: 'eight' };
 const SCHEMES = [['eight', 'Eight groups'], ['eleven', 'Eleven groups']];
 
 export async function show(page) {
@@ -20,40 +21,11 @@ export async function show(page) {
       settingsTable('Where the file of labels is written', places)),
     panel('Reports on a schedule', {},
       h('p', null, 'The server writes each to its folder of reports, at its times in the time zone of the business.'),
-      settingsForm(page, data, [['', ['scheduled_reports']]], { makers: { scheduled_reports: () => reports(data.storefronts) } })),
+      settingsForm(page, data, [['', ['scheduled_reports']]], { makers: { scheduled_reports: () => listed('report', report => makeReport(report, data.storefronts), NEW_REPORT) } })),
   ];
 }
 
-/** The control of the setting: a group of controls a report. */
-function reports(storefronts) {
-  let rows = [];
-  const list = h('ul', { class: 'list' });
-  const tellChange = () => element.dispatchEvent(new Event('input', { bubbles: true }));
-  const add = report => {
-    const row = makeReport(report, storefronts, () => {
-      rows = rows.filter(each => each !== row);
-      row.element.remove();
-      more.focus();
-      tellChange();
-    });
-    rows.push(row);
-    list.append(row.element);
-    return row;
-  };
-  const more = h('button', { type: 'button', onclick: () => {
-    add({ name: '', format: 'pdf', every: '0 6 * * 1', method: 'rfm', days: 90, scheme: 'eight' }).element.querySelector('input').focus();
-    tellChange();
-  } }, 'Add a report');
-  const element = h('div', { class: 'stack' }, list, h('div', { class: 'actions' }, more));
-  const showRows = value => {
-    rows = [];
-    fill(list);
-    value.forEach(add);
-  };
-  return { group: true, element, read: () => rows.map(row => row.read()), show: showRows };
-}
-
-function makeReport(report, storefronts, remove) {
+function makeReport(report, storefronts) {
   const every = scheduled();
   every.show(report.every);
   const controls = {
@@ -67,8 +39,7 @@ function makeReport(report, storefronts, remove) {
   };
   const words = { name: 'Name', format: 'File', every: 'Times (five cron fields)', method: 'Method', days: 'Days', scheme: 'RFM groups', storefront: 'Storefront' };
   const element = h('li', { class: 'row entry' },
-    Object.entries(controls).map(([key, control]) => field(words[key], control)), every.beside,
-    h('button', { type: 'button', class: 'quiet', onclick: remove }, 'Remove', h('span', { class: 'unseen' }, ' this report')));
+    Object.entries(controls).map(([key, control]) => field(words[key], control)), every.beside);
   const read = () => {
     const { storefront, ...said } = Object.fromEntries(Object.entries(controls).map(([key, control]) => [key, control.value.trim()]));
     return { ...said, days: Number(said.days), ...(storefront && { storefront }) };
