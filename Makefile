@@ -53,7 +53,7 @@ test-slow: develop
 	$(BIN)/python -m pytest -m "(slow or hypothesis) and not tools" --hypothesis-profile=full
 
 test-tools: develop graphiql clients
-	$(BIN)/python -m pytest -m "tools $(WITHOUT)"
+	$(BIN)/python -m pytest -m "tools $(WITHOUT)" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 bench: develop
 	$(BIN)/python -m tests.benchmarks

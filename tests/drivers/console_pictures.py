@@ -18,7 +18,7 @@ from tests.drivers.documents import ROOT
 FOLDER = ROOT / "build" / "pictures"
 WIDTHS = (380, 1024, 1920)
 THEMES = ("light", "dark")
-HEIGHT, COLOURS = 1_000, 96
+HEIGHT, COLOURS = 1_000, 224
 SHOWN = {
     "overview": ("overview", "light"),
     "segment": ("segment", "light"),
