@@ -252,3 +252,19 @@ async def test_the_log_tells_who_did_what_and_of_one_thing_alone(console: Consol
     assert rows[-1][2] == "Create segment"
     await page.click(selector="summary")
     assert await page.text("main details[open] dl")
+
+
+async def test_the_log_is_asked_by_whom_and_how_it_ended(console: Console, demo: Shop) -> None:
+    page = await console.open(demo, "/settings/audit")
+
+    await page.click("Create segment")
+    await page.settle()
+    rows = (await page.rows("main table"))[1:]
+    assert {what for _, _, what, _, _ in rows} == {"Create segment"}
+    assert "Only “Create segment”." in await page.text("main")
+    await page.choose("How it ended", "Denied")
+    await page.wait_text("Nothing of that kind was done yet.", "main")
+    await page.click("Show everything")
+    await page.settle()
+
+    assert await page.value("#choice-outcome") == "DENIED"

@@ -1,12 +1,12 @@
 // The audit log: who did what and how it ended, newest first, also of one thing alone; old and new values side by side.
 
 import { ask } from '../../api.js';
-import { customerLink, h, link, name, notice, pager, panel, segmentLink, table, tag } from '../../elements.js';
+import { choiceField, customerLink, h, link, name, notice, pager, panel, segmentLink, table, tag } from '../../elements.js';
 import { instant, title } from '../../words.js';
 
 const AUDIT = /* GraphQL */ `
-  query Audit($first: Int, $after: String, $subjectId: ID) {
-    auditEvents(first: $first, after: $after, subjectId: $subjectId) {
+  query Audit($first: Int, $after: String, $subjectId: ID, $by: String, $action: String, $outcome: String) {
+    auditEvents(first: $first, after: $after, subjectId: $subjectId, by: $by, action: $action, outcome: $outcome) {
       totalCount
       nodes { id at actor action outcome requestId subjectId detail }
       pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
@@ -30,24 +30,33 @@ const SUBJECTS = /* GraphQL */ `
 
 const SIZE = 50;
 const DIGEST = /^[0-9a-f]{64}$/;
+const OUTCOMES = [['', 'Any'], ['DONE', 'Done'], ['REFUSED', 'Refused'], ['DENIED', 'Denied'], ['FAILED', 'Failed'], ['CANCELLED', 'Cancelled']];
 const TONES = { DONE: 'good', REFUSED: 'watch', DENIED: 'bad', FAILED: 'bad', CANCELLED: 'watch' };
 
 export async function show(page) {
   if (!page.mayEdit) return notice('info', 'The audit log is for those who may change things: this token lacks the permission customers:edit.');
   const subjectId = page.query.get('about');
-  const { auditEvents } = await ask(AUDIT, { first: SIZE, after: page.query.get('after'), subjectId }, { signal: page.signal });
+  const [by, action] = [page.query.get('by'), page.query.get('action')];
+  const { auditEvents } = await ask(AUDIT, {
+    first: SIZE, after: page.query.get('after'), subjectId, by, action, outcome: page.query.get('outcome'),
+  }, { signal: page.signal });
   const subjects = await findSubjects(auditEvents.nodes, page.signal);
-  return panel(subjectId ? 'What was done to one thing' : 'Everything', {},
-    subjectId && h('p', { class: 'row' }, 'Only what was about ', drawSubject(subjects.get(subjectId)), h('a', { id: 'all-events', href: page.address({ about: null, after: null }) }, 'Show everything')),
+  return panel('What was done', {},
+    choiceField(page, 'How it ended', OUTCOMES, 'outcome'),
+    (subjectId || by || action) && h('p', { class: 'row' },
+      subjectId && h('span', null, 'Only what was about ', drawSubject(subjects.get(subjectId)), '.'),
+      by && h('span', null, 'Only what ', name(by), ' did.'),
+      action && h('span', null, `Only “${spell(action)}”.`),
+      h('a', { id: 'all-events', href: page.address({ about: '', by: '', action: '', after: '' }) }, 'Show everything')),
     h('div', { class: 'audit' }, table('Audit log', [
       { title: 'When', cell: event => h('time', { datetime: event.at }, instant(event.at)) },
-      { title: 'Who', cell: event => name(event.actor) },
-      { title: 'What', cell: event => [spell(event.action), ' ', event.outcome !== 'DONE' && tag(title(event.outcome), TONES[event.outcome])] },
+      { title: 'Who', cell: event => h('a', { href: page.address({ by: event.actor, after: '' }) }, name(event.actor)) },
+      { title: 'What', cell: event => [h('a', { href: page.address({ action: event.action, after: '' }) }, spell(event.action)), ' ', event.outcome !== 'DONE' && tag(title(event.outcome), TONES[event.outcome])] },
       { title: 'About', cell: event => event.subjectId && h('span', { class: 'row' }, drawSubject(subjects.get(event.subjectId)),
         !subjectId && h('a', { class: 'soft', href: page.address({ about: event.subjectId, after: null }) },
           'history', h('span', { class: 'unseen' }, ` of ${sayName(subjects.get(event.subjectId))}`))) },
       { title: 'Detail', cell: event => drawDetail(event) },
-    ], auditEvents.nodes, { cards: true, empty: 'Nothing was done yet.' })),
+    ], auditEvents.nodes, { cards: true, empty: 'Nothing of that kind was done yet.' })),
     pager(page, auditEvents, auditEvents.totalCount === 1 ? 'event' : 'events', { before: null }));
 }
 
