@@ -12,6 +12,15 @@ from tests.drivers.console import AXE, Console, Shop, serve
 from tests.shops.console_shops import fill_categories, fill_many, fill_nothing, fill_scripts
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Pages are opened after the shop of a test and closed before it, in whichever order a test names them."""
+    for item in items:
+        names: list[str] = getattr(item, "fixturenames", [])
+        if "console" in names:
+            names.remove("console")
+            names.append("console")
+
+
 @pytest.fixture(scope="session")
 async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """A browser for all tests."""
