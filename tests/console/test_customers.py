@@ -191,6 +191,7 @@ async def test_a_segment_says_why_clause_by_clause_when_it_is_asked(console: Con
     await check_accessibility(page)
 
 
+@pytest.mark.slow
 async def test_the_timeline_has_everything_once_newest_first(console: Console, demo: Shop) -> None:
     (best,) = await find_best(demo)
     query = """query($id: String) { customer(externalId: $id) {
@@ -241,6 +242,7 @@ async def test_a_customer_is_put_into_a_segment_and_taken_out(own_demo: Shop, co
     assert "Left Friends by hand" in await page.text(".timeline")
 
 
+@pytest.mark.slow
 async def test_a_rule_that_says_something_else_than_the_membership_is_told_and_followed(
     own_demo: Shop, console: Console
 ) -> None:
@@ -267,6 +269,7 @@ async def test_a_rule_that_says_something_else_than_the_membership_is_told_and_f
     assert await page.text("[role=status].unseen") == "Entered Island."
 
 
+@pytest.mark.slow
 async def test_two_ids_of_one_person_become_one_customer(own_demo: Shop, console: Console) -> None:
     one, other = await find_best(own_demo, 2)
     page = await console.open(own_demo, f"/customers/{one}")
@@ -284,6 +287,7 @@ async def test_two_ids_of_one_person_become_one_customer(own_demo: Shop, console
     assert other in await page.text(".lead")
 
 
+@pytest.mark.slow
 async def test_a_question_goes_with_its_page(console: Console, demo: Shop) -> None:
     page = await console.open(demo, "/customers")
     await page.click(selector="tbody th a")

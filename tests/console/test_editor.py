@@ -106,6 +106,7 @@ async def test_faults_are_said_at_their_rows(console: Console, demo: Shop) -> No
     await check_accessibility(page)
 
 
+@pytest.mark.slow
 async def test_every_documented_rule_is_taken_from_its_rows(console: Console, demo: Shop) -> None:
     page = await console.open(demo, "/new-segment")
 
@@ -241,6 +242,7 @@ async def test_refusals_are_said_at_their_fields(console: Console, demo: Shop) -
     await page.wait_text("name must not be blank")
 
 
+@pytest.mark.slow
 async def test_bounds_and_a_schedule_are_saved_and_shown_again(own_demo: Shop, console: Console) -> None:
     page = await console.open(own_demo, "/new-segment?name=Bound")
     await page.click("Remove condition 1")
@@ -277,6 +279,7 @@ async def test_a_token_that_may_only_look_is_told_so(console: Console, demo: Sho
     assert await page.texts("main button, main input") == []
 
 
+@pytest.mark.slow
 async def test_three_hundred_categories_are_offered(console: Console, many_categories: Shop) -> None:
     rule = {"some": [{"var": "purchases.lines"}, {"==": [{"var": "category"}, "x"]}]}
     page = await console.open(many_categories, "/new-segment?rules=" + quote(json.dumps(rule)))

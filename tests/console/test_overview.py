@@ -208,6 +208,7 @@ async def test_a_list_that_is_not_there_is_told_in_its_place(console: Console, d
     assert "What stands out" in await page.text("main")
 
 
+@pytest.mark.slow
 async def test_names_of_every_script_fit_a_small_window(console: Console, every_script: Shop) -> None:
     page = await console.open(every_script, "/?view=category&days=365&by=revenue", width=380)
 

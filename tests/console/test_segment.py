@@ -187,6 +187,7 @@ async def test_why_somebody_is_in_or_out_is_told_clause_by_clause(console: Conso
     assert (await page.address()).endswith("tab=why&customer=C00007")
 
 
+@pytest.mark.slow
 async def test_a_segment_is_copied_frozen_and_deleted_unless_another_needs_it(own_demo: Shop, console: Console) -> None:
     page = await console.open(own_demo, "/segments/written-to")
     await page.click("Delete")
@@ -224,6 +225,7 @@ async def test_a_segment_that_is_not_there_says_so(console: Console, demo: Shop)
     assert await page.text("h1") == "There is no such segment"
 
 
+@pytest.mark.slow
 async def test_a_run_that_goes_on_is_seen_by_everybody_and_can_be_cancelled(
     own_demo: Shop, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:

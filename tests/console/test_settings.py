@@ -129,6 +129,7 @@ async def test_who_may_only_look_sees_values_and_no_controls(console: Console, d
             assert "customers:edit" in await page.text("main")
 
 
+@pytest.mark.slow
 async def test_festive_periods_are_added_changed_and_removed(console: Console, own_demo: Shop) -> None:
     page = await console.open(own_demo, "/settings/festive")
     assert "51 days of 2026 are festive" in await page.text("main")
@@ -146,6 +147,7 @@ async def test_festive_periods_are_added_changed_and_removed(console: Console, o
     assert await read(own_demo, "festive_periods") == [yearly, once]
 
 
+@pytest.mark.slow
 async def test_a_preset_is_copied_changed_and_deleted_again(console: Console, own_demo: Shop) -> None:
     page = await console.open(own_demo, "/settings/sources")
     await page.click("cdnow", selector="a")
@@ -212,6 +214,7 @@ async def test_the_brand_has_a_logo_and_says_how_its_colour_reads(
     await page.wait_text("kandy is called Kandy, the lake now.", "main")
 
 
+@pytest.mark.slow
 async def test_a_report_on_a_schedule_is_added(console: Console, own_demo: Shop) -> None:
     page = await console.open(own_demo, "/settings/schedules")
 

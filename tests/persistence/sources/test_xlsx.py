@@ -268,12 +268,12 @@ TOO_LARGE = "orders.xlsx has a row or a part that is too large to be read. Save 
 @pytest.mark.parametrize(
     ("part", "after", "more"),
     [
-        (SHEET, b"<sheetData>", b"<row>" + b"<c/>" * MANY + b"</row>"),
+        pytest.param(SHEET, b"<sheetData>", b"<row>" + b"<c/>" * MANY + b"</row>", marks=pytest.mark.slow),
         (SHEET, b"</sheetData>", b"<hyperlinks>" + b"<hyperlink/>" * MANY + b"</hyperlinks>"),
         (SHEET, b"<sheetData>", b'<row r="9"><c t="inlineStr"><is><t>' + b"x" * (20 << 20) + b"</t></is></c></row>"),
         (STYLES, b"</cellXfs>", b"<xf/>" * MANY),
         (STYLES, b"</cellXfs>", b"<row/><xf/>" * MANY),
-        (STRINGS, b"</sst>", b"<si>" + b"<r/>" * MANY + b"</si>"),
+        pytest.param(STRINGS, b"</sst>", b"<si>" + b"<r/>" * MANY + b"</si>", marks=pytest.mark.slow),
     ],
     ids=["cells of a row", "after the rows", "one cell", "styles", "styles that are called rows", "pieces of a text"],
 )
