@@ -186,6 +186,7 @@ export function pager(page, { pageInfo, totalCount }, unit, { after = 'after', b
   const back = pageInfo.hasPreviousPage && before
     ? page.address({ [before]: pageInfo.startCursor, [after]: '' })
     : page.query.get(after) && page.address({ [after]: '', [before]: '' });
+  if (!back && !pageInfo.hasNextPage && totalCount === undefined) return null;
   return h('nav', { class: 'pager', 'aria-label': `Pages of ${unit}` },
     back && h('a', { id: `previous-${after}`, href: back, rel: 'prev' }, pageInfo.hasPreviousPage && before ? 'Previous' : 'First page'),
     totalCount !== undefined && h('span', { class: 'soft' }, `${totalCount.toLocaleString()} ${totalCount === 1 ? unit.replace(/s$/, '') : unit}`),

@@ -18,11 +18,12 @@ BROAD = """[...document.querySelectorAll('body *')]
 """What reaches beyond the window where nothing can be scrolled by itself."""
 WIDE = "document.documentElement.scrollWidth > innerWidth"
 UNSEEN = """(() => {
-  const style = getComputedStyle(document.activeElement);
-  const seen = style.outlineStyle !== 'none' || style.boxShadow !== 'none' || document.activeElement.type === 'date';
-  return seen ? '' : document.activeElement.outerHTML;
+  const [focused, style] = [document.activeElement, getComputedStyle(document.activeElement)];
+  const seen = style.outlineStyle !== 'none' || style.boxShadow !== 'none' || focused.type?.startsWith('date');
+  return seen || focused === document.body ? '' : focused.outerHTML;
 })()"""
-"""What has the focus and does not show it; a date shows in which part of it the focus is."""
+"""What has the focus and does not show it; a date shows in which part of it the focus is. After the last of a page comes
+the body, where the browser itself has it."""
 UNUSUAL = [
     (shop, name)
     for shop in ("empty_shop", "every_script", "many_categories")
