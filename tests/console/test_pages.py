@@ -22,8 +22,8 @@ UNSEEN = """(() => {
   const seen = style.outlineStyle !== 'none' || style.boxShadow !== 'none' || focused.type?.startsWith('date');
   return seen || focused === document.body ? '' : focused.outerHTML;
 })()"""
-"""What has the focus and does not show it; a date shows in which part of it the focus is. After the last of a page comes
-the body, where the browser itself has it."""
+"""What has the focus and does not show it; a date shows in which part of it the focus is. After the last of a page
+comes the body, where the browser itself has it."""
 UNUSUAL = [
     (shop, name)
     for shop in ("empty_shop", "every_script", "many_categories")
