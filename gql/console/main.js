@@ -245,6 +245,7 @@ function askForToken(refused = null) {
   drawHeader('');
   document.title = 'Sign in · Segments';
   busy.hidden = true;
+  main.removeAttribute('aria-busy');
   fill(main, h('div', { class: 'page narrow' }, h('h1', { tabindex: '-1' }, 'Sign in'),
     tokenForm(enter, 'Who your customers are, by rule, by value and by behaviour: paste a token of your shop to begin.',
       refused)));

@@ -152,6 +152,7 @@ async def test_who_does_not_renew_a_session_is_signed_out(console: Console, own_
 
     await page.click("Segments", within="nav")
     await page.wait_text("Your session has ended", "dialog")
+    await page.wait_for("document.querySelector('main').ariaBusy === 'true'")
     await page.press("Escape")
     await page.settle()
 
