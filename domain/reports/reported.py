@@ -13,7 +13,7 @@ from domain.errors import InvalidInput, Sentence
 from domain.model import Business
 from domain.reports.report import find_kind_of_score, list_scores, match_groups
 from domain.reports.reporting import list_festive_days, list_known_groups
-from domain.reports.transitions import build_span, check_order
+from domain.reports.transitions import build_span, pair_windows
 from domain.store import Grouping, Labelled, Moved, Reported, Scored, Transition
 
 
@@ -66,9 +66,7 @@ class ReportedCustomers:
     ) -> Reported:
         """Those who were in the one group in the window that ends first, and in the other in that which ends last; None
         is no group: they have no purchase in that window."""
-        check_days(days)
-        check_order(first, last)
-        before, after = (build_span(day, days, storefront_id) for day in (first, last))
+        before, after, grouping = pair_windows(business, method, days, first, last, storefront_id, scheme)
         sides = [
             None if code is None else read_code(method, scheme, code, field)
             for code, field in ((from_code, "from_code"), (to_code, "to_code"))
@@ -78,7 +76,6 @@ class ReportedCustomers:
             message = Sentence("{from_code} and {to_code} must be groups of one dimension, or one of them null")
             raise InvalidInput(message, ("from_code",))
         labels = [None if side is None else side[1] for side in sides]
-        grouping = Grouping(method, scheme, list_festive_days(business, before, after))
         return Moved(before, after, grouping, Transition(dimensions.pop(), *labels))
 
 

@@ -106,10 +106,7 @@ class Transitions:
         scheme: RfmScheme,
     ) -> TransitionMatrix:
         """Who moved; InvalidInput names the argument that is wrong."""
-        check_days(days)
-        check_order(first, last)
-        before, after = build_span(first, days, storefront_id), build_span(last, days, storefront_id)
-        grouping = Grouping(method, scheme, list_festive_days(business, before, after))
+        before, after, grouping = pair_windows(business, method, days, first, last, storefront_id, scheme)
 
         async def sum_up(unit: Unit) -> Sequence[Sequence[object]]:
             sums = _check_number(await unit.groups.sum_transitions(before, after, grouping))
@@ -337,6 +334,22 @@ def _add_intervals(first: date, interval: SeriesInterval, times: int) -> date | 
         return date(years, month + 1, min(first.day, monthrange(years, month + 1)[1]))
     step = times * (7 if interval is SeriesInterval.WEEK else 1)
     return first + timedelta(step) if step <= (date.max - first).days else None
+
+
+def pair_windows(
+    business: Business,
+    method: Method,
+    days: int,
+    first: date,
+    last: date,
+    storefront_id: int | None,
+    scheme: RfmScheme,
+) -> tuple[Span, Span, Grouping]:
+    """The two windows that customers move between, and how both are grouped; InvalidInput names the argument."""
+    check_days(days)
+    check_order(first, last)
+    before, after = build_span(first, days, storefront_id), build_span(last, days, storefront_id)
+    return before, after, Grouping(method, scheme, list_festive_days(business, before, after))
 
 
 def check_order(first: date, last: date) -> None:
