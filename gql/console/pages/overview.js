@@ -423,7 +423,7 @@ function showNobody(page, report, lastDay) {
 function showFirstSteps(page) {
   const step = (title, text, more) => h('li', { class: 'panel' }, h('h2', null, title), h('p', null, text), more);
   return page.view('Welcome', { lead: 'There are no purchases yet. Three steps to know who your customers are:' },
-    h('ol', { class: 'panels steps' },
+    h('ol', { class: 'panels three steps' },
       step('1. Import your purchases',
         'Drop the export of your shop as it is, such as CSV, Excel or JSON. Its columns are found by themselves, '
           + 'and you see what was understood before anything is kept.',
