@@ -8,34 +8,27 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from inspect import isawaitable, iscoroutine
 from itertools import chain
-from operator import attrgetter
 from typing import Any
 
-import strawberry
 from graphql import (
     GraphQLField,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
+    GraphQLType,
     get_nullable_type,
-    is_leaf_type,
     is_non_null_type,
     is_object_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
-from graphql.pyutils import AwaitableOrValue, Path, Undefined, gather_with_cancel
+from graphql.pyutils import AwaitableOrValue, Path, gather_with_cancel
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.schema.schema_converter import GraphQLCoreConverter
-from strawberry.types.arguments import convert_argument
-from strawberry.types.field import StrawberryField
 
+from gql.schema.fields import GET, WRITE, Read, make_reader
 from gql.schema.pacing import Pace
 
 DISCARDED: ContextVar[bool] = ContextVar("DISCARDED", default=False)
 """Whether nobody will have what is made in this task."""
-Resolver = Callable[..., Any]
-Read = Callable[[Any], Any]
-"""The written value of a field of an object; raises where the library has to say what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,71 +38,6 @@ class Selection:
     fields: GroupedFieldSet
     plain: list[tuple[str, Read]]
     others: GroupedFieldSet
-
-
-def make_reader(definition: GraphQLField) -> Read | None:
-    """What takes a field from its object and writes it, where the field is an attribute that holds a number, a text or
-    the like; None for every other."""
-    known = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    kind = definition.type
-    required = is_non_null_type(kind)
-    leaf = kind.of_type if is_non_null_type(kind) else kind
-    if not isinstance(known, StrawberryField) or not known.is_basic_field or not is_leaf_type(leaf):
-        return None
-    get, write = attrgetter(known.python_name), leaf.coerce_output_value
-
-    def read(source: Any) -> Any:
-        value = get(source)
-        if value is None and not required:
-            return None
-        written = write(value)
-        if written is None or written is Undefined:
-            raise TypeError
-        return written
-
-    return read
-
-
-def shorten_resolvers(schema: strawberry.Schema) -> None:
-    """Let resolvers without permissions be called at once. The library goes through a coroutine and several wrappers
-    for each, and names and types of arguments are worked out anew for each object of a page."""
-    for kind in schema._schema.type_map.values():
-        for definition in kind.fields.values() if is_object_type(kind) else ():
-            known = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-            if isinstance(known, StrawberryField) and _is_simple(known):
-                definition.resolve = _make_resolver(known, definition, schema.schema_converter)
-
-
-def _is_simple(field: StrawberryField) -> bool:
-    """Whether it is answered by a method of the object that needs nothing but the arguments and `info`."""
-    resolver = field.base_resolver
-    if resolver is None or field.extensions or field.is_subscription or resolver.self_parameter is None:
-        return False
-    return resolver.root_parameter is None and resolver.parent_parameter is None
-
-
-def _make_resolver(field: StrawberryField, definition: GraphQLField, converter: GraphQLCoreConverter) -> Resolver:
-    """The method, with what can be worked out beforehand of its arguments."""
-    config = converter.config
-    asked = {config.name_converter.from_argument(argument): argument for argument in field.arguments}
-    same = {name for name in asked if is_leaf_type(get_nullable_type(definition.args[name].type))}
-    answer = field.base_resolver
-    assert answer is not None
-    wants = answer.info_parameter
-
-    def resolve(source: Any, info: GraphQLResolveInfo[Any], **given: Any) -> Any:
-        own = config.info_class(_raw_info=info, _field=field)
-        arguments = {
-            asked[name].python_name: value
-            if name in same
-            else convert_argument(value, asked[name].type, converter.scalar_registry, config, own, path=(name,))
-            for name, value in given.items()
-        }
-        if wants is not None:
-            arguments[wants.name] = own
-        return answer(source, **arguments)
-
-    return resolve
 
 
 class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -193,28 +121,36 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
             definition = self.schema.get_field(parent_type, details[0].node.name.value)
             if definition is None:
                 return Selection(fields, [], fields)
-            read = make_reader(definition)
+            read = self._make_reader(definition, details)
             if read is None:
                 others[name] = details
             else:
                 plain.append((name, read))
         return Selection(fields, plain, others)
 
-    def _make_item_reader(
-        self, item_type: GraphQLOutputType, details: FieldDetailsList, info: GraphQLResolveInfo[Any]
-    ) -> Read | None:
-        """What takes all that is asked of an item of a list from it, where every field of it is plain."""
-        kind = item_type.of_type if is_non_null_type(item_type) else item_type
+    def _make_reader(self, definition: GraphQLField, details: FieldDetailsList) -> Read | None:
+        """What takes a field from its object; None for one that is executed."""
+        get, write = definition.extensions.get(GET), definition.extensions.get(WRITE)
+        if get is None:
+            return None
+        if write is None:
+            write = self._make_object_reader(get_nullable_type(definition.type), details)
+        return None if write is None else make_reader(get, write, is_non_null_type(definition.type))
+
+    def _make_object_reader(self, kind: GraphQLType, details: FieldDetailsList) -> Read | None:
+        """What takes all that is asked of an object from it, where every field of it is plain."""
         if not is_object_type(kind):
             return None
         collected = self.collect_subfields(kind, details)
         selection = self._select(kind, collected.grouped_field_set)
         if selection.others or not selection.plain or collected.new_defer_usages:
             return None
-        plain, belongs = selection.plain, kind.is_type_of
+        plain = selection.plain
+        # Strawberry looks at the class of the object alone.
+        belongs: Callable[[Any, Any], Any] | None = kind.is_type_of
 
         def read(item: Any) -> dict[str, Any]:
-            if belongs is not None and belongs(item, info) is not True:
+            if belongs is not None and belongs(item, None) is not True:
                 raise TypeError
             return {name: read_field(item) for name, read_field in plain}
 
@@ -234,7 +170,7 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
         pace = self._pace
         results: list[Any] = []
         waiting: list[int] = []
-        read_item = self._make_item_reader(item_type, field_details_list, info)
+        read_item = self._make_object_reader(get_nullable_type(item_type), field_details_list)
 
         def complete(index: int, item: Any) -> None:
             if read_item is not None:

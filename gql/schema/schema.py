@@ -10,7 +10,8 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from gql.schema.errors import is_surprise, log_surprise
-from gql.schema.executor import PacedExecutor, shorten_resolvers
+from gql.schema.executor import PacedExecutor
+from gql.schema.fields import prepare_fields
 from gql.schema.limits import make_extensions
 from gql.schema.mutations import Mutation
 from gql.schema.queries import Query
@@ -96,7 +97,7 @@ def make_schema(settings: Settings) -> strawberry.Schema:
         config=StrawberryConfig(scalar_map=build_scalar_map()),
     )
     schema.tells_names = settings.introspection
-    shorten_resolvers(schema)
+    prepare_fields(schema)
     return schema
 
 
