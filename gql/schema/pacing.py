@@ -9,8 +9,9 @@ from time import perf_counter
 
 TURN_SECONDS = 0.002
 """How much of one turn of the loop goes to making answers."""
-RELEASED = 4
-"""Pieces that go on in one turn; each is short, and all but the first end at once where the turn is used up."""
+MOST_RELEASED = 64
+"""Pieces that go on in one turn at most. There are twice as many as in the last turn, half as many where they used it
+up; those who come too late wait once more."""
 CALM_TURNS = 5
 """After how many turns without a pause whatever will ask the loaders has asked: a field with arguments, permissions and
 siblings gets there in three."""
@@ -23,6 +24,7 @@ class Turns:
         self._began: float | None = None
         self._waiting: dict[Pace, deque[asyncio.Future[None]]] = {}
         self._releasing: asyncio.Task[None] | None = None
+        self._released = 1
 
     def is_over(self) -> bool:
         """Whether this turn has been used up. It begins with the first who asks."""
@@ -46,9 +48,12 @@ class Turns:
     async def _release(self) -> None:
         try:
             while self._waiting:
-                for _ in range(RELEASED):
+                for _ in range(self._released):
                     self._release_next()
+                # They go on now.
                 await asyncio.sleep(0)
+                fewer, more = max(1, self._released // 2), min(MOST_RELEASED, self._released * 2)
+                self._released = fewer if self.is_over() else more
         finally:
             self._releasing = None
 
@@ -83,6 +88,8 @@ class Pace:
         self._waiting += 1
         try:
             await self.turns.wait(self)
+            while self.is_over():
+                await self.turns.wait(self)
         finally:
             self._waiting -= 1
 
