@@ -9,9 +9,9 @@ from time import perf_counter
 
 TURN_SECONDS = 0.002
 """How much of one turn of the loop goes to making answers."""
-MOST_RELEASED = 64
-"""Pieces that go on in one turn at most. There are twice as many as in the last turn, half as many where they used it
-up; those who come too late wait once more."""
+MOST_RELEASED = 16
+"""Pieces that go on in one turn at most; each is short, and ends at once where the turn is used up. There are twice as
+many as in the last turn, half as many where they used it up."""
 CALM_TURNS = 5
 """After how many turns without a pause whatever will ask the loaders has asked: a field with arguments, permissions and
 siblings gets there in three."""
@@ -88,8 +88,6 @@ class Pace:
         self._waiting += 1
         try:
             await self.turns.wait(self)
-            while self.is_over():
-                await self.turns.wait(self)
         finally:
             self._waiting -= 1
 

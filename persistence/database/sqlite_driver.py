@@ -128,7 +128,7 @@ class StreamingCursor(AsyncAdapt_aiosqlite_ss_cursor):
 class OneTripConnection(AsyncAdapt_aiosqlite_connection):
     """The connection as SQLAlchemy sees it."""
 
-    __slots__ = ("_beginning", "_reading")
+    __slots__ = ("_asked", "_beginning", "_reading")
     _cursor_cls = OneTripCursor
     _ss_cursor_cls = StreamingCursor
 
@@ -136,6 +136,9 @@ class OneTripConnection(AsyncAdapt_aiosqlite_connection):
         super().__init__(dbapi, connection)
         self._beginning: str | None = None
         self._reading = False
+        """Whether it is in a transaction that began for reading."""
+        self._asked = False
+        """Whether it was asked anything since the last transaction ended."""
 
     def begin_reading(self, statement: str) -> None:
         """Begin a transaction with the first statement of it."""
@@ -144,25 +147,28 @@ class OneTripConnection(AsyncAdapt_aiosqlite_connection):
     def take_beginning(self) -> str | None:
         """What the statement that comes now has to begin with."""
         begin, self._beginning = self._beginning, None
-        self._reading = self._reading or begin is not None
+        self._reading, self._asked = self._reading or begin is not None, True
         return begin
 
     def commit(self) -> None:
-        if self._beginning is None:
+        """Where it fails it can still be rolled back."""
+        if self._asked:
             super().commit()
-        self._beginning, self._reading = None, False
+        self._forget()
 
     def rollback(self) -> None:
         """What was only read is let go without waiting for it: whatever the thread is asked next comes after it."""
-        reading, begun = self._reading, self._beginning is None
-        self._beginning, self._reading = None, False
-        raw = self._connection
-        if not begun or not raw._connection or not raw._running:
+        reading, asked, raw = self._reading, self._asked, self._connection
+        self._forget()
+        if not asked or not raw._connection or not raw._running:
             return
         if reading:
             raw._tx.put_nowait((None, raw._connection.rollback))
-        elif raw.in_transaction:
+        else:
             super().rollback()
+
+    def _forget(self) -> None:
+        self._beginning, self._reading, self._asked = None, False, False
 
 
 class OneTripDriver(AsyncAdapt_aiosqlite_dbapi):
