@@ -280,6 +280,9 @@ class MemberList:
 
 
 Member: TypeAlias = "tuple[CustomerRecord, Membership]"
+MemberCell: TypeAlias = "str | int | None"
+"""A text or a number of a file: instants in microseconds since 1970, amounts in minor units."""
+MemberRow: TypeAlias = "tuple[int, bool, *tuple[MemberCell, ...]]"
 MemberKey = tuple[MemberList, PageRequest]
 """Members, and which page of them."""
 SnapshotKey = tuple[int, datetime]
@@ -307,6 +310,24 @@ class Members(Protocol):
     async def load_page(self, which: MemberList, request: PageRequest) -> Page[Member]: ...
     async def load_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]: ...
     async def count(self, lists: Sequence[MemberList]) -> list[int]: ...
+
+
+class MemberRows(Protocol):
+    """Members of one business for files: no entities, but texts and whole numbers as they are kept."""
+
+    async def load(
+        self,
+        segment_id: int,
+        at: datetime,
+        columns: Sequence[str],
+        scored: tuple[Span, Quintiles] | None,
+        after: int,
+        size: int,
+    ) -> list[MemberRow]:
+        """Of the next members at the instant after that customer, by customer, its number, whether it was erased, and
+        what the columns of exports say; `scored` is what their own scores are measured by, where a column asks for
+        these."""
+        ...
 
 
 class Naming(StrEnum):
@@ -755,6 +776,8 @@ class Unit(Protocol):
     def segments(self) -> Segments: ...
     @property
     def members(self) -> Members: ...
+    @property
+    def member_rows(self) -> MemberRows: ...
     @property
     def named(self) -> NamedCustomers: ...
     @property
