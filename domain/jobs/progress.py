@@ -89,6 +89,7 @@ class ProgressFeed:
         self.ended = ended
         self._watches: dict[Key, _Watch[Any]] = {}
         self._work = asyncio.Event()
+        self._work_anywhere = False
         self._members_changed: dict[int, asyncio.Event] = {}
 
     def notify_progress(self, key: Key) -> None:
@@ -98,13 +99,21 @@ class ProgressFeed:
             watch.notified.set()
 
     def notify_work(self) -> None:
-        """There may be something to work on."""
+        """There may be something to work on, in any business."""
+        self._work_anywhere = True
         self._work.set()
 
-    async def wait_work(self, seconds: float) -> None:
-        """Wait until there may be something to work on, at most so long."""
-        await _wait(self._work, seconds)
+    def notify_commit(self) -> None:
+        """There may be something to work on, in a business whose change number was raised."""
+        self._work.set()
+
+    async def wait_work(self, seconds: float) -> bool:
+        """Wait until there may be something to work on, at most so long; whether it may be in any business."""
+        woken = await _wait(self._work, seconds)
+        anywhere = self._work_anywhere or not woken
+        self._work_anywhere = False
         self._work.clear()
+        return anywhere
 
     def notify_members_changed(self, business_id: int) -> None:
         """Memberships of the business may have changed; to be told after the commit."""
@@ -112,7 +121,7 @@ class ProgressFeed:
         if event is not None:
             event.set()
 
-    def expect_members_change(self, business_id: int) -> Callable[[], Awaitable[None]]:
+    def expect_members_change(self, business_id: int) -> Callable[[], Awaitable[bool]]:
         """What waits until memberships may have changed from this call on, at most as long as between two polls."""
         event = self._members_changed.setdefault(business_id, asyncio.Event())
         return partial(_wait, event, self.poll_seconds)
@@ -139,9 +148,10 @@ class ProgressFeed:
                     watch.polling.cancel()
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, at most so long."""
+async def _wait(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for the event, at most so long; whether it came."""
     # Not wait_for: where both come at once, Python 3.11 loses that the waiter was cancelled.
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
+    return event.is_set()
