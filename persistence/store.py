@@ -3,7 +3,7 @@ the one write transaction of its business and begins by raising its change numbe
 What only some commands need is loaded with the first question to it."""
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,6 +63,14 @@ class SqlStore:
             async with begin_writing(self.database) as connection:
                 row = await raise_change_in_time(connection, business.id, self.clock())
                 yield Unit(connection, to_business(row), from_micros(row.last_instant))
+        for tell in self.database.listeners:
+            tell()
+
+    async def watch_commits(self, tell: Callable[[], None]) -> None:
+        """Call it after whatever is committed by this process or another one, until it is cancelled."""
+        from persistence.database.commits import watch_commits
+
+        await watch_commits(self.database, tell)
 
     async def audit(
         self,

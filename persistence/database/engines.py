@@ -5,7 +5,7 @@ which it is, as it brings the tables of SQLite up to date by itself."""
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -43,6 +43,8 @@ class Database:
     worker: AsyncEngine
     dialect: str
     condition: Condition
+    listeners: list[Callable[[], None]] = field(default_factory=list)
+    """Who of this process is told at once of what it commits."""
 
     async def close(self) -> None:
         for engine in {self.reader, self.writer, self.worker}:
