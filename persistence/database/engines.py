@@ -23,7 +23,9 @@ connection, so that a lock is told as one."""
 POOL_SECONDS = 2
 STATEMENT_SECONDS = 65
 """Beyond the longest deadline of a request: what still runs then has been forgotten."""
-READERS = 4
+READERS = 8
+"""Kept open, of which those are taken first that were used last; under load there are some more."""
+MORE_READERS = 6
 WORKERS = 3
 """Two for runs and one for the list of members that is set."""
 CACHE_KIB, BULK_CACHE_KIB, BULK_TEMPORARY_KIB = 65_536, 20_480, 8_192
@@ -86,7 +88,9 @@ def _open_sqlite(url: URL) -> Database:
         "pool_timeout": BUSY_SECONDS,
         "module": OneTripDriver(),
     }
-    reader = create_async_engine(asynchronous, pool_size=READERS, **common)
+    reader = create_async_engine(
+        asynchronous, pool_size=READERS, max_overflow=MORE_READERS, pool_use_lifo=True, **common
+    )
     writer = create_async_engine(asynchronous, pool_size=1, max_overflow=0, **common)
     worker = create_async_engine(asynchronous, pool_size=WORKERS, max_overflow=0, **common)
     bulk = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=QueuePool)
@@ -117,7 +121,7 @@ def _make_preparer(cache: int, temporary: int) -> Callable[[Any, object], None]:
         f"temp.cache_size = -{temporary}",
     )
 
-    def prepare(connection: Any, record: object) -> None:
+    def prepare(connection: Any) -> None:
         # The driver must not open transactions by itself: its deferred ones lose updates silently.
         connection.isolation_level = None
         cursor = connection.cursor()
@@ -128,7 +132,13 @@ def _make_preparer(cache: int, temporary: int) -> Callable[[Any, object], None]:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    return prepare
+    def prepare_each(connection: Any, record: object) -> None:
+        if isinstance(connection, OneTripConnection):
+            connection.run(prepare)
+        else:
+            prepare(connection)
+
+    return prepare_each
 
 
 def _make_beginner(statement: str) -> Callable[[Connection], None]:
