@@ -5,8 +5,8 @@ which it is, as it brings the tables of SQLite up to date by itself."""
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -46,8 +46,12 @@ class Database:
     worker: AsyncEngine
     dialect: str
     condition: Condition
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What else is closed with it."""
 
     async def close(self) -> None:
+        for close in self.closing:
+            await close()
         for engine in {self.reader, self.writer, self.worker}:
             await engine.dispose()
         self.bulk.dispose()
