@@ -219,7 +219,7 @@ def create_app(
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(
         routes=[
-            Route("/graphql", over_http.__call__, methods=methods),
+            Route("/graphql", over_http, methods=methods),
             WebSocketRoute("/graphql", over_socket.__call__),
             *downloads.make_routes(),
             *uploads.make_routes(),

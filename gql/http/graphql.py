@@ -2,6 +2,7 @@
 into words. Only a JSON object in an exact content type is read, only with a token; whatever comes in, what goes out is
 strict JSON with a fitting status, and work that nobody waits for any more is stopped."""
 
+import asyncio
 import json
 import re
 import time
@@ -15,6 +16,7 @@ from typing import Any
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
@@ -143,22 +145,22 @@ class Executor:
         return context
 
     async def answer_query(
-        self, viewer: Viewer, parameters: Parameters, request_id: str, allowed: Collection[OperationType], origin: str
-    ) -> Answer:
-        """What `run` answers; of a query that was answered before, and whose answer still holds, without executing it.
-        The caller pays for it all the same."""
-        name = parameters.query, parameters.operation_name
-        key = self.answers.find_key(viewer, name, parameters.variables)
-        if key is None:
-            return await self.run(viewer, parameters, request_id, allowed, origin=origin, keep=True)
-        kept, business = await self.answers.find(key)
-        if kept is None:
-            return await self.run(viewer, parameters, request_id, allowed, None, origin, True, key, business)
-        bill = self.throttle.open(viewer)
-        cost = bill.repeat(kept.requested, kept.actual)
-        self._keep_document(viewer, parameters)
-        cache = CacheStats(kept.reports, 0, kept.age)
-        return Answer(_build_extensions(cache, cost), data=kept.data)
+        self, viewer: Viewer, parameters: Parameters, request_id: str, origin: str, allowed: Collection[OperationType]
+    ) -> "Answer | Awaitable[Answer]":
+        """The answer that is kept, for which the caller pays all the same, or what will make it."""
+        key = self.answers.find_key(viewer, (parameters.query, parameters.operation_name), parameters.variables)
+        business = None
+        if key is not None:
+            try:
+                async with asyncio.timeout(self.settings.deadline_seconds):
+                    kept, business = await self.answers.find(key)
+            except TimeoutError:
+                return _build_timeout(self.settings.deadline_seconds, None)
+            if kept is not None:
+                cost = self.throttle.open(viewer).repeat(kept.requested, kept.actual)
+                self._keep_document(viewer, parameters)
+                return Answer(_build_extensions(CacheStats(kept.reports, 0, kept.age), cost), data=kept.data)
+        return self.run(viewer, parameters, request_id, allowed, None, origin, True, key, business)
 
     async def run(
         self,
@@ -204,9 +206,7 @@ class Executor:
                 key = self.answers.find_key(viewer, name, parameters.variables)
             return answer if key is None else await self._keep_answer(key, began, answer, context)
         except TimeoutError:
-            error = build_refusal(f"The operation took longer than {deadline:g} seconds.", "TIMEOUT")
-            cost = context.cost.keep()
-            return Answer({"errors": [error], "data": None, **({} if cost is None else {"extensions": {"cost": cost}})})
+            return _build_timeout(deadline, context.cost.keep())
         except CannotGetOperationTypeError as error:
             raise HttpError(400, "operationName must name an operation of the document.") from error
         finally:
@@ -275,6 +275,11 @@ class Executor:
         return Answer(body, data=data)
 
 
+def _build_timeout(seconds: float, cost: Mapping[str, int] | None) -> Answer:
+    error = build_refusal(f"The operation took longer than {seconds:g} seconds.", "TIMEOUT")
+    return Answer({"errors": [error], "data": None, **({} if cost is None else {"extensions": {"cost": cost}})})
+
+
 def _build_extensions(cache: CacheStats, cost: Mapping[str, int] | None) -> dict[str, Any]:
     """What an answer says beside its data: of its reports how many were kept, and since when; and what it cost."""
     extensions: dict[str, Any] = {}
@@ -299,15 +304,22 @@ def refuse(error: Throttled) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class GraphQLEndpoint:
-    """Answers POST and GET at /graphql; GET for a page of HTML gives the explorer."""
+    """Answers POST and GET at /graphql; GET for a page of HTML gives the explorer. It is an application of its own: a
+    function would be wrapped for each request."""
 
     executor: Executor
     admission: Admission
     explorer: Callable[[Request], Response]
     requests: IdempotentRequests
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, one line in the log."""
+        request = Request(scope, receive, send)
+        response = await self.respond(request)
+        await response(scope, receive, send)
+
+    async def respond(self, request: Request) -> Response:
+        """The answer to a request."""
         began, request_id = time.perf_counter(), request.state.request_id
         operation = "-"
         codes: list[str] = []
@@ -364,7 +376,10 @@ class GraphQLEndpoint:
         try:
             key = _read_key(request, parameters)
             if key is None:
-                work = self.executor.answer_query(viewer, parameters, request_id, allowed, request.state.origin)
+                origin = request.state.origin
+                work = await self.executor.answer_query(viewer, parameters, request_id, origin, allowed)
+                if isinstance(work, Answer):
+                    return work
             else:
                 work = self._run_once(viewer, parameters, request_id, key, request.state.origin)
             return await while_connected(request, work)
