@@ -160,7 +160,7 @@ def probe_app(
 
     return Starlette(
         routes=[
-            Route("/graphql", endpoint.__call__, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            Route("/graphql", endpoint, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
             WebSocketRoute("/graphql", over_socket.__call__),
             Route("/broken", broken),
         ],

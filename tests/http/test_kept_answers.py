@@ -3,7 +3,6 @@ somebody else's."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -48,12 +47,19 @@ DOCUMENTS = (
 async def working_beside(face: Face, memory: int) -> AsyncIterator[Face]:
     """Another worker on the same store, with connections and a memory of its own."""
     database = open_database(face.database.bulk.url.render_as_string(hide_password=False))
-    settings = replace(Settings(jwt_secret=SECRET), answer_memory=memory, cost_bucket=0)
+    settings = Settings(jwt_secret=SECRET, answer_memory=memory)
     try:
         async with presenting(database, face.clock, settings) as other:
             yield other
     finally:
         await database.close()
+
+
+@pytest.fixture
+async def keeping(both: Face) -> AsyncIterator[Face]:
+    """A worker that keeps what it answers, over each database."""
+    async with working_beside(both, 1 << 20) as made:
+        yield made
 
 
 async def ask_all(face: Face, documents: Sequence[str] = DOCUMENTS) -> list[Any]:
@@ -65,12 +71,12 @@ def hits() -> float:
     return float(ANSWERS.labels("hit")._value.get())
 
 
-async def test_an_answer_that_is_kept_costs_no_statement_and_is_the_same(both: Face) -> None:
-    await fill_shop(both)
-    first = [await ask_all(both) for _ in range(2)]
-    before, statements = hits(), both.statements()
+async def test_an_answer_that_is_kept_costs_no_statement_and_is_the_same(keeping: Face) -> None:
+    await fill_shop(keeping)
+    first = [await ask_all(keeping) for _ in range(2)]
+    before, statements = hits(), keeping.statements()
 
-    again = await ask_all(both)
+    again = await ask_all(keeping)
 
     assert [again] * 2 == first
     assert statements == []
@@ -86,10 +92,10 @@ SOME = ("recordPurchases", "updateBusinessSettings")
     ids=["some", "all"],
 )
 async def test_whatever_is_written_by_any_worker_and_whatever_day_begins_the_next_answer_is_as_if_none_were_kept(
-    names: tuple[str, ...], documents: tuple[str, ...], both: Face
+    names: tuple[str, ...], documents: tuple[str, ...], both: Face, keeping: Face
 ) -> None:
     ids = await fill_shop(both)
-    async with working_beside(both, 1 << 20) as keeping, working_beside(both, 0) as computing:
+    async with working_beside(both, 0) as computing:
         for name in names:
             await ask_all(keeping, documents)
             await send(both, CALLS[name].document, CALLS[name].fill(ids), None)
@@ -103,20 +109,22 @@ async def test_whatever_is_written_by_any_worker_and_whatever_day_begins_the_nex
             assert await ask_all(keeping, documents) == await ask_all(computing, documents), hours
 
 
-async def test_nobody_is_given_what_others_asked(face: Face) -> None:
-    view = face.token("customers:view")
+async def test_nobody_is_given_what_others_asked(keeping: Face) -> None:
+    view = keeping.token("customers:view")
     for _ in range(3):
-        assert (await face.data(VIEWER))["viewer"]["subject"] == "tester"
-        assert len((await face.data(VIEWER))["viewer"]["permissions"]) == 2
-        assert (await face.data(VIEWER, None, face.token(subject="another")))["viewer"]["subject"] == "another"
-        assert (await face.data(VIEWER, None, view))["viewer"]["permissions"] == ["customers:view"]
-        assert (await face.data(VIEWER, None, face.token(business="other")))["viewer"]["business"]["name"] == "other"
-        assert await face.code(REPORT, None, face.token("customers:none")) == "FORBIDDEN"
-        assert await face.code(VIEWER, None, "not-a-token") == "UNAUTHENTICATED"
+        assert (await keeping.data(VIEWER))["viewer"]["subject"] == "tester"
+        assert len((await keeping.data(VIEWER))["viewer"]["permissions"]) == 2
+        assert (await keeping.data(VIEWER, None, keeping.token(subject="another")))["viewer"]["subject"] == "another"
+        assert (await keeping.data(VIEWER, None, view))["viewer"]["permissions"] == ["customers:view"]
+        assert (await keeping.data(VIEWER, None, keeping.token(business="other")))["viewer"]["business"][
+            "name"
+        ] == "other"
+        assert await keeping.code(REPORT, None, keeping.token("customers:none")) == "FORBIDDEN"
+        assert await keeping.code(VIEWER, None, "not-a-token") == "UNAUTHENTICATED"
 
 
-async def test_a_kept_answer_is_paid_for_and_says_how_old_its_report_is(face: Face) -> None:
-    told = [(await face.post(REPORT)).json()["extensions"] for _ in range(3)]
+async def test_a_kept_answer_is_paid_for_and_says_how_old_its_report_is(keeping: Face) -> None:
+    told = [(await keeping.post(REPORT)).json()["extensions"] for _ in range(3)]
 
     assert [one["cache"]["hit"] for one in told] == [0, 1, 1]
     assert [one["cache"]["miss"] for one in told] == [1, 0, 0]
@@ -125,8 +133,8 @@ async def test_a_kept_answer_is_paid_for_and_says_how_old_its_report_is(face: Fa
     assert told[0]["cost"]["available"] > told[1]["cost"]["available"] > told[2]["cost"]["available"]
 
 
-async def test_refusals_and_the_progress_of_work_are_not_kept(face: Face) -> None:
-    ids = await fill_shop(face)
+async def test_refusals_and_the_progress_of_work_are_not_kept(keeping: Face) -> None:
+    ids = await fill_shop(keeping)
     documents = (
         "{ recalculations { nodes { status progress { done } } } }",
         "{ segments { nodes { latestRecalculation { status } } } }",
@@ -138,7 +146,7 @@ async def test_refusals_and_the_progress_of_work_are_not_kept(face: Face) -> Non
 
     for _ in range(3):
         for document in documents:
-            await face.post(document)
+            await keeping.post(document)
 
     assert hits() == before
 
