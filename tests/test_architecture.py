@@ -147,6 +147,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "gql.schema.cost": ("gql.schema.limits",),
     "gql.schema.errors": ("domain",),
+    "gql.schema.executor": ("gql.schema.fields", "gql.schema.pacing"),
+    "gql.schema.fields": (),
     "gql.schema.inputs": TYPES,
     "gql.schema.keeping": (),
     "gql.schema.answers": ("domain", "gql.counters", "gql.schema.keeping", "gql.schema.limits"),
