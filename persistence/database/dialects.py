@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
     Connection,
@@ -350,6 +351,11 @@ def write_index_joins(dialect: str) -> list[str]:
     one, until the transaction ends. Of the first it knows nothing, of the second what was true some time ago, so it
     would often rather read all that the store holds; SQLite goes so by itself."""
     return [f"SET LOCAL enable_{kind} = off" for kind in ("hashjoin", "mergejoin")] if dialect == "postgresql" else []
+
+
+def compute_once(row: CTE) -> CTE:
+    """A row that many are joined with. PostgreSQL would compute it anew for each of them where it expects but one."""
+    return row.prefix_with("MATERIALIZED", dialect="postgresql")
 
 
 class MembersOf(FunctionElement[Any]):

@@ -4,7 +4,6 @@ statement over the set, and every sum is an exact integer."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -23,7 +22,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    tuple_,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.calendar import DayRanges, Span
 from domain.classification.groups import Cell, LabelSums, Method
 from domain.classification.labels import ClassificationFacts, ClassificationSettings, ClassificationSpan
-from domain.classification.rfm import CUTS, Quintiles, Score, build_rank_conditions, reaches_cut
+from domain.classification.rfm import CUTS, Quintiles, Score, build_rank_conditions
 from domain.pages import Page, PageRequest, build_page
 from domain.reports.report import SCORES, find_kind_of_score
 from domain.store import (
@@ -54,9 +52,10 @@ from persistence.labels.sql import select_label_counts
 from persistence.reports.windows import (
     AnySpan,
     RowSpan,
-    add_up,
+    build_score,
     score_recency,
     select_behaviors,
+    select_cuts,
     select_purchase_totals,
     select_score_counts,
     select_scores,
@@ -84,55 +83,25 @@ class ReportStore:
             select_score_counts(self.business_id, span)
         ):
             recency, frequency, monetary = digits // 100, digits // 10 % 10, digits % 10
-            ages = customers * span.last_day - int(days)
-            cells.append(Cell(recency, frequency, monetary, customers, int(orders), int(spend), ages))
+            ages = int(customers) * span.last_day - int(days)
+            cells.append(Cell(recency, frequency, monetary, int(customers), int(orders), int(spend), ages))
         return cells
 
     async def load_label_sums(self, span: Span, festive: DayRanges) -> list[LabelSums]:
         """The window's customers by the labels of their behaviour, dimension by dimension."""
-        each = select_behaviors(self.business_id, span, festive)
-        statement = select(
-            each.c.dimension,
-            each.c.label,
-            func.count(),
-            func.sum(each.c.orders),
-            func.sum(each.c.spend),
-            func.sum(span.last_day - each.c.last_day),
-        ).group_by(each.c.dimension, each.c.label)
-        rows = await self.connection.execute(statement)
+        rows = await self.connection.execute(select_behavior_sums(self.business_id, span, festive))
         return [LabelSums(dimension, label, *(int(value) for value in sums)) for dimension, label, *sums in rows]
 
     async def compute_quintiles(self, span: Span) -> Quintiles:
-        """The four cut values of orders and of spend, read at their positions."""
-        each = select_window_totals(self.business_id, span).cte("each")
-        parts = []
-        for kind, column in ((0, each.c.orders), (1, each.c.spend)):
-            placed = select(
-                column.label("value"),
-                func.row_number().over(order_by=column).label("place"),
-                func.count().over().label("n"),
-            ).subquery()
-            wanted = [
-                and_(reaches_cut(k, placed.c.place, placed.c.n), ~reaches_cut(k, placed.c.place - 1, placed.c.n))
-                for k in CUTS
-            ]
-            hits = add_up(wanted) - 1
-            parts.append(
-                select(literal_column(str(kind)).label("kind"), placed.c.value, hits.label("hits"), placed.c.n).where(
-                    or_(*wanted)
-                )
-            )
-        statement = parts[0].union_all(parts[1])
-        values: tuple[list[int], list[int]] = ([], [])
-        population = 0
-        for kind, value, times, n in await self.connection.execute(statement):
-            values[kind].extend([int(value)] * times)
-            population = n
-        return Quintiles(tuple(sorted(values[0])), tuple(sorted(values[1])), population)
+        """The four cut values of orders and of spend, and of how many customers; no cut values where there are none."""
+        population, *values = (await self.connection.execute(select_quintiles(self.business_id, span))).one()
+        if population is None:
+            return Quintiles((), (), 0)
+        return Quintiles(tuple(map(int, values[:4])), tuple(map(int, values[4:])), int(population))
 
     async def load_window_totals(self, customers: Sequence[int], span: Span) -> Mapping[int, WindowTotals]:
         """Those of the customers who bought in the window."""
-        statement = select_purchase_totals(self.business_id, span, purchase.c.customer_id.in_(customers))
+        statement = select_purchase_totals(self.business_id, span).where(purchase.c.customer_id.in_(customers))
         return {
             row.customer_id: WindowTotals(row.orders, int(row.spend), row.last_day)
             for row in await self.connection.execute(statement)
@@ -211,15 +180,32 @@ class ReportStore:
         return None if row[0] is None else (row[0], row[1])
 
 
+def select_quintiles(business_id: int, span: Span) -> Select[Any]:
+    """One row: how many customers the window has, and the cut values of their orders and of their spend."""
+    totals = select_window_totals(business_id, span).cte("totals")
+    often, much = select_cuts(totals, "orders"), select_cuts(totals, "spend")
+    cuts = (kind.c[f"cut{k}"] for kind in (often, much) for k in CUTS)
+    return select(often.c.n, *cuts).select_from(often.join(much, true()))
+
+
+def select_behavior_sums(business_id: int, span: Span, festive: DayRanges) -> Select[Any]:
+    """Dimension, label, customers, orders, spend, ages."""
+    each = select_behaviors(business_id, span, festive)
+    ages = func.sum(span.last_day - each.c.last_day).label("ages")
+    sums = (func.count().label("customers"), func.sum(each.c.orders), func.sum(each.c.spend), ages)
+    return select(each.c.dimension, each.c.label, *sums).group_by(each.c.dimension, each.c.label)
+
+
 def select_scored(business_id: int, chosen: Scored, *more: ColumnElement[bool]) -> Select[Any]:
     """The window totals of the customers who have one of the scores, by the kept cut values."""
-    triple = tuple_(
-        score_recency(func.max(purchase.c.local_day), chosen.span),
-        add_up(build_rank_conditions(func.count(), chosen.quintiles.orders)),
-        add_up(build_rank_conditions(func.sum(purchase.c.amount), chosen.quintiles.spend)),
-    )
-    return select_purchase_totals(business_id, chosen.span, *more).having(
-        triple.in_([astuple(score) for score in chosen.scores])
+    recency = score_recency(func.max(purchase.c.local_day), chosen.span)
+    often = build_score(build_rank_conditions(func.count(), chosen.quintiles.orders))
+    much = build_score(build_rank_conditions(func.sum(purchase.c.amount), chosen.quintiles.spend))
+    digits = 100 * recency + 10 * often + much
+    return (
+        select_purchase_totals(business_id, chosen.span)
+        .where(*more)
+        .having(digits.in_([int(score.digits) for score in chosen.scores]))
     )
 
 
@@ -233,13 +219,7 @@ def with_group(business_id: int, span: AnySpan, grouping: Grouping) -> Subquery:
     if grouping.method is Method.BEHAVIOR:
         return select_behaviors(business_id, span, grouping.festive)
     each = select_scores(business_id, span)
-    return select(
-        each.c.customer_id,
-        each.c.orders,
-        each.c.spend,
-        each.c.last_day,
-        *label_scores(100 * each.c.r + 10 * each.c.f + each.c.m, grouping),
-    ).subquery("with_group")
+    return select(*each.c, *label_scores(each.c.digits, grouping)).subquery("with_group")
 
 
 def label_scores(digits: ColumnElement[int], grouping: Grouping) -> tuple[ColumnElement[str], ColumnElement[str]]:
@@ -262,11 +242,9 @@ def select_label_sums(business_id: int, span: AnySpan, grouping: Grouping) -> Se
         group = (each.c.dimension, each.c.label)
         return select(*group, func.count().label("customers"), func.sum(each.c.spend).label("spend")).group_by(*group)
     scored = select_scores(business_id, span)
-    digits = (100 * scored.c.r + 10 * scored.c.f + scored.c.m).label("digits")
-    sums = select(digits, func.count().label("customers"), func.sum(scored.c.spend).label("spend")).group_by(digits)
-    by_score = sums.subquery("by_score")
-    dimension, label = label_scores(by_score.c.digits, grouping)
-    named = select(dimension, label, by_score.c.customers, by_score.c.spend).subquery("named")
+    sums = select(scored.c.digits, func.count().label("customers"), func.sum(scored.c.spend).label("spend"))
+    by_score = sums.group_by(scored.c.digits).subquery("by_score")
+    named = select(*label_scores(by_score.c.digits, grouping), by_score.c.customers, by_score.c.spend).subquery("named")
     totals = [func.sum(named.c[name]).label(name) for name in ("customers", "spend")]
     return select(named.c.dimension, named.c.label, *totals).group_by(named.c.dimension, named.c.label)
 
@@ -299,6 +277,14 @@ def select_transition_rows(business_id: int, before: Span, after: Span, grouping
         .group_by(both.c.customer_id, both.c.dimension)
         .subquery("transitions")
     )
+
+
+def select_transition_sums(business_id: int, before: Span, after: Span, grouping: Grouping) -> Select[Any]:
+    """Dimension, the labels in both windows, customers, and their spend in both."""
+    each = select_transition_rows(business_id, before, after, grouping)
+    key = (each.c.dimension, each.c.before, each.c.after)
+    sums = (func.sum(each.c[name]).label(name) for name in ("spend_before", "spend_after"))
+    return select(*key, func.count().label("customers"), *sums).group_by(*key)
 
 
 def is_transition(each: Subquery, transition: Transition) -> ColumnElement[bool]:
@@ -334,14 +320,10 @@ class GroupReportStore:
 
     async def sum_transitions(self, before: Span, after: Span, grouping: Grouping) -> list[TransitionSums]:
         """How many went from where to where."""
-        each = select_transition_rows(self.business_id, before, after, grouping)
-        key = (each.c.dimension, each.c.before, each.c.after)
-        statement = select(*key, func.count(), func.sum(each.c.spend_before), func.sum(each.c.spend_after)).group_by(
-            *key
-        )
+        rows = await self.connection.execute(select_transition_sums(self.business_id, before, after, grouping))
         return [
             TransitionSums(Transition(dimension, low, high), count, int(spent), int(spends))
-            for dimension, low, high, count, spent, spends in await self.connection.execute(statement)
+            for dimension, low, high, count, spent, spends in rows
         ]
 
     async def sum_trend(self, spans: Sequence[Span], grouping: Grouping) -> list[TrendSums]:
@@ -380,11 +362,10 @@ class GroupReportStore:
     ) -> Mapping[Score, Page[CustomerRecord]]:
         """A page of each of the scores, by id."""
         each = select_scores(self.business_id, span)
-        wanted = {
-            score: and_(each.c.r == score.recency, each.c.f == score.frequency, each.c.m == score.monetary)
-            for score in scores
-        }
-        return await self._load_pages(each, (each.c.r, each.c.f, each.c.m), wanted, Score, request)
+        wanted = {score: each.c.digits == int(score.digits) for score in scores}
+        return await self._load_pages(
+            each, (each.c.digits,), wanted, lambda digits: Score(*map(int, str(digits))), request
+        )
 
     async def load_transition_pages(
         self, before: Span, after: Span, grouping: Grouping, transitions: Sequence[Transition], request: PageRequest

@@ -1,12 +1,14 @@
 """Windows of purchases: each customer's totals, scores, and labels of behaviour, each as one statement over the set.
-Scores come from RANK and bound day numbers, shares are compared by cross-multiplication in whole numbers; there is no
-division, no date arithmetic and no NTILE, so every engine reads them alike."""
+Every engine reads them alike, on one machine or on many: scores come from cut values and bound day numbers, and cut
+values from how many customers have each value, added up, so that nobody is ranked; shares are compared by
+cross-multiplication. There is no division, no date arithmetic, no NTILE, and no row that another subquery refers to."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     FromClause,
     Select,
@@ -37,14 +39,8 @@ from domain.classification.groups import (
     YEAR_ROUND,
 )
 from domain.classification.labels import has_share
-from domain.classification.rfm import (
-    CUTS,
-    build_rank_conditions,
-    build_recency_conditions,
-    compute_cut_place,
-    reaches_cut,
-)
-from persistence.database.dialects import is_among
+from domain.classification.rfm import CUTS, build_rank_conditions, build_recency_conditions, reaches_cut
+from persistence.database.dialects import compute_once, is_among
 from persistence.tables.customers import customer_metrics
 from persistence.tables.purchases import WITH_BOUGHT, purchase, purchase_line
 
@@ -74,18 +70,15 @@ def build_window_conditions(business_id: int, span: AnySpan) -> list[ColumnEleme
     return conditions
 
 
-def select_purchase_totals(business_id: int, span: AnySpan, *more: ColumnElement[bool]) -> Select[Any]:
+def _sum_up() -> tuple[ColumnElement[int], ...]:
+    spend, last_day = func.sum(purchase.c.amount), func.max(purchase.c.local_day)
+    return func.count().label("orders"), spend.label("spend"), last_day.label("last_day")
+
+
+def select_purchase_totals(business_id: int, span: AnySpan) -> Select[Any]:
     """One row a customer of the window: orders, spend, last day."""
-    return (
-        select(
-            purchase.c.customer_id,
-            func.count().label("orders"),
-            func.sum(purchase.c.amount).label("spend"),
-            func.max(purchase.c.local_day).label("last_day"),
-        )
-        .where(*build_window_conditions(business_id, span), *more)
-        .group_by(purchase.c.customer_id)
-    )
+    customer_id = purchase.c.customer_id
+    return select(customer_id, *_sum_up()).where(*build_window_conditions(business_id, span)).group_by(customer_id)
 
 
 def select_window_totals(business_id: int, span: AnySpan) -> Select[Any]:
@@ -104,12 +97,7 @@ def select_window_totals(business_id: int, span: AnySpan) -> Select[Any]:
         purchase, and_(purchase.c.business_id == metrics.business_id, purchase.c.customer_id == metrics.customer_id)
     )
     added = (
-        select(
-            metrics.customer_id,
-            func.count().label("orders"),
-            func.sum(purchase.c.amount).label("spend"),
-            func.max(purchase.c.local_day).label("last_day"),
-        )
+        select(metrics.customer_id, *_sum_up())
         .select_from(joined)
         .where(mine, metrics.last_day >= span.first_day, metrics.first_day <= span.last_day, outer)
         .where(*build_window_conditions(business_id, span))
@@ -119,26 +107,52 @@ def select_window_totals(business_id: int, span: AnySpan) -> Select[Any]:
     return select(every.c.customer_id, every.c.orders, every.c.spend, every.c.last_day)
 
 
-def add_up(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[int]:
-    """One more than how many of the conditions hold."""
-    result: ColumnElement[int] = literal_column("1")
-    for condition in conditions:
-        result = result + case((condition, 1), else_=0)
-    return result
+def build_score(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[int]:
+    """One more than how many of the conditions hold, of which each implies those before it."""
+    one: ColumnElement[int] = literal_column("1")
+    named: list[tuple[ColumnElement[bool], ColumnElement[int]]] = [
+        (condition, literal_column(str(score))) for score, condition in enumerate(conditions, start=2)
+    ]
+    return case(*reversed(named), else_=one) if named else one
 
 
 def score_recency(last_day: ColumnElement[int], span: AnySpan) -> ColumnElement[int]:
     """From the four bound days, as there is no portable division."""
-    return add_up(build_recency_conditions(last_day, span.last_day, span.days))
+    return build_score(build_recency_conditions(last_day, span.last_day, span.days))
 
 
-def score_fifths(less: ColumnElement[int], n: ColumnElement[int]) -> ColumnElement[int]:
-    """1 + floor(5*less/n), the same score as from cut values: a rank tells how many customers have less."""
-    return add_up(reaches_cut(k, less, n) for k in CUTS)
+def select_cuts(values: FromClause, value: str, times: str | None = None) -> CTE:
+    """One row: the four cut values of a column, cut1 to cut4, and how many customers there are, n; all null where there
+    are none. A row of `values` is a customer, or as many as its column `times` says. What one task of an engine adds up
+    are the values that occur, however many customers have them."""
+    customers = func.count() if times is None else func.sum(values.c[times])
+    pairs = select(values.c[value].label("value"), customers.label("times")).group_by(values.c[value]).subquery("pairs")
+    steps = select(pairs.c.value, func.sum(pairs.c.times).over(order_by=pairs.c.value).label("up_to")).cte()
+    size = compute_once(select(func.max(steps.c.up_to).label("n")).cte())
+    cuts = (func.min(case((reaches_cut(k, steps.c.up_to, size.c.n), steps.c.value))).label(f"cut{k}") for k in CUTS)
+    return compute_once(select(*cuts, func.max(size.c.n).label("n")).select_from(steps.join(size, true())).cte())
+
+
+def rank(value: ColumnElement[int], cuts: CTE) -> ColumnElement[int]:
+    """The score of a value: one more than how many cut values are smaller."""
+    return build_score(build_rank_conditions(value, (cuts.c[f"cut{k}"] for k in CUTS)))
 
 
 def select_scores(business_id: int, span: AnySpan) -> Subquery:
-    """One row a customer of the window with the three scores."""
+    """One row a customer of the window: orders, spend, last day, and the score as a number of three digits."""
+    if isinstance(span, RowSpan):
+        return _select_ranked(business_id, span)
+    totals = select_window_totals(business_id, span).cte()
+    often, much = select_cuts(totals, "orders"), select_cuts(totals, "spend")
+    recency = score_recency(totals.c.last_day, span)
+    digits = 100 * recency + 10 * rank(totals.c.orders, often) + rank(totals.c.spend, much)
+    source = totals.join(often, true()).join(much, true())
+    return select(*totals.c, digits.label("digits")).select_from(source).subquery("scored")
+
+
+def _select_ranked(business_id: int, span: RowSpan) -> Subquery:
+    """The same scores by ranks. Within the row of an outer statement SQLite would read what is read twice, as cut
+    values are, anew each time."""
     each = select_window_totals(business_id, span).subquery("each")
     ranked = select(
         each,
@@ -146,56 +160,44 @@ def select_scores(business_id: int, span: AnySpan) -> Subquery:
         (func.rank().over(order_by=each.c.spend) - 1).label("less"),
         func.count().over().label("n"),
     ).subquery("ranked")
-    return select(
-        ranked.c.customer_id,
-        ranked.c.orders,
-        ranked.c.spend,
-        ranked.c.last_day,
-        score_recency(ranked.c.last_day, span).label("r"),
-        score_fifths(ranked.c.fewer, ranked.c.n).label("f"),
-        score_fifths(ranked.c.less, ranked.c.n).label("m"),
-    ).subquery("scored")
+    often, much = (
+        build_score([reaches_cut(k, smaller, ranked.c.n) for k in CUTS]) for smaller in (ranked.c.fewer, ranked.c.less)
+    )
+    digits = 100 * score_recency(ranked.c.last_day, span) + 10 * often + much
+    totals = (ranked.c.customer_id, ranked.c.orders, ranked.c.spend, ranked.c.last_day)
+    return select(*totals, digits.label("digits")).subquery("scored")
 
 
-def select_score_counts(business_id: int, span: Span) -> Select[int, int, Any, Any, Any]:
+def select_score_counts(business_id: int, span: AnySpan) -> Select[int, Any, Any, Any, Any]:
     """The window's customers by score: score as a number of three digits, customers, orders, spend, last days. The
-    scores are those of `select_scores`, found with the cut values instead of ranks, which takes half the time: q_k is
-    the sorted value at position ceil(k*n/5). The offset that leads there is the one place with a division; both
-    databases cut it off alike."""
-    each = select_window_totals(business_id, span).cte("each").prefix_with("MATERIALIZED")
-    size = select(func.count().label("n")).select_from(each).cte("size")
-    spends = select(each.c.spend).order_by(each.c.spend).cte("spends").prefix_with("MATERIALIZED")
-    by_orders = select(each.c.orders, func.count().label("customers")).group_by(each.c.orders).subquery("by_orders")
-    steps = select(
-        by_orders.c.orders, func.sum(by_orders.c.customers).over(order_by=by_orders.c.orders).label("up_to")
-    ).subquery("steps")
-    order_cuts = (
+    scores are those of `select_scores`. Customers are added up by recency, spend and number of orders first, which
+    leaves few rows, and the cut values of orders are those of these rows: one sort of all customers less."""
+    each = select_window_totals(business_id, span).subquery("each_customer")
+    totals = select(each.c.orders, each.c.spend, each.c.last_day).cte()
+    much = select_cuts(totals, "spend")
+    place = 1000 * totals.c.orders + 100 * score_recency(totals.c.last_day, span) + rank(totals.c.spend, much)
+    placed = select(place.label("place"), *totals.c).select_from(totals.join(much, true())).subquery("placed")
+    cells = (
         select(
-            *(func.min(case((reaches_cut(k, steps.c.up_to, size.c.n), steps.c.orders))).label(f"cut{k}") for k in CUTS)
+            placed.c.place,
+            func.min(placed.c.orders).label("orders"),
+            func.count().label("customers"),
+            func.sum(placed.c.spend).label("spend"),
+            func.sum(placed.c.last_day).label("days"),
         )
-        .select_from(steps.join(size, literal_column("true")))
-        .cte("order_cuts")
+        .group_by(placed.c.place)
+        .cte()
     )
-    spend_cuts = select(
-        *(
-            select(spends.c.spend)
-            .limit(1)
-            .offset(select(compute_cut_place(k, size.c.n) - 1).scalar_subquery())
-            .scalar_subquery()
-            .label(f"cut{k}")
-            for k in CUTS
-        )
-    ).cte("spend_cuts")
-    score = 100 * score_recency(each.c.last_day, span)
-    for weight, value, quintiles in ((10, each.c.orders, order_cuts), (1, each.c.spend, spend_cuts)):
-        score = score + weight * add_up(build_rank_conditions(value, quintiles.c))
-    digits = score.label("digits")
-    source: FromClause = each.join(order_cuts, literal_column("true")).join(spend_cuts, literal_column("true"))
-    return (
-        select(digits, func.count(), func.sum(each.c.orders), func.sum(each.c.spend), func.sum(each.c.last_day))
-        .select_from(source)
-        .group_by(digits)
+    often = select_cuts(cells, "orders", "customers")
+    digits = cells.c.place - 1000 * cells.c.orders + 10 * rank(cells.c.orders, often)
+    orders = (cells.c.customers * cells.c.orders).label("orders")
+    scored = (
+        select(digits.label("digits"), cells.c.customers, orders, cells.c.spend, cells.c.days)
+        .select_from(cells.join(often, true()))
+        .subquery("scored")
     )
+    sums = (func.sum(scored.c[name]).label(name) for name in ("customers", "orders", "spend", "days"))
+    return select(scored.c.digits, *sums).group_by(scored.c.digits)
 
 
 def select_behaviors(business_id: int, span: AnySpan, festive: DayRanges) -> Subquery:
@@ -254,13 +256,13 @@ def build_season_label(festive: DayRanges) -> ColumnElement[str]:
 
 
 def _select_preferred(business_id: int, span: AnySpan) -> Subquery:
-    category = purchase_line.c.category
+    category, lines_of_all = purchase_line.c.category, func.sum(func.count())
     lines = (
         select(
             purchase.c.customer_id,
             category.label("category"),
             func.count().label("lines"),
-            func.sum(func.count()).over(partition_by=purchase.c.customer_id).label("every"),
+            lines_of_all.over(partition_by=purchase.c.customer_id).label("every"),
         )
         .select_from(WITH_BOUGHT)
         .where(*build_window_conditions(business_id, span))

@@ -130,9 +130,7 @@ class VariableValues:
         under the other and grouped, not joined: a database that guesses few rows would compare each with each."""
         span, metrics = self.context.span, customer_metrics.c
         scored = select_scores(self.business_id, span)
-        inside: Select[Any] = select((scored.c.r * 100 + scored.c.f * 10 + scored.c.m).label("digits")).where(
-            self.is_present(scored.c.customer_id)
-        )
+        inside: Select[Any] = select(scored.c.digits).where(self.is_present(scored.c.customer_id))
         before: Select[Any] = select(literal_column("111").label("digits")).where(
             metrics.business_id == self.business_id,
             metrics.last_day < span.first_day,

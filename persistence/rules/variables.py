@@ -59,7 +59,7 @@ from persistence.database.dialects import (
     to_double,
 )
 from persistence.labels.sql import has_category_share
-from persistence.reports.windows import add_up, build_window_conditions, score_recency
+from persistence.reports.windows import build_score, build_window_conditions, score_recency
 from persistence.tables.customers import customer, customer_attribute, customer_metrics
 from persistence.tables.purchases import WITH_BOUGHT, purchase, purchase_line, storefront
 
@@ -240,7 +240,7 @@ class Variables:
         )
 
     def _build_score(self, which: int) -> Expression:
-        return add_up(self._build_ranks()[which])
+        return build_score(self._build_ranks()[which])
 
     def frequency_score(self) -> Expression:
         """One more than the cut values that the orders in the window exceed."""

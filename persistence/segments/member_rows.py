@@ -18,7 +18,7 @@ from domain.rules.variables import ATTRIBUTE
 from domain.segments.model import SOURCE_ORDER
 from domain.store import MemberRow
 from persistence.database.dialects import prefer_index_joins
-from persistence.reports.windows import add_up, build_window_conditions, score_recency
+from persistence.reports.windows import build_score, build_window_conditions, score_recency
 from persistence.segments.memberships import TEXT_COLUMNS, covers, is_of_segment
 from persistence.tables.customers import customer, customer_attribute, customer_metrics
 from persistence.tables.purchases import purchase
@@ -113,6 +113,6 @@ def _write_digits(
     spend: ColumnElement[int],
     last_day: ColumnElement[int],
 ) -> ColumnElement[str]:
-    frequency = add_up(build_rank_conditions(orders, quintiles.orders))
-    monetary = add_up(build_rank_conditions(spend, quintiles.spend))
+    frequency = build_score(build_rank_conditions(orders, quintiles.orders))
+    monetary = build_score(build_rank_conditions(spend, quintiles.spend))
     return cast(100 * score_recency(last_day, span) + 10 * frequency + monetary, Text)
