@@ -1,0 +1,4 @@
+"""ratios"""
+def main(keep: bool) -> int:
+    """x"""
+    return 0
