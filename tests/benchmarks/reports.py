@@ -35,6 +35,7 @@ def measure_size(purchases: int, rounds: int) -> Iterator[Line]:
         for days, bar in BARS.items():
             sides: dict[str, Turn] = {
                 "ours": partial(ours.ask, days=days),
+                "the same with the previous window": partial(ours.ask, days=days, previous=True),
                 "DuckDB": partial(duckdb.ask, days=days),
             }
             if frames:
@@ -46,5 +47,3 @@ def measure_size(purchases: int, rounds: int) -> Iterator[Line]:
             for name, taken in found.items():
                 if name != "ours":
                     yield compare(f"{what}; {name}", found["ours"], taken, bar if name == "DuckDB" else None)
-            both = take_turns({"ours": partial(ours.ask, days=days, previous=True)}, rounds)["ours"]
-            yield compare(f"{what}, with the previous window; without", both, found["ours"])
