@@ -12,6 +12,9 @@ import uvloop
 
 from tests.benchmarks.processes import answer_questions
 
+TAG = b"NUMBERED"
+"""Stands in bodies where the number of the request is put, so that no two are the same."""
+
 
 class Caller(asyncio.Protocol):
     """One connection, which asks again as soon as it is answered."""
@@ -32,7 +35,9 @@ class Caller(asyncio.Protocol):
         self.parser = httptools.HttpResponseParser(self)
         self.body.clear()
         self.began = time.perf_counter()
-        self.transport.write(self.requests[next(self.numbers) % len(self.requests)])
+        number = next(self.numbers)
+        request = self.requests[number % len(self.requests)]
+        self.transport.write(request.replace(TAG, b"%08d" % number))
 
     def data_received(self, data: bytes) -> None:
         self.parser.feed_data(data)
