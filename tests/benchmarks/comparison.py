@@ -59,8 +59,10 @@ def require_equal(what: str, answers: Mapping[str, object]) -> None:
     (first, wanted), *others = answers.items()
     for name, answer in others:
         if answer != wanted:
-            one, other = (str(each)[:160] for each in (wanted, answer))
-            raise Failed(f"{what}: {first} and {name} answer differently: {one} and {other}")
+            one, other = str(wanted), str(answer)
+            place = max(0, len(os.path.commonprefix([one, other])) - 30)
+            shown = (text[place : place + 60] for text in (one, other))
+            raise Failed(f"{what}: {first} and {name} answer differently: {' and '.join(shown)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ const Database = load("better-sqlite3");
 const DataLoader = load("dataloader");
 const typeDefs = readFileSync(new URL("schema.graphql", import.meta.url), "utf8");
 const kept = JSON.parse(readFileSync(report, "utf8"));
-const STATUSES = ["COMPLETED", "PARTIAL", "PENDING", "CANCELLED", "REFUNDED"];
+const STATUSES = ["COMPLETED", "PARTIAL", "PENDING", "REFUNDED", "CANCELLED"];
 
 const database = new Database(store, { readonly: true });
 const customers = database.prepare(`

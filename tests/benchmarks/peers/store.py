@@ -10,7 +10,7 @@ from typing import Any
 import aiosqlite
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-STATUSES = ("COMPLETED", "PARTIAL", "PENDING", "CANCELLED", "REFUNDED")
+STATUSES = ("COMPLETED", "PARTIAL", "PENDING", "REFUNDED", "CANCELLED")
 CUSTOMERS = """
     SELECT c.id, c.external_id, c.name, c.email, c.registered_at, m.order_count, m.revenue, m.first_at, m.last_at,
         m.first_day, m.last_day, c.registered_day
