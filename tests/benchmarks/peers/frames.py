@@ -30,7 +30,7 @@ QUALIFYING = (0, 1)
 def load(file: Path, store: Path) -> None:
     """Read the file whole and write it as one table, unchecked."""
     with closing(sqlite3.connect(store)) as connection:
-        pd.read_csv(file).to_sql("purchase", connection, index=False)
+        pd.read_csv(file).to_sql("rows", connection, index=False)
         connection.commit()
 
 
