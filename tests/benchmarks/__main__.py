@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import imports, ratios, reports, serving
+from tests.benchmarks import exports, imports, ratios, reports, serving
 from tests.benchmarks.comparison import Failed, Line, describe_machine, format_table, write_json
 from tests.benchmarks.data import FOLDER, SIZES, Sizes
 
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[Sizes], Iterator[Line]]] = {
     "reports": reports.measure,
     "serving": serving.measure,
     "imports": imports.measure,
+    "exports": exports.measure,
 }
 
 

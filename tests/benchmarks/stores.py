@@ -82,3 +82,11 @@ def import_folder(file: PurchaseFile) -> Path:
         (data / COMPLETE).touch()
     segments(data, "db", "upgrade")
     return data
+
+
+def copy_folder(data: Path, folder: Path) -> Path:
+    """A data folder with a copy of the store, which may be changed."""
+    copy = folder / "data"
+    copy.mkdir()
+    shutil.copyfile(data / "segments.sqlite", copy / "segments.sqlite")
+    return copy
