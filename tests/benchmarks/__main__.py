@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import exports, imports, ratios, reports, serving
+from tests.benchmarks import exports, imports, ratios, reports, segments, serving
 from tests.benchmarks.comparison import Failed, Line, describe_machine, format_table, write_json
 from tests.benchmarks.data import FOLDER, SIZES, Sizes
 
@@ -19,8 +19,11 @@ PARTS: dict[str, Callable[[Sizes], Iterator[Line]]] = {
     "reports": reports.measure,
     "serving": serving.measure,
     "imports": imports.measure,
+    "segments": segments.measure,
     "exports": exports.measure,
 }
+
+LONGEST_FAILURE = 300
 
 
 def measure(name: str, sizes: Sizes) -> Iterator[Line]:
@@ -31,7 +34,7 @@ def measure(name: str, sizes: Sizes) -> Iterator[Line]:
             print(" | ".join(line.cells()), file=sys.stderr, flush=True)
             yield line
     except Failed as failure:
-        yield Line(name, failure=f"FAILED: {failure}")
+        yield Line(name, failure=f"FAILED: {failure}"[:LONGEST_FAILURE])
 
 
 def main(arguments: list[str]) -> int:
