@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import exports, imports, ratios, reports, segments, serving
+from tests.benchmarks import classification, commands, exports, growth, imports, ratios, reports, segments, serving
 from tests.benchmarks.comparison import Failed, Line, describe_machine, format_table, write_json
 from tests.benchmarks.data import FOLDER, SIZES, Sizes
 
@@ -21,6 +21,9 @@ PARTS: dict[str, Callable[[Sizes], Iterator[Line]]] = {
     "imports": imports.measure,
     "segments": segments.measure,
     "exports": exports.measure,
+    "classification": classification.measure,
+    "growth": growth.measure,
+    "commands": commands.measure,
 }
 
 LONGEST_FAILURE = 300

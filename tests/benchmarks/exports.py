@@ -30,10 +30,16 @@ def measure(sizes: Sizes) -> Iterator[Line]:
         folder = Path(name)
         data = copy_folder(fill_folder(10 * sizes.customers), folder)
         with Worker("ours.commands", environ={"SEGMENTS_DATA": str(data)}) as ours:
-            (folder / "everybody.json").write_text(json.dumps(EVERYBODY), encoding="utf-8")
-            ours.ask(words=["segment", "create", str(folder / "everybody.json")])
-            ours.ask(words=["recalculate", "everybody"])
+            make_everybody(ours, folder)
             yield from compare_forms(ours, folder, sizes)
+
+
+def make_everybody(ours: Worker, folder: Path) -> None:
+    """The segment of all customers."""
+    file = folder / "everybody.json"
+    file.write_text(json.dumps(EVERYBODY), encoding="utf-8")
+    ours.ask(words=["segment", "create", str(file)])
+    ours.ask(words=["recalculate", "everybody"])
 
 
 def compare_forms(ours: Worker, folder: Path, sizes: Sizes) -> Iterator[Line]:

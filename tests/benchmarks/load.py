@@ -20,7 +20,9 @@ TAG = b"NUMBERED"
 class Caller(asyncio.Protocol):
     """One connection, which asks again as soon as it is answered."""
 
-    def __init__(self, requests: Sequence[bytes], numbers: "count[int]", end: float, done: asyncio.Future[None]) -> None:
+    def __init__(
+        self, requests: Sequence[bytes], numbers: "count[int]", end: float, done: asyncio.Future[None]
+    ) -> None:
         self.requests, self.numbers, self.end, self.done = requests, numbers, end, done
         self.latencies: list[float] = []
         self.body: list[bytes] = []

@@ -1,4 +1,6 @@
 """ratios"""
+
+
 def main(keep: bool) -> int:
     """x"""
     return 0

@@ -59,7 +59,9 @@ def make_segments(ours: Worker, folder: Path, thresholds: Sequence[int]) -> list
     for more in thresholds:
         keys.append(f"spent-{next(NUMBERS)}")
         file = folder / f"{keys[-1]}.json"
-        file.write_text(json.dumps({"key": keys[-1], "name": keys[-1], "rules": {">": [{"var": "total_revenue"}, more]}}))
+        file.write_text(
+            json.dumps({"key": keys[-1], "name": keys[-1], "rules": {">": [{"var": "total_revenue"}, more]}})
+        )
         ours.ask(words=["segment", "create", str(file)])
     return keys
 
@@ -86,7 +88,9 @@ def compare_runs(
     said = f"{what}, {entered[-1]:,} members entering"
     require_equal(said, {"ours": entered[-1], "statements": found["statements"].answer})
     yield compare(f"{said}; the bare statements", found["ours"], found["statements"], bar)
-    yield compare(f"{what} again, nothing changes; the first", min(again, key=lambda taken: taken.seconds), found["ours"])
+    yield compare(
+        f"{what} again, nothing changes; the first", min(again, key=lambda taken: taken.seconds), found["ours"]
+    )
     yield Line(f"{what}: memory", found["ours"].megabytes, unit="MB")
 
 

@@ -45,18 +45,24 @@ TYPENAME = "{ __typename }"
 REPORT = """{ segmentationReport(days: 730) {
     customerCount totalRevenue segments { segmentName customerCount totalRevenue averageOrderValue }
 } }"""
-PAGE = """query Page($after: String, $number: String) { %s customers(first: 20, after: $after) {
+PAGE = (
+    """query Page($after: String, $number: String) { %s customers(first: 20, after: $after) {
     nodes { id externalId name purchases(first: 5) { nodes { id externalId purchasedAt amount status } } }
     pageInfo { hasNextPage endCursor }
-} }""" % FRESHLY
-METRICS = """query Metrics($after: String, $number: String) { %s customers(first: 100, after: $after) {
+} }"""
+    % FRESHLY
+)
+METRICS = (
+    """query Metrics($after: String, $number: String) { %s customers(first: 100, after: $after) {
     nodes {
         id externalId name email registeredAt
         metrics { orderCount totalRevenue averageOrderValue firstPurchaseAt lastPurchaseAt daysSinceLastPurchase }
         rfm { recency frequency monetary score segmentName } classification { frequency spending category }
     }
     pageInfo { hasNextPage endCursor }
-} }""" % FRESHLY
+} }"""
+    % FRESHLY
+)
 FRESH = {PAGE: "page of 20 customers with 5 purchases each", METRICS: "page of 100 customers with metrics, RFM, labels"}
 NAMES = {TYPENAME: TYPENAME, REPORT: "kept report", **FRESH}
 BARS = {
@@ -84,9 +90,7 @@ class Asked:
 
     def ask(self, body: str) -> Any:
         """The data of one answer."""
-        taken = self.client.ask(
-            port=self.port, headers=self.headers, bodies=[body], callers=1, seconds=0, first=0
-        )
+        taken = self.client.ask(port=self.port, headers=self.headers, bodies=[body], callers=1, seconds=0, first=0)
         return json.loads(taken.answer["answer"])["data"]
 
     def walk(self, query: str) -> Iterator[Any]:
@@ -178,7 +182,12 @@ def compare_requests(ours: Asked, peers: list[Asked], sizes: Sizes) -> Iterator[
     for server in kept_by.values():
         server.bodies[REPORT] = [json.dumps({"query": REPORT})]
     require_equal("a report", {name: server.ask(server.bodies[REPORT][0]) for name, server in kept_by.items()})
-    asked = {TYPENAME: servers, REPORT: kept_by, PAGE: servers, METRICS: {n: servers[n] for n in ("ours", "Strawberry")}}
+    asked = {
+        TYPENAME: servers,
+        REPORT: kept_by,
+        PAGE: servers,
+        METRICS: {n: servers[n] for n in ("ours", "Strawberry")},
+    }
     for query, what in FRESH.items():
         for pages in zip(*(islice(server.walk(query), PAGES) for server in asked[query].values()), strict=True):
             require_equal(what, dict(zip(asked[query], pages, strict=True)))

@@ -1,17 +1,16 @@
-"""Workbooks read by either reader, measured: `python -m tests.benchmarks.workbooks ROWS` prints the seconds of both and
-whether they read the same, as JSON. A sheet has eight columns: texts, dates, whole and other numbers."""
+"""Workbooks read by either reader: a worker, `python -m tests.benchmarks.ours.workbooks FILE ROWS`, which writes a sheet
+of eight columns, texts, dates, whole and other numbers, and whose questions name the reader."""
 
-import json
 import sys
-import time
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from openpyxl import Workbook
 
 from persistence.sources.calamine import CalamineSource
 from persistence.sources.xlsx import XlsxSource
+from tests.benchmarks.processes import answer_questions
 
 HEADER = ("customer_id", "order_id", "date", "amount", "category", "storefront", "channel", "status")
 NAMES = ("Tea", "Coffee", "Кофе", "茶")
@@ -29,24 +28,21 @@ def write_sheet(path: Path, rows: int) -> None:
     book.save(path)
 
 
-def read_sheet(reader: type[CalamineSource] | type[XlsxSource], path: Path) -> tuple[float, int]:
-    """Seconds from the file to the last batch of rows, and a hash of what was read."""
-    began, seen = time.perf_counter(), 0
+def read_sheet(reader: type[CalamineSource] | type[XlsxSource], path: Path) -> str:
+    """A digest of what was read, from the file to the last batch of rows."""
+    seen = sha256()
     for batch in reader(path).read_batches():
         for cells in batch.rows:
-            seen = hash((seen, *cells))
-    return time.perf_counter() - began, seen
+            seen.update(repr(cells).encode())
+    return seen.hexdigest()
 
 
-def main(rows: int) -> None:
-    """Measure both on the same sheet."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "orders.xlsx"
-        write_sheet(path, rows)
-        fast, read = read_sheet(CalamineSource, path)
-        slow, same = read_sheet(XlsxSource, path)
-    print(json.dumps({"calamine": fast, "openpyxl": slow, "equal": read == same}))
+def main(path: Path, rows: int) -> None:
+    """Answer until the input ends."""
+    write_sheet(path, rows)
+    readers = {"calamine": CalamineSource, "openpyxl": XlsxSource}
+    answer_questions(lambda reader: read_sheet(readers[reader], path))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""What a pandas user would write instead of the classification batch: `python -m tests.benchmarks.pipeline_peer FILE
+"""What a pandas user would write instead of the classification batch: `python -m tests.benchmarks.peers.classification FILE
 OUTPUT AS_OF` reads the file, classifies every customer by the same rules and writes the same JSON; it checks and stores
 nothing."""
 

@@ -77,9 +77,7 @@ class Customers(graphene.ObjectType):
 class Query(graphene.ObjectType):
     """What is asked."""
 
-    customers = graphene.Field(
-        Customers, first=graphene.Int(default_value=50), after=graphene.String(), required=True
-    )
+    customers = graphene.Field(Customers, first=graphene.Int(default_value=50), after=graphene.String(), required=True)
 
     async def resolve_customers(self, info: Any, first: int, after: str | None = None) -> Any:
         """A page of customers."""
