@@ -1,9 +1,9 @@
 """`make bench`: everything that is said of speed, beside what people would otherwise use, in one table with ratios.
 
-Both sides answer in the same run, in turn, and must answer the same; a ratio is of the least times. `--only NAME` (again
-for more) chooses, `--sizes` how much. The table goes to standard output and, with every figure, as JSON beside the files.
-The exit code is 1 where a part fails, answers differ or, at full sizes, a bar is not kept. `--ratios` is the lane that
-finds what became slower: tests/benchmarks/ratios.py.
+Both sides answer in the same run, in turn, and must answer the same; a ratio is of the least times. `--only NAME`
+(again for more) chooses, `--sizes` how much. The table goes to standard output and, with every figure, as JSON
+beside the files. The exit code is 1 where a part fails, answers differ or, at full sizes, a bar is not kept.
+`--ratios` is the lane that finds what became slower: tests/benchmarks/ratios.py.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""Classification end to end, a file in and labels out, beside a pandas script that reads the same file, decides the same
-labels and stores nothing; then the store alone, and second runs after little has changed."""
+"""Classification end to end, a file in and labels out, beside a pandas script that reads the same file, decides the
+same labels and stores nothing; then the store alone, and second runs after little has changed."""
 
 import json
 import sqlite3

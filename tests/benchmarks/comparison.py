@@ -60,7 +60,8 @@ def require_equal(what: str, answers: Mapping[str, object]) -> None:
     for name, answer in others:
         if answer != wanted:
             one, other = str(wanted), str(answer)
-            place = max(0, len(os.path.commonprefix([one, other])) - 30)
+            same = next((place for place, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1), 0)
+            place = max(0, same - 30)
             shown = (text[place : place + 60] for text in (one, other))
             raise Failed(f"{what}: {first} and {name} answer differently: {' and '.join(shown)}")
 

@@ -1,5 +1,5 @@
-"""Whoever listens to a server: a worker, `python -m tests.benchmarks.followers PORT`, which records purchases and waits for
-the change of members that follows, or opens many sockets that follow one run."""
+"""Whoever listens to a server: a worker, `python -m tests.benchmarks.followers PORT`, which records purchases and waits
+for the change of members that follows, or opens many sockets that follow one run."""
 
 import asyncio
 import json

@@ -1,6 +1,6 @@
-"""The client that asks every server: a worker whose questions name a port, headers, the bodies that are posted to /graphql
-in turn, how many callers ask at once, each on a connection of its own, and for how many seconds. It knows only as much of
-HTTP as it needs, so that it costs a tenth of what the fastest of the servers does."""
+"""The client that asks every server: a worker whose questions name a port, headers, the bodies that are posted to
+/graphql in turn, how many callers ask at once, each on a connection of its own, and for how many seconds. It knows
+only as much of HTTP as it needs, so that it costs a tenth of what the fastest of the servers does."""
 
 import asyncio
 import time

@@ -1,5 +1,5 @@
-"""Segments: runs beside what SQLite needs for the same rows, how long a purchase takes to become a change of members that
-is told, and how soon many followers of one run hear of it. A copy of the store is used, as all of this writes."""
+"""Segments: runs beside what SQLite needs for the same rows, how long a purchase takes to become a change of members
+that is told, and how soon many followers of one run hear of it. A copy of the store is used, as all of this writes."""
 
 import json
 import sqlite3

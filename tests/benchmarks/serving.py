@@ -1,5 +1,5 @@
-"""Requests over HTTP: ours, with tokens, limits and a line of log for each, beside bare servers over the same store that
-answer the same. All are asked by the same client, in turn, by one caller and by 32."""
+"""Requests over HTTP: ours, with tokens, limits and a line of log for each, beside bare servers over the same store
+that answer the same. All are asked by the same client, in turn, by one caller and by 32."""
 
 import json
 import sys
@@ -39,30 +39,29 @@ TAG = "NUMBERED"
 """What the client puts the number of the request in the place of."""
 MODULES = "tests.benchmarks.peers"
 SERVERS = ROOT / "tests" / "benchmarks" / "peers" / "servers.mjs"
-# A field that is left out takes the number of the request: pages are fresh, whatever is kept of others.
-FRESHLY = "never: customers(after: $number) @include(if: false) { nodes { id } }"
 TYPENAME = "{ __typename }"
 REPORT = """{ segmentationReport(days: 730) {
     customerCount totalRevenue segments { segmentName customerCount totalRevenue averageOrderValue }
 } }"""
-PAGE = (
-    """query Page($after: String, $number: String) { %s customers(first: 20, after: $after) {
-    nodes { id externalId name purchases(first: 5) { nodes { id externalId purchasedAt amount status } } }
-    pageInfo { hasNextPage endCursor }
-} }"""
-    % FRESHLY
-)
-METRICS = (
-    """query Metrics($after: String, $number: String) { %s customers(first: 100, after: $after) {
-    nodes {
-        id externalId name email registeredAt
-        metrics { orderCount totalRevenue averageOrderValue firstPurchaseAt lastPurchaseAt daysSinceLastPurchase }
-        rfm { recency frequency monetary score segmentName } classification { frequency spending category }
+# A field that is left out takes the number of the request: pages are fresh, whatever is kept of others.
+PAGE = """query Page($after: String, $number: String) {
+    never: customers(after: $number) @include(if: false) { nodes { id } }
+    customers(first: 20, after: $after) {
+        nodes { id externalId name purchases(first: 5) { nodes { id externalId purchasedAt amount status } } }
+        pageInfo { hasNextPage endCursor }
     }
-    pageInfo { hasNextPage endCursor }
-} }"""
-    % FRESHLY
-)
+}"""
+METRICS = """query Metrics($after: String, $number: String) {
+    never: customers(after: $number) @include(if: false) { nodes { id } }
+    customers(first: 100, after: $after) {
+        nodes {
+            id externalId name email registeredAt
+            metrics { orderCount totalRevenue averageOrderValue firstPurchaseAt lastPurchaseAt daysSinceLastPurchase }
+            rfm { recency frequency monetary score segmentName } classification { frequency spending category }
+        }
+        pageInfo { hasNextPage endCursor }
+    }
+}"""
 FRESH = {PAGE: "page of 20 customers with 5 purchases each", METRICS: "page of 100 customers with metrics, RFM, labels"}
 NAMES = {TYPENAME: TYPENAME, REPORT: "kept report", **FRESH}
 BARS = {

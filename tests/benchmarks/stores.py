@@ -21,8 +21,8 @@ FILL = (
     "SELECT 1, i, printf('C%08d', i), 0, char(1114111) FROM n",
     # How many purchases a customer has goes with the cube of a remainder that scatters over the ids: a tenth of the
     # customers buy most. Days and amounts are remainders of the number of the purchase, as scattered.
-    f"""{NUMBERS}, buyer AS (SELECT i, 1 + 38 * (i * 7919 % 997) * (i * 7919 % 997) * (i * 7919 % 997) / 991026973 AS many
-            FROM n),
+    f"""{NUMBERS}, scattered AS (SELECT i, i * 7919 % 997 AS u FROM n),
+        buyer AS (SELECT i, 1 + 38 * u * u * u / 991026973 AS many FROM scattered),
         few AS (SELECT i AS k FROM n WHERE i <= 39),
         bought AS (SELECT buyer.i FROM buyer CROSS JOIN few WHERE k <= many LIMIT :purchases),
         numbered AS (SELECT i, ROW_NUMBER() OVER () AS p FROM bought),

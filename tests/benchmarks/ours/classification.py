@@ -1,6 +1,7 @@
-"""Runs of the classification in one process that stays: `python -m tests.benchmarks.ours.classification DATA FILE ROWS` makes an
-empty store of a file without its last hundredth, runs, appends the rest and runs again, then changes a hundredth of the
-customers in the store and runs once more; the seconds of each run and what the last one wrote are printed as JSON."""
+"""Runs of the classification in one process that stays: `python -m tests.benchmarks.ours.classification DATA FILE ROWS`
+makes an empty store of a file without its last hundredth, runs, appends the rest and runs again, then changes a
+hundredth of the customers in the store and runs once more; the seconds of each run and what the last one wrote are
+printed as JSON."""
 
 import json
 import sys

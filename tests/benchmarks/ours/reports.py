@@ -1,5 +1,5 @@
-"""The uncached report of this project in a process that is warm: a worker, `python -m tests.benchmarks.ours.reports DATA`,
-whose questions name the days and whether the previous window is asked for, too."""
+"""The uncached report of this project in a process that is warm: a worker, `python -m tests.benchmarks.ours.reports
+DATA`, whose questions name the days and whether the previous window is asked for, too."""
 
 import asyncio
 import sys

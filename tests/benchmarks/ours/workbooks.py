@@ -1,5 +1,5 @@
-"""Workbooks read by either reader: a worker, `python -m tests.benchmarks.ours.workbooks FILE ROWS`, which writes a sheet
-of eight columns, texts, dates, whole and other numbers, and whose questions name the reader."""
+"""Workbooks read by either reader: a worker, `python -m tests.benchmarks.ours.workbooks FILE ROWS`, which writes a
+sheet of eight columns, texts, dates, whole and other numbers, and whose questions name the reader."""
 
 import sys
 from datetime import datetime, timedelta

@@ -1,6 +1,6 @@
-"""The report as it is written by hand for DuckDB over a Parquet file: a worker,
-`python -m tests.benchmarks.peers.duckdb_report STORE PARQUET`, whose questions name the days. The file has the purchases
-in the order of time, as a shop exports them; it is written first where it is not there."""
+"""The report as it is written by hand for DuckDB over a Parquet file: a worker, `python -m
+tests.benchmarks.peers.duckdb_report STORE PARQUET`, whose questions name the days. The file has the purchases in the
+order of time, as a shop exports them; it is written first where it is not there."""
 
 import sqlite3
 import sys

@@ -1,6 +1,6 @@
-"""The csv library and openpyxl by themselves: a worker, `python -m tests.benchmarks.peers.files MEMBERS.csv`, which reads
-the rows of a file of ours once, and whose questions name the form and where it is written again. The rows are at hand, as
-texts, and as numbers and instants where a workbook has them."""
+"""The csv library and openpyxl by themselves: a worker, `python -m tests.benchmarks.peers.files MEMBERS.csv`, which
+reads the rows of a file of ours once, and whose questions name the form and where it is written again. The rows are
+at hand, as texts, and as numbers and instants where a workbook has them."""
 
 import csv
 import sys

@@ -1,6 +1,6 @@
 """What a pandas user would write instead: `python -m tests.benchmarks.peers.frames import FILE STORE`, and the worker
-`report STORE`. The import checks nothing; the report gives the very same numbers as ours: it reads the purchases and does
-the rest in pandas, as scripts do, or where `tuned` knows the store's own columns and index."""
+`report STORE`. The import checks nothing; the report gives the very same numbers as ours: it reads the purchases and
+does the rest in pandas, as scripts do, or where `tuned` knows the store's own columns and index."""
 
 import sqlite3
 import sys

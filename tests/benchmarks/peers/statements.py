@@ -1,6 +1,6 @@
-"""What SQLite itself needs for what our runs do, with the same rows in the same table: a worker,
-`python -m tests.benchmarks.peers.statements STORE`. A question names thresholds of revenue, in cents, a segment each: one
-is an INSERT … SELECT with the condition, several are one scan that finds for every customer which apply, and an INSERT …
+"""What SQLite itself needs for what our runs do, with the same rows in the same table: a worker, `python -m
+tests.benchmarks.peers.statements STORE`. A question names thresholds of revenue, in cents, a segment each: one is an
+INSERT … SELECT with the condition, several are one scan that finds for every customer which apply, and an INSERT …
 SELECT each. What was written is taken away again, and that is not timed."""
 
 import sqlite3

@@ -1,5 +1,6 @@
-"""What the Python servers of the benchmark read: pages of our own store by text statements on one connection of aiosqlite,
-and the forms that ids, instants and amounts have in our answers. It is loaded by Pythons that have no package of ours."""
+"""What the Python servers of the benchmark read: pages of our own store by text statements on one connection of
+aiosqlite, and the forms that ids, instants and amounts have in our answers. It is loaded by Pythons that have no
+package of ours."""
 
 import base64
 import json
