@@ -63,7 +63,7 @@ test-tools: develop graphiql clients
 bench: develop peers
 	$(BIN)/python -m tests.benchmarks --sizes $(SIZES) $(foreach name,$(subst $(comma), ,$(ONLY)),--only $(name))
 
-# What became slower, as ratios and not as seconds, in less than a minute.
+# What became slower, as ratios and not as seconds, in about a minute.
 ratios: develop
 	$(BIN)/python -m tests.benchmarks --ratios
 

@@ -71,8 +71,8 @@ async def burst(
     with which latencies in seconds, and the last answer. `first` is the place of the body that is asked first."""
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     requests = [
-        f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nAccept: application/json"
-        f"\r\n{head}Content-Length: {len(body.encode())}\r\n\r\n{body}".encode()
+        f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+        f"Accept: application/json\r\n{head}Content-Length: {len(body.encode())}\r\n\r\n{body}".encode()
         for body in bodies
     ]
     loop, numbers, began = asyncio.get_running_loop(), count(first), time.perf_counter()

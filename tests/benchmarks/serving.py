@@ -131,22 +131,26 @@ def start_ours(stack: ExitStack, client: Worker, data: Path, name: str, url: str
     return Asked(name, port, pid, {"Authorization": f"Bearer {token}"}, client)
 
 
-def start_peers(stack: ExitStack, client: Worker, store: Path, report: Path) -> Iterator[Asked]:
-    """Each peer whose packages are there."""
-    commands: dict[str, list[str | Path]] = {
-        "Strawberry": [sys.executable, "-m", f"{MODULES}.strawberry_server", store],
-    }
+def start_peer(stack: ExitStack, client: Worker, name: str, command: list[str | Path], *last: Path) -> Asked:
+    """A peer, whose command ends in the port and in what is given here."""
+    port = find_port()
+    return Asked(name, port, stack.enter_context(serve([*command, str(port), *last], port)), {}, client)
+
+
+def start_strawberry(stack: ExitStack, client: Worker, store: Path) -> Asked:
+    """The peer whose packages are always there."""
+    command: list[str | Path] = [sys.executable, "-m", f"{MODULES}.strawberry_server", store]
+    return start_peer(stack, client, "Strawberry", command)
+
+
+def start_others(stack: ExitStack, client: Worker, store: Path, report: Path) -> Iterator[Asked]:
+    """Those whose packages are there."""
     if PEERS.exists():
-        commands["Graphene"] = [PEERS, "-m", f"{MODULES}.graphene_server", store]
-        commands["Ariadne"] = [PEERS, "-m", f"{MODULES}.ariadne_server", store, report]
+        yield start_peer(stack, client, "Graphene", [PEERS, "-m", f"{MODULES}.graphene_server", store])
+        yield start_peer(stack, client, "Ariadne", [PEERS, "-m", f"{MODULES}.ariadne_server", store, report])
     if NODE_PEERS.exists():
         for name in ("Yoga", "Apollo", "Mercurius"):
-            commands[name] = ["node", SERVERS, name.lower(), store, report]
-    for name, command in commands.items():
-        port = find_port()
-        last = [NODE_PEERS] if command[0] == "node" else []
-        pid = stack.enter_context(serve([*command, str(port), *last], port))
-        yield Asked(name, port, pid, {}, client)
+            yield start_peer(stack, client, name, ["node", SERVERS, name.lower(), store, report], NODE_PEERS)
 
 
 def measure(sizes: Sizes) -> Iterator[Line]:
@@ -158,7 +162,8 @@ def measure(sizes: Sizes) -> Iterator[Line]:
         kept = Path(stack.enter_context(TemporaryDirectory())) / "report.json"
         ours = start_ours(stack, client, data, "ours")
         kept.write_text(json.dumps(ours.ask(json.dumps({"query": REPORT}))["segmentationReport"]), encoding="utf-8")
-        peers = list(start_peers(stack, client, data / "segments.sqlite", kept))
+        store = data / "segments.sqlite"
+        peers = [start_strawberry(stack, client, store), *start_others(stack, client, store, kept)]
         yield from compare_requests(ours, peers, sizes)
     with ExitStack() as stack:
         client = stack.enter_context(Worker("load"))

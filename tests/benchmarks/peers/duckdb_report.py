@@ -1,6 +1,6 @@
 """The report as it is written by hand for DuckDB over a Parquet file: a worker, `python -m
-tests.benchmarks.peers.duckdb_report STORE PARQUET`, whose questions name the days. The file has the purchases in the
-order of time, as a shop exports them; it is written first where it is not there."""
+tests.benchmarks.peers.duckdb_report STORE PARQUET [THREADS]`, whose questions name the days. The file has the
+purchases in the order of time, as a shop exports them; it is written first where it is not there."""
 
 import sqlite3
 import sys
@@ -49,11 +49,11 @@ def write_parquet(store: Path, target: Path) -> None:
     unfinished.replace(target)
 
 
-def main(store: Path, target: Path) -> None:
-    """Answer until the input ends."""
+def main(store: Path, target: Path, *threads: str) -> None:
+    """Answer until the input ends, by all cores where no number of threads is given."""
     if not target.exists():
         write_parquet(store, target)
-    connection = duckdb.connect()
+    connection = duckdb.connect(config={"threads": int(threads[0])} if threads else {})
 
     def report(days: int) -> dict[str, tuple[int, int]]:
         given = {"file": str(target), "days": days, "last": AS_OF.toordinal()}
@@ -63,4 +63,4 @@ def main(store: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

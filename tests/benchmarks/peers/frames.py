@@ -1,6 +1,7 @@
-"""What a pandas user would write instead: `python -m tests.benchmarks.peers.frames import FILE STORE`, and the worker
-`report STORE`. The import checks nothing; the report gives the very same numbers as ours: it reads the purchases and
-does the rest in pandas, as scripts do, or where `tuned` knows the store's own columns and index."""
+"""What a pandas user would write instead: `python -m tests.benchmarks.peers.frames import FILE STORE`, and the workers
+`report STORE` and `imports`, whose questions name file and store. The import checks nothing; the report gives the
+very same numbers as ours: it reads the purchases and does the rest in pandas, as scripts do, or where `tuned` knows
+the store's own columns and index."""
 
 import sqlite3
 import sys
@@ -89,9 +90,11 @@ def report(store: Path, days: int, as_of: date, tuned: bool) -> dict[str, list[i
 
 
 def main(arguments: list[str]) -> None:
-    """Import, or answer until the input ends."""
+    """Import once, or answer until the input ends."""
     if arguments[0] == "import":
         load(Path(arguments[1]), Path(arguments[2]))
+    elif arguments[0] == "imports":
+        answer_questions(lambda file, store: load(Path(file), Path(store)))
     else:
         store = Path(arguments[1])
         answer_questions(lambda days, tuned: report(store, days, AS_OF, tuned))
