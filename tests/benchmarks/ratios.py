@@ -22,8 +22,8 @@ from tests.benchmarks.stores import copy_folder, fill_folder, import_folder
 KEPT = Path(__file__).with_name("ratios.json")
 TOLERATED = 1.25
 PURCHASES, ROWS, RUN_TOGETHER = 100_000, 20_000, 10
-ROUNDS, AGAIN = 4, 8
-BURST = 0.4
+ROUNDS, AGAIN = 3, 8
+BURST = 0.8
 """Seconds of requests a turn."""
 PAGES = 40
 Comparison = tuple[str, Turn, Turn]
