@@ -2,6 +2,7 @@
 that answer the same. All are asked by the same client, in turn, by one caller and by 32."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -32,6 +33,7 @@ from tests.benchmarks.processes import (
 from tests.benchmarks.stores import import_folder
 
 CALLERS = (1, 32)
+WORKERS = os.cpu_count() or 1
 PAGES = 400
 """That are walked through and asked in turn."""
 LEAST = 12
@@ -126,11 +128,13 @@ class Asked:
         return Taken(answer["seconds"] / requests, spent / requests, read_memory(self.pid), answer)
 
 
-def start_ours(stack: ExitStack, client: Worker, data: Path, name: str, url: str = "") -> Asked:
+def start_ours(stack: ExitStack, client: Worker, data: Path, name: str, url: str = "", workers: int = 1) -> Asked:
     """Our server over the store of a folder, or at an address."""
     port = find_port()
     environ = {"SEGMENTS_DATA": str(data), "SEGMENTS_DATABASE_URL": url, "SEGMENTS_COST_BUCKET": "0"}
-    pid = stack.enter_context(serve([*SEGMENTS, "serve", "--port", str(port)], port, environ))
+    pid = stack.enter_context(
+        serve([*SEGMENTS, "serve", "--port", str(port), "--workers", str(workers)], port, environ)
+    )
     asked = ("token", "--business", "bench", "--subject", "bench", "--permission", "customers:view")
     token = segments(data, *asked, url=url).answer.strip()
     return Asked(name, port, pid, {"Authorization": f"Bearer {token}"}, client)
@@ -170,6 +174,8 @@ def measure(sizes: Sizes) -> Iterator[Line]:
         store = data / "segments.sqlite"
         peers = [start_strawberry(stack, client, store), *start_others(stack, client, store, kept)]
         yield from compare_requests(ours, peers, sizes)
+        several = start_ours(stack, client, data, "several", workers=WORKERS)
+        yield from compare_workers(several, ours, sizes)
     with ExitStack() as stack:
         client = stack.enter_context(Worker("load"))
         folder = Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
@@ -214,6 +220,16 @@ def compare_requests(ours: Asked, peers: list[Asked], sizes: Sizes) -> Iterator[
             yield Line(f"{said}: p99", found["ours"].answer["p99"])
         yield compare_processor(times, f"{callers} at once, SQLite", KEPT_BARS["SQLite"])
         yield Line(f"memory of the server, {callers} at once", times[METRICS].megabytes, unit="MB")
+
+
+def compare_workers(several: Asked, one: Asked, sizes: Sizes) -> Iterator[Line]:
+    """Several workers beside one, where many ask."""
+    several.bodies = one.bodies
+    for query, what in NAMES.items():
+        sides = {server.name: partial(server.burst, query, max(CALLERS), sizes.burst) for server in (several, one)}
+        found = take_turns(sides, sizes.rounds)
+        yield compare_rates(f"{what}, {max(CALLERS)} at once, of {WORKERS} workers; of one", *found.values())
+    yield Line(f"memory of {WORKERS} workers", found["several"].megabytes, unit="MB")
 
 
 def compare_stores(postgresql: Asked, sqlite: Asked, sizes: Sizes) -> Iterator[Line]:
