@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -69,19 +70,31 @@ def test_growth_is_the_power_of_the_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "again", "code"),
-    [(1.2, None, 0), (1.3, 1.2, 0), (1.3, 1.4, 1), (0.5, None, 0)],
-    ids=["as it was", "busy once", "slower", "faster"],
+    ("times", "code", "rounds"),
+    [
+        ([1.2], 0, ratios.LEAST_ROUNDS),
+        ([1.3] * 8 + [1.2], 0, 8),
+        ([1.3], 1, ratios.MOST_ROUNDS),
+        ([0.5], 0, ratios.LEAST_ROUNDS),
+    ],
+    ids=["as it was", "busy at first", "slower", "faster"],
 )
-def test_what_became_slower_is_found_at_the_second_look(
-    first: float, again: float | None, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_became_slower_is_said_after_more_turns(
+    times: list[float], code: int, rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "ratios.json").write_text('{"a report": 1.0}', encoding="utf-8")
-    times = {ratios.ROUNDS: first, ratios.AGAIN: again}
+    taken = chain(times, repeat(times[-1]))
+    asked = []
+
+    def ours() -> Taken:
+        asked.append(next(taken))
+        return Taken(9.9, asked[-1])
+
+    monkeypatch.setattr(ratios, "LONGEST", 0)
     monkeypatch.setattr(ratios, "KEPT", tmp_path / "ratios.json")
     monkeypatch.setattr(ratios, "FOLDER", tmp_path)
-    monkeypatch.setattr(ratios, "prepare", lambda *_: [("a report", "ours", "other")])
-    monkeypatch.setattr(ratios, "measure", lambda ours, other, rounds: times.pop(rounds))
+    monkeypatch.setattr(ratios, "prepare", lambda *_: [("a report", ours, lambda: Taken(0.1, 1.0))])
 
     assert ratios.main(keep=False) == code
-    assert times == ({} if again else {ratios.AGAIN: None})
+    # The first one warms.
+    assert len(asked) == 1 + rounds
