@@ -69,6 +69,11 @@ def test_growth_is_the_power_of_the_size() -> None:
     assert list(exponents({10: 1.0, 100: 10.0, 1000: 1000.0})) == [(10, 100, 1.0), (100, 1000, 2.0)]
 
 
+def test_a_ratio_is_that_of_the_least_times_or_of_most_rounds() -> None:
+    assert ratios.estimate([(2.0, 1.0), (4.0, 2.0), (2.0, 0.5)]) == 2.0
+    assert ratios.estimate([(9.0, 3.0), (2.0, 1.0), (9.0, 3.0)]) == 2.0
+
+
 @pytest.mark.parametrize(
     ("times", "code", "rounds"),
     [

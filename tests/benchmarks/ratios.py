@@ -1,6 +1,6 @@
 """What became slower: a few ratios of the processor's time, ours to a peer's or to a smaller one of ours, beside those
-that are kept in ratios.json. Both sides take turns and the least counts, so that other work on the machine, and
-another machine, change little. While one is a quarter above what is kept, more turns are taken before it is said."""
+that are kept in ratios.json. Both sides take turns, so that other work on the machine, and another machine,
+change little. While one is a quarter above what is kept, more turns are taken before it is said."""
 
 import json
 import math
@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
+from statistics import median
 
 from tests.benchmarks.comparison import Taken, Turn, require_equal
 from tests.benchmarks.data import FOLDER, one_row_an_order, write_file
@@ -26,6 +27,7 @@ PURCHASES, ROWS, RUN_TOGETHER = 100_000, 20_000, 10
 MORE_THAN = 4
 """Orders that members have whose files are written: half of the customers."""
 LEAST_ROUNDS, MOST_ROUNDS = 4, 14
+TICK = 1e-6
 LONGEST = 10
 """Seconds for which turns that are short go on where one is above what is kept."""
 BURST = 0.4
@@ -64,18 +66,24 @@ def make_folder() -> Path:
 
 
 def measure(ours: Turn, other: Turn, limit: float) -> float:
-    """The ratio of the least times of the processor: of some rounds, and of more of them for as long as it is above the
-    limit. The first one warms both and does not count."""
-    least = [math.inf, math.inf]
+    """The ratio of some rounds, and of more of them for as long as it is above the limit. The first warms both and does
+    not count."""
     for turn in (ours, other):
         turn()
-    began = time.monotonic()
-    for rounds in count(1):
-        least = [min(one, turn().processor) for one, turn in zip(least, (ours, other), strict=True)]
-        enough = rounds >= MOST_ROUNDS and time.monotonic() > began + LONGEST
-        if enough or (rounds >= LEAST_ROUNDS and least[0] <= limit * least[1]):
-            break
-    return least[0] / max(least[1], 1e-6)
+    began, taken = time.monotonic(), list[tuple[float, float]]()
+    while True:
+        taken.append((ours().processor, max(other().processor, TICK)))
+        ratio = estimate(taken)
+        enough = len(taken) >= MOST_ROUNDS and time.monotonic() > began + LONGEST
+        if enough or (len(taken) >= LEAST_ROUNDS and ratio <= limit):
+            return ratio
+
+
+def estimate(taken: list[tuple[float, float]]) -> float:
+    """The ratio of both sides by their times in each round: that of the least times or the median of the rounds,
+    whichever is lower, as other work on the machine can hit the one or the other."""
+    least = min(one for one, _ in taken) / min(other for _, other in taken)
+    return min(least, median(one / other for one, other in taken))
 
 
 def prepare(stack: ExitStack, folder: Path) -> Iterator[Comparison]:
