@@ -95,7 +95,8 @@ def test_what_became_slower_is_said_after_more_turns(
         asked.append(next(taken))
         return Taken(9.9, asked[-1])
 
-    monkeypatch.setattr(ratios, "LONGEST", 0)
+    for name in ("SHORTEST", "LONGEST"):
+        monkeypatch.setattr(ratios, name, 0)
     monkeypatch.setattr(ratios, "KEPT", tmp_path / "ratios.json")
     monkeypatch.setattr(ratios, "FOLDER", tmp_path)
     monkeypatch.setattr(ratios, "prepare", lambda *_: [("a report", ours, lambda: Taken(0.1, 1.0))])

@@ -28,8 +28,8 @@ MORE_THAN = 4
 """Orders that members have whose files are written: half of the customers."""
 LEAST_ROUNDS, MOST_ROUNDS = 4, 14
 TICK = 1e-6
-LONGEST = 10
-"""Seconds for which turns that are short go on where one is above what is kept."""
+SHORTEST, LONGEST = 2, 10
+"""Seconds for which turns that are short go on, and where one is above what is kept."""
 BURST = 0.4
 """Seconds of requests a turn."""
 PAGES = 40
@@ -74,8 +74,8 @@ def measure(ours: Turn, other: Turn, limit: float) -> float:
     while True:
         taken.append((ours().processor, max(other().processor, TICK)))
         ratio = estimate(taken)
-        enough = len(taken) >= MOST_ROUNDS and time.monotonic() > began + LONGEST
-        if enough or (len(taken) >= LEAST_ROUNDS and ratio <= limit):
+        rounds, seconds = (LEAST_ROUNDS, SHORTEST) if ratio <= limit else (MOST_ROUNDS, LONGEST)
+        if len(taken) >= rounds and time.monotonic() > began + seconds:
             return ratio
 
 
