@@ -24,7 +24,9 @@ def test_a_benchmark_comes_to_its_figures(name: str, tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     lines = json.loads(written.read_text(encoding="utf-8"))["lines"]
-    assert lines and all(line["ours"] > 0 and not line["failure"] for line in lines)
+    # So little may well not grow at all.
+    assert lines and all(line["ours"] > 0 or "exponent" in line["what"] for line in lines)
+    assert not any(line["failure"] for line in lines)
     assert all(line["what"] in done.stdout for line in lines)
 
 
