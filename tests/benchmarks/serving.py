@@ -34,7 +34,7 @@ from tests.benchmarks.stores import import_folder
 
 CALLERS = (1, 32)
 WORKERS = os.cpu_count() or 1
-PAGES = 400
+PAGES = 150
 """That are walked through and asked in turn."""
 LEAST = 12
 """Requests of a burst, however slow: the kernel counts a process's time in hundredths of a second."""
