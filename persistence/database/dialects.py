@@ -127,7 +127,7 @@ ContainsText = make_construct(
 """(text, needle): the text holds the needle, exactly; LIKE would not be exact."""
 IsAscii = make_construct(
     lambda text: f"({text} !~ '[^[:ascii:]]')",
-    lambda text: f"({text} NOT GLOB '*[^' || char(1) || '-' || char(127) || ']*')",
+    lambda text: f"(length({text}) = length(CAST({text} AS BLOB)))",
 )
 """Whether a text holds nothing but ASCII."""
 Tail = make_construct(lambda text, count: f"right({text}, {count})", lambda text, count: f"substr({text}, -{count})")
@@ -390,6 +390,23 @@ def _compile_gathered_rows_sqlite(element: GatheredRows, compiler: SQLCompiler, 
 @compiles(GatheredRows)
 def _compile_gathered_rows(element: GatheredRows, compiler: SQLCompiler, **kw: Any) -> str:
     return f"CAST(json_agg(json_build_array({compiler.process(element.clauses, **kw)})) AS text)"
+
+
+class GatheredColumn(FunctionElement[str]):
+    """One column of all rows, in their order, as the text of a JSON list; of no row as `GatheredRows`."""
+
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(GatheredColumn, "sqlite")
+def _compile_gathered_column_sqlite(element: GatheredColumn, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_group_array({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(GatheredColumn)
+def _compile_gathered_column(element: GatheredColumn, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST(json_agg({compiler.process(element.clauses, **kw)}) AS text)"
 
 
 class PartOf(FunctionElement[str]):
