@@ -204,6 +204,8 @@ LOADED_LATE = {
     "persistence/database/dialects.py": {"sqlalchemy"},
     "persistence/lake/engines.py": {"duckdb"},
     "persistence/lake/places.py": {"pyarrow"},
+    "persistence/lake/rows.py": {"pyarrow"},
+    "persistence/lake/writing.py": {"pyarrow"},
     "persistence/migrations/migrate.py": {"alembic", "persistence.tables.metadata"},
     "persistence/reports/cache.py": {"aiocache", "redis"},
     "persistence/sources/calamine.py": {"persistence.sources.xlsx"},

@@ -364,6 +364,24 @@ def _compile_gathered_rows(element: GatheredRows, compiler: SQLCompiler, **kw: A
     return f"CAST(json_agg(json_build_array({compiler.process(element.clauses, **kw)})) AS text)"
 
 
+class GatheredColumn(FunctionElement[str]):
+    """The values of a column of all rows as the text of one JSON list, null of no row on PostgreSQL. Lists of several
+    columns of a SELECT have the same order."""
+
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(GatheredColumn, "sqlite")
+def _compile_gathered_column_sqlite(element: GatheredColumn, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_group_array({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(GatheredColumn)
+def _compile_gathered_column(element: GatheredColumn, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST(json_agg({compiler.process(element.clauses, **kw)}) AS text)"
+
+
 class PartOf(FunctionElement[str]):
     """(a JSON list as text, n): its nth text, counted from 0; of a number, on PostgreSQL, the text that it is."""
 

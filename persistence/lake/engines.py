@@ -10,7 +10,7 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Column, SelectBase, Table
+from sqlalchemy import Column, CompoundSelect, Select, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import visitors
 
@@ -26,6 +26,7 @@ MEMORY = "1GB"
 SECONDS = 65.0
 """The longest that a statement may take: longer than the deadline of a request, which cancels it."""
 INTERRUPT_SECONDS = 5.0
+Statement = Select[Any] | CompoundSelect[Any]
 Rows = list[tuple[Any, ...]]
 
 
@@ -47,7 +48,7 @@ class Engine(Protocol):
     """Runs a statement over a copy. NoCopy where the copy cannot be read; the statement ends with the task that waits
     for it."""
 
-    async def run(self, tables: CopyTables, statement: SelectBase) -> Rows:
+    async def run(self, tables: CopyTables, statement: Statement) -> Rows:
         """The rows."""
         ...
 
@@ -63,26 +64,27 @@ class CopyDialect(PGDialect):
     supports_statement_cache = True
 
     def __init__(self) -> None:
-        super().__init__(paramstyle="qmark")  # type: ignore[no-untyped-call]
+        super().__init__(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 DIALECT = CopyDialect()
 
 
-def render(statement: SelectBase) -> tuple[str, list[Any]]:
+def render(statement: Statement) -> tuple[str, list[Any]]:
     """The statement as text, and its bound values in the order of its marks."""
     compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
     values = compiled.params
     return str(compiled), [values[name] for name in compiled.positiontup or ()]
 
 
-def find_tables(statement: SelectBase) -> frozenset[str]:
+def find_tables(statement: Statement) -> frozenset[str]:
     """The tables that the statement reads; NoCopy where a copy does not hold all that it asks for."""
     tables = set()
     for element in visitors.iterate(statement):
         if isinstance(element, Table):
             tables.add(element.name)
-        if isinstance(element, Column):
+        # The columns of a subquery are such columns, too.
+        if isinstance(element, Column) and isinstance(element.table, Table):
             tables.add(element.table.name)
             held = (*COLUMNS.get(element.table.name, ()), *CONSTANT.get(element.table.name, ()), "business_id")
             if element.name not in held:
@@ -138,7 +140,7 @@ class DuckDbEngine:
         database.execute("SET GLOBAL integer_division = true")
         return database
 
-    async def run(self, tables: CopyTables, statement: SelectBase) -> Rows:
+    async def run(self, tables: CopyTables, statement: Statement) -> Rows:
         names = find_tables(statement)
         text, values = render(statement)
         cursor = await asyncio.to_thread(self._open)
