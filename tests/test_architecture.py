@@ -207,6 +207,7 @@ LOADED_LATE = {
     "persistence/lake/engines.py": {"duckdb"},
     "persistence/lake/places.py": {"pyarrow"},
     "persistence/lake/rows.py": {"pyarrow"},
+    "persistence/lake/spark.py": {"pyarrow", "pyspark"},
     "persistence/lake/writing.py": {"pyarrow"},
     "persistence/migrations/migrate.py": {"alembic", "persistence.tables.metadata"},
     "persistence/reports/cache.py": {"aiocache", "redis"},

@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     Boolean,
     ColumnElement,
@@ -345,6 +346,11 @@ def prefer_index_joins(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL enable_hashjoin = off"))
         connection.execute(text("SET LOCAL enable_mergejoin = off"))
+
+
+def compute_once(row: CTE) -> CTE:
+    """A row that many are joined with. PostgreSQL would compute it anew for each of them where it expects but one."""
+    return row.prefix_with("MATERIALIZED", dialect="postgresql")
 
 
 class MembersOf(FunctionElement[Any]):

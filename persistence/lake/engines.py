@@ -63,8 +63,8 @@ class CopyDialect(PGDialect):
     name = "copy"
     supports_statement_cache = True
 
-    def __init__(self) -> None:
-        super().__init__(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+    def __init__(self, marks: str = "numeric_dollar") -> None:
+        super().__init__(paramstyle=marks)  # type: ignore[no-untyped-call]
 
 
 DIALECT = CopyDialect()

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#]*)?(\?[^\s#]*)?")
 OPTIONS = {"region": "region", "endpoint": "endpoint_override", "scheme": "scheme"}
 PIECE = 1 << 20
+TOUCHED = "touched"
+"""What the names of files begin with that hold who changed since a copy, followed by the second they were written in:
+an engine of other machines reads them for the length of one statement."""
 
 
 class Place(Protocol):

@@ -19,7 +19,7 @@ from persistence.database.dialects import make_insert
 from persistence.database.engines import Database
 from persistence.database.transactions import choose_reading, choose_writing, require_step, translate_errors
 from persistence.lake.manifest import LINE, METRICS, PURCHASE, REPLACED, Manifest, NoCopy, Part, name_manifest
-from persistence.lake.places import Place
+from persistence.lake.places import TOUCHED, Place
 from persistence.lake.rows import (
     SOURCES,
     Standing,
@@ -36,7 +36,7 @@ from persistence.tables.customers import customer_metrics
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LEASE_SECONDS, HEARTBEAT_SECONDS = 60, 10
+LEASE_SECONDS, HEARTBEAT_SECONDS, TOUCHED_SECONDS = 60, 10, 3600
 DELTA_EVERY = timedelta(hours=1)
 """How old a copy may be before a delta is written, if anybody was touched."""
 DELTA_SHARE, BASE_SHARE = 0.05, 0.2
@@ -216,7 +216,13 @@ class CopyWriter:
     def _remove_others(self, *kept: Manifest) -> None:
         """Take away what none of these generations needs."""
         needed = {name for one in kept for name in (name_manifest(one.generation), *one.files)}
-        self.place.remove(name for name in self.place.list_names() if name not in needed)
+        names = (name for name in self.place.list_names() if name not in needed)
+        self.place.remove(name for name in names if not self._is_read(name))
+
+    def _is_read(self, name: str) -> bool:
+        """Whether the file may be what a statement of other machines reads besides the copy."""
+        kind, second, *_ = name.split(".")
+        return kind == TOUCHED and self.clock().timestamp() < int(second) + TOUCHED_SECONDS
 
 
 def _was_changed(name: str, business_id: int, since: int) -> ColumnElement[bool]:

@@ -89,25 +89,12 @@ class ReportStore:
 
     async def load_label_sums(self, span: Span, festive: DayRanges) -> list[LabelSums]:
         """The window's customers by the labels of their behaviour, dimension by dimension."""
-        each = select_behaviors(self.business_id, span, festive)
-        statement = select(
-            each.c.dimension,
-            each.c.label,
-            func.count(),
-            func.sum(each.c.orders),
-            func.sum(each.c.spend),
-            func.sum(span.last_day - each.c.last_day),
-        ).group_by(each.c.dimension, each.c.label)
-        rows = await self.connection.execute(statement)
+        rows = await self.connection.execute(select_behavior_sums(self.business_id, span, festive))
         return [LabelSums(dimension, label, *(int(value) for value in sums)) for dimension, label, *sums in rows]
 
     async def compute_quintiles(self, span: Span) -> Quintiles:
         """The four cut values of orders and of spend, and of how many customers; no cut values where there are none."""
-        totals = select_window_totals(self.business_id, span).cte("totals")
-        often, much = select_cuts(totals, "orders"), select_cuts(totals, "spend")
-        cuts = (kind.c[f"cut{k}"] for kind in (often, much) for k in CUTS)
-        statement = select(often.c.n, *cuts).select_from(often.join(much, true()))
-        population, *values = (await self.connection.execute(statement)).one()
+        population, *values = (await self.connection.execute(select_quintiles(self.business_id, span))).one()
         if population is None:
             return Quintiles((), (), 0)
         return Quintiles(tuple(map(int, values[:4])), tuple(map(int, values[4:])), int(population))
@@ -193,6 +180,22 @@ class ReportStore:
         return None if row[0] is None else (row[0], row[1])
 
 
+def select_quintiles(business_id: int, span: Span) -> Select[Any]:
+    """One row: how many customers the window has, and the cut values of their orders and of their spend."""
+    totals = select_window_totals(business_id, span).cte("totals")
+    often, much = select_cuts(totals, "orders"), select_cuts(totals, "spend")
+    cuts = (kind.c[f"cut{k}"] for kind in (often, much) for k in CUTS)
+    return select(often.c.n, *cuts).select_from(often.join(much, true()))
+
+
+def select_behavior_sums(business_id: int, span: Span, festive: DayRanges) -> Select[Any]:
+    """Dimension, label, customers, orders, spend, ages."""
+    each = select_behaviors(business_id, span, festive)
+    ages = func.sum(span.last_day - each.c.last_day).label("ages")
+    sums = (func.count().label("customers"), func.sum(each.c.orders), func.sum(each.c.spend), ages)
+    return select(each.c.dimension, each.c.label, *sums).group_by(each.c.dimension, each.c.label)
+
+
 def select_scored(business_id: int, chosen: Scored, *more: ColumnElement[bool]) -> Select[Any]:
     """The window totals of the customers who have one of the scores, by the kept cut values."""
     recency = score_recency(func.max(purchase.c.local_day), chosen.span)
@@ -276,6 +279,14 @@ def select_transition_rows(business_id: int, before: Span, after: Span, grouping
     )
 
 
+def select_transition_sums(business_id: int, before: Span, after: Span, grouping: Grouping) -> Select[Any]:
+    """Dimension, the labels in both windows, customers, and their spend in both."""
+    each = select_transition_rows(business_id, before, after, grouping)
+    key = (each.c.dimension, each.c.before, each.c.after)
+    sums = (func.sum(each.c[name]).label(name) for name in ("spend_before", "spend_after"))
+    return select(*key, func.count().label("customers"), *sums).group_by(*key)
+
+
 def is_transition(each: Subquery, transition: Transition) -> ColumnElement[bool]:
     """Whether a row of `select_transition_rows` is of the transition."""
     return and_(
@@ -309,14 +320,10 @@ class GroupReportStore:
 
     async def sum_transitions(self, before: Span, after: Span, grouping: Grouping) -> list[TransitionSums]:
         """How many went from where to where."""
-        each = select_transition_rows(self.business_id, before, after, grouping)
-        key = (each.c.dimension, each.c.before, each.c.after)
-        statement = select(*key, func.count(), func.sum(each.c.spend_before), func.sum(each.c.spend_after)).group_by(
-            *key
-        )
+        rows = await self.connection.execute(select_transition_sums(self.business_id, before, after, grouping))
         return [
             TransitionSums(Transition(dimension, low, high), count, int(spent), int(spends))
-            for dimension, low, high, count, spent, spends in await self.connection.execute(statement)
+            for dimension, low, high, count, spent, spends in rows
         ]
 
     async def sum_trend(self, spans: Sequence[Span], grouping: Grouping) -> list[TrendSums]:

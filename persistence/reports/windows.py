@@ -40,7 +40,7 @@ from domain.classification.groups import (
 )
 from domain.classification.labels import has_share
 from domain.classification.rfm import CUTS, build_rank_conditions, build_recency_conditions, reaches_cut
-from persistence.database.dialects import is_among
+from persistence.database.dialects import compute_once, is_among
 from persistence.tables.customers import customer_metrics
 from persistence.tables.purchases import WITH_BOUGHT, purchase, purchase_line
 
@@ -128,9 +128,9 @@ def select_cuts(values: FromClause, value: str, times: str | None = None) -> CTE
     customers = func.count() if times is None else func.sum(values.c[times])
     pairs = select(values.c[value].label("value"), customers.label("times")).group_by(values.c[value]).subquery("pairs")
     steps = select(pairs.c.value, func.sum(pairs.c.times).over(order_by=pairs.c.value).label("up_to")).cte()
-    size = select(func.max(steps.c.up_to).label("n")).subquery("size")
+    size = compute_once(select(func.max(steps.c.up_to).label("n")).cte())
     cuts = (func.min(case((reaches_cut(k, steps.c.up_to, size.c.n), steps.c.value))).label(f"cut{k}") for k in CUTS)
-    return select(*cuts, func.max(size.c.n).label("n")).select_from(steps.join(size, true())).cte()
+    return compute_once(select(*cuts, func.max(size.c.n).label("n")).select_from(steps.join(size, true())).cte())
 
 
 def rank(value: ColumnElement[int], cuts: CTE) -> ColumnElement[int]:
