@@ -116,11 +116,20 @@ class AttributeKinds:
 NO_ATTRIBUTES = AttributeKinds()
 
 
+@dataclass(slots=True)
+class Freshness:
+    """How new what one request reads must be where a replica may answer: of at least that change, which grows with what
+    is read; once the store itself had to answer, all that follows is `from_store`."""
+
+    change_number: int
+    from_store: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Business:
     """The tenant: every row belongs to one. `last_instant` is that of the newest write when it was read; `as_of` the
     one that read units answer questions about members for, None being the present. `secret` keys the digests that ids
-    are made of."""
+    are made of. Only with `freshness` may a replica answer."""
 
     id: int
     key: str
@@ -136,6 +145,11 @@ class Business:
     as_of: datetime | None = None
     secret: str = field(default="", repr=False)
     attributes: AttributeKinds = NO_ATTRIBUTES
+    freshness: Freshness | None = field(default=None, compare=False, repr=False)
+
+    def allow_replica(self) -> "Business":
+        """The same for one request that only reads: a replica that is as new may answer."""
+        return replace(self, freshness=Freshness(self.change_number))
 
     def freeze_at(self, at: datetime | None = None) -> "Business":
         """The same at one moment, that of its newest write or a given one: whatever is read with it then tells of the

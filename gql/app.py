@@ -25,7 +25,7 @@ from domain.reports.handler import ScheduledReports
 from gql.auth import Authenticator
 from gql.composition import Services, make_owner, make_worker, make_writers, read_system_clock
 from gql.console import make_console_routes
-from gql.counters import count_statement, count_work
+from gql.counters import READINGS, count_statement, count_work
 from gql.http.endpoint import make_fallback_routes
 from gql.http.explorer import make_asset_routes, make_explorer, make_finder_of_demo_token
 from gql.http.exports import Downloads, RenderPool
@@ -84,6 +84,11 @@ def observe_statement(statement: str, seconds: float) -> None:
     log_statement(statement, seconds)
 
 
+def observe_reading(by: str) -> None:
+    """Count who answered what a replica may answer."""
+    READINGS.labels(by).inc()
+
+
 def observe_end(business: Business, kind: JobKind, status: JobStatus, seconds: float) -> None:
     """Count work that has ended, and tell its span."""
     count_work(kind, status, seconds)
@@ -104,7 +109,9 @@ def create_app(
     database: Database | None = None,
 ) -> Starlette:
     """The application; `demo_token` fills the explorer's header in demo mode."""
-    opened = database or open_database(settings.url, observe_statement)
+    opened = database or open_database(settings.url, observe_statement, settings.read_url)
+    if opened.replica is not None:
+        opened.replica.tell = observe_reading
     opened.condition.tell = log_damage
     feed = ProgressFeed(ended=observe_end)
     redis = RedisCache(settings.cache_url) if settings.cache_url else None

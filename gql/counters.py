@@ -39,6 +39,12 @@ ERRORS = Counter("segments_errors", "Errors of requests and operations, by their
 STATEMENTS = Counter("segments_statements", "Statements that the store was asked.", registry=KEPT)
 STATEMENT_SECONDS = Counter("segments_statement_seconds", "How long the store took for them.", registry=KEPT)
 REPORTS = Counter("segments_reports", "Reports, trends and transitions that were asked for.", ["cache"], registry=KEPT)
+READINGS = Counter(
+    "segments_replica_readings",
+    "Readings that a replica may answer: by it, or by the store as it is behind or away.",
+    ["by"],
+    registry=KEPT,
+)
 WORK_SECONDS = Histogram(
     "segments_job_seconds",
     "How long work took that came to its end, from its first beginning.",

@@ -27,6 +27,7 @@ class Settings:
 
     data: Path = Path("data")
     database_url: str = field(default="", repr=False)
+    read_url: str = field(default="", repr=False)
     jwt_secret: str = field(default="", repr=False)
     jwt_secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Key ids and their secrets; the first signs."""
@@ -76,6 +77,7 @@ class Settings:
         return cls(
             data=Path(env.get("SEGMENTS_DATA", "data")),
             database_url=env.get("SEGMENTS_DATABASE_URL", ""),
+            read_url=env.get("SEGMENTS_READ_URL", ""),
             jwt_secret=env.get("SEGMENTS_JWT_SECRET", ""),
             jwt_secrets=_read_secrets(env, "SEGMENTS_JWT_SECRETS"),
             jwks_url=env.get("SEGMENTS_JWKS_URL", ""),

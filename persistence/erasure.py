@@ -196,9 +196,9 @@ def compute_digest(key: str, external_id: str) -> str:
     return PREFIX + hmac.digest(key.encode(), external_id.encode(), "sha256").hex()
 
 
-def mark_erased(connection: Connection, business_id: int) -> None:
-    """Among the `buyer`s who seem new, know those who were erased. Nothing is hashed before the first erasure."""
-    key = connection.execute(select(business.c.erasure_key).where(business.c.id == business_id)).scalar_one_or_none()
+def mark_erased(connection: Connection, business_id: int, key: str | None) -> None:
+    """Among the `buyer`s who seem new, know those who were erased. There is no key, and nothing is hashed, before the
+    first erasure."""
     if key is None:
         return
     gone = {row[0]: row[1] for row in connection.execute(_select_marks(business_id).add_columns(customer.c.id))}

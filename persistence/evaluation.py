@@ -57,6 +57,8 @@ RANGE = 10_000
 """Customer ids that are evaluated first by one rule, and a share of them by several; then more or fewer, as it takes
 time."""
 QUICK_SECONDS, SLOW_SECONDS = 0.25, 1.0
+RANGES = 20
+"""However quick they are, a range is no larger than such a part of all ids, so that progress is seen."""
 
 
 @dataclass(slots=True)
@@ -113,7 +115,7 @@ class SqlEvaluation:
             done += (await self.connection.exec_driver_sql(str(insertion), given)).rowcount
             low, took = low + size, perf_counter() - began
             if took < QUICK_SECONDS:
-                size *= 2
+                size = max(size, min(2 * size, highest // RANGES))
             elif took > SLOW_SECONDS:
                 size = max(1, size // 2)
             yield min(done, population), population

@@ -7,6 +7,7 @@ touched right: orders merged, days moved to another zone, orders whose instant h
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, text
@@ -15,7 +16,15 @@ from domain.attributes import write_attributes
 from domain.calendar import find_day_boundaries, load_zone, to_local_day, to_micros
 from domain.model import STATUS_ORDER, NewPurchase, WriteCounts
 from domain.store import Refusal
-from persistence.database.dialects import create, empty, fill, make, prefer_index_joins
+from persistence.database.dialects import (
+    create,
+    fill,
+    prefer_index_joins,
+    run_together,
+    write_emptying,
+    write_index_joins,
+    write_make,
+)
 from persistence.erasure import mark_erased
 from persistence.tables.columns import FAR_FUTURE, MISSING_TEXT
 
@@ -77,7 +86,7 @@ RESOLVE_NEW = f"""INSERT INTO resolved (seq, customer_id, purchase_id, storefron
     WHERE i.seq BETWEEN :low AND :high"""
 TALLY = """SELECT r.effect, COUNT(*), SUM(i.row_count),
     SUM(CASE WHEN i.status <= 1 AND i.at > :now THEN i.row_count ELSE 0 END),
-    SUM(CASE WHEN r.storefront_id IS NULL AND i.storefront IS NOT NULL THEN 1 ELSE 0 END)
+    SUM(CASE WHEN r.storefront_id IS NULL AND i.storefront IS NOT NULL THEN 1 ELSE 0 END), COUNT(i.last)
     FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE i.seq BETWEEN :low AND :high GROUP BY r.effect"""
 
 NEW_STOREFRONTS = """INSERT INTO storefront (business_id, id, key, name)
@@ -143,7 +152,7 @@ RAISE_IDS = """UPDATE business SET next_customer = next_customer + :customers,
     next_purchase = next_purchase + :size, next_storefront = next_storefront + :storefronts WHERE id = :business"""
 WAITING = """UPDATE business SET matures_at = (SELECT MIN(purchased_at) FROM purchase
     WHERE business_id = :business AND counted = 0 AND status <= 1) WHERE id = :business"""
-NUMBERS = """SELECT next_customer, next_purchase, next_storefront, change_number AS writer FROM business
+NUMBERS = """SELECT next_customer, next_purchase, next_storefront, change_number AS writer, erasure_key FROM business
     WHERE id = :business"""
 
 
@@ -163,14 +172,16 @@ class Range:
 @dataclass(frozen=True, slots=True)
 class MergeResult:
     """What resolving a range found, by effect: orders, the rows that state them, and those of them that wait for their
-    instant."""
+    instant; of those to write, whether there are ones that are one `plain` line, and ones with lines of their own."""
 
     orders: dict[int, int]
     rows: dict[int, int]
     future: int
     buyers: int
     unseen_storefronts: bool
-    span: dict[str, int]
+    plain: bool
+    lined: bool
+    span: dict[str, Any]
 
     @property
     def changes(self) -> bool:
@@ -195,9 +206,9 @@ class MergeResult:
 
 def prepare(connection: Connection, *filled: str) -> None:
     """Make the temporary tables; those that are to be filled are empty."""
-    for name, columns in TABLES.items():
-        make(connection, name, columns)
-    empty(connection, *filled)
+    dialect = connection.dialect.name
+    made = [write_make(dialect, name, columns) for name, columns in TABLES.items()]
+    run_together(connection, [*made, *write_emptying(dialect, *filled)])
 
 
 Extend = Callable[[Connection, Mapping[str, int]], None]
@@ -208,15 +219,16 @@ def resolve(connection: Connection, part: Range, extend: Extend | None = None) -
     """Find out what each order of the range would do; writes only the temporary tables."""
     row = connection.execute(text(NUMBERS), {"business": part.business}).one_or_none()
     # A business that is only planned begins with the first of everything.
-    first = {"next_customer": 1, "next_purchase": 1, "next_storefront": 1, "writer": 0}
+    first = {"next_customer": 1, "next_purchase": 1, "next_storefront": 1, "writer": 0, "erasure_key": None}
     numbers = first if row is None else row._asdict()
     span = {"business": part.business, "low": part.low, "high": part.high, "now": part.now, **numbers}
     if part.writer is not None:
         span["writer"] = part.writer
-    empty(connection, "buyer", "resolved", "touched")
-    prefer_index_joins(connection)
+    dialect = connection.dialect.name
+    emptying = write_emptying(dialect, "buyer", "resolved", "touched")
+    run_together(connection, [*emptying, *write_index_joins(dialect)])
     buyers = connection.execute(text(BUYERS), span).rowcount
-    mark_erased(connection, part.business)
+    mark_erased(connection, part.business, span["erasure_key"])
     if extend is not None:
         extend(connection, span)
     connection.execute(text(RESOLVE_NEW if part.all_new else RESOLVE), span)
@@ -227,6 +239,8 @@ def resolve(connection: Connection, part: Range, extend: Extend | None = None) -
         sum(int(row[3]) for row in rows if row[0] <= UNCHANGED),
         buyers,
         any(row[4] for row in rows if row[0] <= UPDATED),
+        any(row[5] < row[1] for row in rows if row[0] <= UPDATED),
+        any(row[5] for row in rows if row[0] <= UPDATED),
         span,
     )
 
@@ -241,7 +255,9 @@ def apply(connection: Connection, result: MergeResult) -> None:
     connection.execute(text(TOUCH_ALL if result.all_written else TOUCH))
     if connection.execute(text(NEW_CUSTOMERS), span).rowcount:
         _add_terms(connection, span["business"], span["next_customer"])
-    for statement in (ADD, *(REPLACE if result.orders.get(UPDATED) else ()), *ADD_LINES):
+    replacing = REPLACE if result.orders.get(UPDATED) else ()
+    adding = [statement for statement, wanted in zip(ADD_LINES, (result.plain, result.lined), strict=True) if wanted]
+    for statement in (ADD, *replacing, *adding):
         connection.execute(text(statement), span)
     raised = {"customers": result.buyers, "size": span["high"] - span["low"] + 1, "storefronts": storefronts}
     connection.execute(text(RAISE_IDS), {"business": span["business"], **raised})

@@ -97,7 +97,7 @@ class PurchaseStore:
         """The newest purchases of each customer, of every status, in one statement."""
         asked = {"business": self.business_id, "customers": list(customers), **bind_keyset(request)}
         by_customer: dict[int, list[Any]] = {key: [] for key in customers}
-        for row in await self.connection.execute(_select_pages(shape_keyset(request)), asked):
+        for row in (await self.connection.execute(_select_pages(shape_keyset(request)), asked)).all():
             by_customer[row.customer_id].append(row)
         return {
             key: build_page(rows, request, lambda row: (row.purchased_at, row.id)).map(to_record)

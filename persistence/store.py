@@ -3,8 +3,8 @@ the one write transaction of its business and begins by raising its change numbe
 What only some commands need is loaded with the first question to it."""
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -47,8 +47,14 @@ class SqlStore:
 
     @asynccontextmanager
     async def read(self, business: Business) -> AsyncIterator[Unit]:
-        """One state of the business, its members those of `business.as_of` where that is set; nothing is written."""
+        """One state of the business, its members those of `business.as_of` where that is set; nothing is written. Where
+        the request may be answered by a replica and that is as new as it must be, it is the replica's."""
+        replica = self.database.replica
         with translate_errors():
+            async with nullcontext() if replica is None else replica.connect(business) as connection:
+                if connection is not None:
+                    yield Unit(connection, business, self.clock())
+                    return
             async with self.database.reader.connect() as connection:
                 await connection.execution_options(**choose_reading(self.database.dialect), postgresql_readonly=True)
                 try:
@@ -63,6 +69,14 @@ class SqlStore:
             async with begin_writing(self.database) as connection:
                 row = await raise_change_in_time(connection, business.id, self.clock())
                 yield Unit(connection, to_business(row), from_micros(row.last_instant))
+        for tell in self.database.listeners:
+            tell()
+
+    async def watch_commits(self, tell: Callable[[], None]) -> None:
+        """Call it after whatever is committed by this process or another one, until it is cancelled."""
+        from persistence.database.commits import watch_commits
+
+        await watch_commits(self.database, tell)
 
     async def audit(
         self,

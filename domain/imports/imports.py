@@ -9,7 +9,7 @@ from domain.calendar import Clock
 from domain.errors import Conflict, NotCancellable, TooManyImports, UndoRefused, build_unknown_id
 from domain.imports.model import NewImport, PurchaseImport, UndoConflict
 from domain.jobs.model import JobKind, JobStatus, Outcome
-from domain.jobs.progress import ProgressFeed
+from domain.jobs.progress import Audience, ProgressFeed
 from domain.jobs.queue import stop
 from domain.model import Actor, AuditOutcome, Business
 from domain.store import Store
@@ -30,17 +30,22 @@ class PurchaseImports:
     clock: Clock
     feed: ProgressFeed
 
-    async def follow(self, business: Business, import_id: int) -> AsyncIterator[PurchaseImport]:
-        """The import as it is, then every change, to its end; NotFound where there is none."""
+    async def follow(
+        self, business: Business, import_id: int, audience: Audience | None = None
+    ) -> AsyncIterator[PurchaseImport]:
+        """The import as it is, then every change, to its end, and again for whoever joins the audience; NotFound where
+        there is no such import."""
 
         async def poll() -> PurchaseImport | None:
             async with self.store.read(business) as unit:
                 return (await unit.imports.find_by_ids([import_id])).get(import_id)
 
-        if await poll() is None:
-            raise build_unknown_id("job")
-        async for state in self.feed.follow((business.id, JobKind.IMPORT, import_id), poll):
+        exists = False
+        async for state in self.feed.follow((business.id, JobKind.IMPORT, import_id), poll, audience):
+            exists = True
             yield state
+        if not exists:
+            raise build_unknown_id("job")
 
     async def find_earlier(self, business: Business, key: str, digest: str) -> PurchaseImport | None:
         """The import that an earlier request with this key began; Conflict where that was another request."""

@@ -18,6 +18,8 @@ from domain.model import Business
 from domain.store import Agenda, Store
 
 IDLE_SECONDS = 1.0
+"""Between two looks at every business: times come, and leases expire."""
+REST, LONGEST_REST = 4, 0.25
 log = logging.getLogger("segments.runs")
 
 
@@ -48,6 +50,9 @@ class Worker:
     handlers: Sequence[Handler]
     _is_ready: bool = True
     _tasks: dict[JobKind, set["asyncio.Task[None]"]] = field(default_factory=lambda: defaultdict(set))
+    _looked: dict[int, int] = field(default_factory=dict)
+    """The change number of each business when it was looked at, but for those where there was no place."""
+    _rests_until: dict[tuple[JobKind, int], float] = field(default_factory=lambda: defaultdict(float))
     _turns: dict[tuple[JobKind, int], int] = field(default_factory=lambda: defaultdict(int))
     _turn: "count[int]" = field(default_factory=lambda: count(1))
 
@@ -63,23 +68,31 @@ class Worker:
         return worked
 
     async def run_forever(self) -> None:
-        """Until it is cancelled; trouble with one business, or one kind of work, does not keep the others."""
+        """Until it is cancelled; trouble with one business, or one kind of work, does not keep the others. It looks at
+        every business once in IDLE_SECONDS, and at those that were written to as soon as they are."""
+        watching = asyncio.create_task(self.store.watch_commits(self.feed.notify_commit))
+        looked_at, anywhere = float("-inf"), True
         try:
             while True:
+                began = asyncio.get_running_loop().time()
+                anywhere = anywhere or began >= looked_at + IDLE_SECONDS
+                if anywhere:
+                    looked_at = began
                 try:
-                    if await self._can_work():
-                        await self._begin_all()
+                    if await self._can_work() if anywhere else self._is_ready:
+                        await self._begin(anywhere)
                 except Unavailable as error:
                     log.warning("nothing can be worked on now: %s", error)
                 except Exception:
                     log.exception("the store cannot be worked on now")
-                await self.feed.wait_work(IDLE_SECONDS)
+                ended = asyncio.get_running_loop().time()
+                await asyncio.sleep(plan_rest(ended - began))
+                anywhere = await self.feed.wait_work(max(0.0, looked_at + IDLE_SECONDS - ended))
         finally:
-            tasks = {task for each in self._tasks.values() for task in each}
+            tasks = {watching, *(task for each in self._tasks.values() for task in each)}
             for task in tasks:
                 task.cancel()
-            if tasks:
-                await asyncio.wait(tasks)
+            await asyncio.wait(tasks)
 
     async def _can_work(self) -> bool:
         """Whether the store answers and is at this program's step, which is told where it changes. Nothing is begun
@@ -90,10 +103,14 @@ class Worker:
             log.warning("the store %s", told)
         return self._is_ready
 
-    async def _begin_all(self) -> None:
-        """Begin what there is a place for. Who was served last comes last."""
+    async def _begin(self, anywhere: bool) -> None:
+        """Begin what there is a place for, in all businesses or in those that were written to since the last look. Who
+        was served last comes last."""
         ready: dict[JobKind, list[tuple[Business, Agenda]]] = defaultdict(list)
         for business in await self.store.load_businesses():
+            if not anywhere and self._looked.get(business.id) == business.change_number:
+                continue
+            self._looked[business.id] = business.change_number
             try:
                 agenda = await self.store.load_agenda(business, self.clock())
             except Unavailable:
@@ -110,15 +127,20 @@ class Worker:
                     log.exception("%s of business %s cannot be prepared", handler.kind.value, business.id)
                 if handler.kind in agenda.kinds:
                     ready[handler.kind].append((business, agenda))
+        now = asyncio.get_running_loop().time()
         for handler in self.handlers:
             kind, tasks = handler.kind, self._tasks[handler.kind]
             for business, agenda in sorted(ready[kind], key=lambda item: self._turns[kind, item[0].id]):
-                if len(tasks) < handler.at_once:
+                if len(tasks) < handler.at_once and now >= self._rests_until[kind, business.id]:
                     self._turns[kind, business.id] = next(self._turn)
                     tasks.add(asyncio.create_task(self._serve(handler, business, agenda)))
+                else:
+                    # Looked at again as soon as there may be a place.
+                    self._looked.pop(business.id, None)
 
     async def _serve(self, handler: Handler, business: Business, agenda: Agenda) -> None:
-        worked = False
+        worked, loop = False, asyncio.get_running_loop()
+        began = loop.time()
         try:
             worked = await handler.work(business, agenda)
         except Unavailable as error:
@@ -131,3 +153,13 @@ class Worker:
                 self._tasks[handler.kind].discard(task)
         if worked:
             self.feed.notify_work()
+        else:
+            rest = plan_rest(loop.time() - began)
+            self._rests_until[handler.kind, business.id] = loop.time() + rest
+            loop.call_later(rest, self.feed.notify_commit)
+
+
+def plan_rest(seconds: float) -> float:
+    """How long to rest after so many seconds of what every commit asks for: where there are many, it takes no more than
+    a fifth of the time."""
+    return min(REST * seconds, LONGEST_REST)

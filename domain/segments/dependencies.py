@@ -5,22 +5,31 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import lru_cache
 
 from domain.errors import DomainError, FieldProblem, InvalidRule, RuleProblem, RuleProblemCode
+from domain.model import AttributeKinds
 from domain.rules.context import collect_references, sort_by_dependency, split_statements, uses_rank
+from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.rules.tree import Condition
-from domain.segments.model import Segment, SegmentKind
+from domain.segments.model import Definition, Segment, SegmentKind
 from domain.segments.validation import to_field_problems
 from domain.store import MOST_TOGETHER
+
+KEPT_RULES = 500
+"""Rules that a process keeps as they were read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentDefinitions:
-    """The automatic segments of a business with their trees, in an order in which each comes after those it uses.
-    `broken` holds those whose definition cannot be understood, or that use each other in a circle."""
+    """The automatic segments of a business with their trees, the keys that each uses and which rank, in an order in
+    which each comes after those it uses. `broken` holds those whose definition cannot be understood, or that use each
+    other in a circle."""
 
     segments: tuple[Segment, ...]
     trees: Mapping[str, Condition]
+    used: Mapping[str, Collection[str]]
+    ranked: Collection[str]
     broken: Mapping[str, str]
 
     def find_dependents(self, key: str) -> list[Segment]:
@@ -29,8 +38,7 @@ class SegmentDefinitions:
 
     def list_used(self, key: str) -> Collection[str]:
         """The keys that the segment's rule uses; none where it has no rule that can be understood."""
-        tree = self.trees.get(key)
-        return () if tree is None else collect_references(tree)
+        return self.used.get(key, ())
 
     def list_absent(self, key: str, known: Collection[str]) -> list[str]:
         """Keys that the segment's rule uses and that are not known."""
@@ -54,13 +62,12 @@ class SegmentDefinitions:
         waiting = [key]
         while waiting:
             name = waiting.pop()
-            tree = self.trees.get(name)
-            if name in seen or tree is None:
+            if name in seen or name not in self.trees:
                 continue
             seen.add(name)
-            if uses_rank(tree):
+            if name in self.ranked:
                 return True
-            waiting += collect_references(tree)
+            waiting += self.used[name]
         return False
 
 
@@ -68,17 +75,21 @@ def read_definitions(segments: Iterable[Segment]) -> SegmentDefinitions:
     """Read every definition; what is wrong with one segment does not keep the others."""
     automatic = {item.key: item for item in segments if item.kind is SegmentKind.AUTOMATIC and item.deleted_at is None}
     trees: dict[str, Condition] = {}
+    used: dict[str, Collection[str]] = {}
+    ranked: set[str] = set()
     broken: dict[str, str] = {}
     for key, item in automatic.items():
+        asked = item.definition
         try:
-            tree = item.definition.parse()
+            rule = _read_rule(json.dumps(asked.rules), asked.criteria, asked.rfm_config, asked.attributes)
         except DomainError as error:
             broken[key] = error.message
             continue
-        if tree is None:
+        if rule is None:
             broken[key] = "The segment has no condition."
         else:
-            trees[key] = tree
+            trees[key], used[key], ranks = rule
+            ranked |= {key} if ranks else set()
     ordered: list[str] = []
     while True:
         try:
@@ -88,9 +99,19 @@ def read_definitions(segments: Iterable[Segment]) -> SegmentDefinitions:
             # The circle's own members are set aside one by one until what is left can be ordered.
             key = _find_key_in_cycle(trees)
             broken[key] = error.message
-            del trees[key]
+            del trees[key], used[key]
     rest = [key for key in sorted(automatic) if key not in ordered]
-    return SegmentDefinitions(tuple(automatic[key] for key in (*ordered, *rest)), trees, broken)
+    return SegmentDefinitions(tuple(automatic[key] for key in (*ordered, *rest)), trees, used, ranked, broken)
+
+
+@lru_cache(maxsize=KEPT_RULES)
+def _read_rule(
+    rules: str, criteria: SegmentCriteria | None, rfm_config: RfmConfig | None, attributes: AttributeKinds
+) -> tuple[Condition, Collection[str], bool] | None:
+    """The rule of a definition, the keys that it uses and whether it ranks, read once: the same definitions are read
+    whenever a customer has changed. None where there is no condition."""
+    tree = Definition(json.loads(rules), criteria, rfm_config, attributes).parse()
+    return None if tree is None else (tree, tuple(collect_references(tree)), uses_rank(tree))
 
 
 def _find_key_in_cycle(trees: Mapping[str, Condition]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from domain.calendar import Clock
 from domain.errors import AlreadyRunning, InvalidInput, NotCancellable, build_unknown_id
 from domain.jobs.model import Difference, Job, JobKind, JobReason, NewJob
-from domain.jobs.progress import ProgressFeed
+from domain.jobs.progress import Audience, ProgressFeed
 from domain.jobs.queue import queue, stop
 from domain.model import Actor, Business
 from domain.segments.dependencies import read_definitions
@@ -137,17 +137,20 @@ class Recalculations:
         self.feed.notify_members_changed(business.id)
         return [written[item.id] for item in entered], [written[item.id] for item in left]
 
-    async def follow(self, business: Business, job_id: int) -> AsyncIterator[Job]:
-        """The run as it is, then every change, to its end; NotFound where there is no such run."""
+    async def follow(self, business: Business, job_id: int, audience: Audience | None = None) -> AsyncIterator[Job]:
+        """The run as it is, then every change, to its end, and again for whoever joins the audience; NotFound where
+        there is no such run."""
 
         async def poll() -> Job | None:
             async with self.store.read(business) as unit:
                 return (await unit.jobs.find_by_ids([job_id])).get(job_id)
 
-        if await poll() is None:
+        exists = False
+        async for state in self.feed.follow((business.id, JobKind.RECALCULATION, job_id), poll, audience):
+            exists = True
+            yield state
+        if not exists:
             raise build_unknown_id("job")
-        async for job in self.feed.follow((business.id, JobKind.RECALCULATION, job_id), poll):
-            yield job
 
     async def follow_changes(
         self, business: Business, segment_id: int | None, after: Place | None

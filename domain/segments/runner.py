@@ -33,7 +33,10 @@ from domain.segments.model import Segment, SegmentKind, Snapshot
 from domain.store import MOST_TOGETHER, Evaluation, Store
 
 BEAT_SECONDS = 1.0
-"""Between two heartbeats."""
+"""Between two heartbeats, at most."""
+BEATS = 20
+"""While a run evaluates, a heartbeat is due after this part of the time that it took so far, so that a short run shows
+progress, too, and a long one writes no more than one a second."""
 YIELD_SECONDS = 0.1
 """How long, once between two heartbeats, a run that writes leaves the store to others."""
 RELEASE_SECONDS = 2.0
@@ -248,9 +251,9 @@ class Runner:
     async def _beat(
         self, business: Business, batch: "_Batch", phase: str, done: int, total: int | None, *, at_once: bool = False
     ) -> bool:
-        """A heartbeat of all runs of the batch, where the last one was BEAT_SECONDS ago or it is to be given at once;
-        whether it was given. Runs that are not held any more, or that somebody asked to cancel, are left."""
-        if not batch.is_due(at_once):
+        """A heartbeat of all runs of the batch, where one is due or it is to be given at once; whether it was given.
+        Runs that are not held any more, or that somebody asked to cancel, are left."""
+        if not batch.is_due(phase, at_once):
             return False
         async with self.store.open_heartbeats(business) as jobs:
             kept = await jobs.heartbeat_all(
@@ -349,6 +352,8 @@ class _Batch:
     done: int
     parts: int
     beaten_at: float = 0.0
+    phase: str = ""
+    phase_began_at: float = 0.0
 
     @classmethod
     def of(cls, jobs: Sequence[Job], parent: Job | None = None, done: int = 0, parts: int = 0) -> "_Batch":
@@ -364,10 +369,15 @@ class _Batch:
         """Whether any of these has not ended."""
         return any(job.id in self.jobs for job, _ in runs)
 
-    def is_due(self, at_once: bool) -> bool:
+    def is_due(self, phase: str, at_once: bool) -> bool:
         """Whether a heartbeat is to be given now, which is then remembered."""
         now = asyncio.get_running_loop().time()
-        if not at_once and now < self.beaten_at + BEAT_SECONDS:
+        if phase != self.phase:
+            self.phase, self.phase_began_at = phase, now
+        pause = BEAT_SECONDS
+        if phase == "evaluating":
+            pause = min(pause, (now - self.phase_began_at) / BEATS)
+        if not at_once and now < self.beaten_at + pause:
             return False
         self.beaten_at = now
         return True

@@ -214,7 +214,8 @@ class Downloads:
     def _limit_time(self, make: Callable[[Request, Business], Awaitable[Response]]) -> Make:
         async def respond(request: Request, viewer: Viewer, business: Business) -> Response:
             try:
-                return await run_with_deadline(self.seconds, while_connected(request, make(request, business)))
+                made = make(request, business.allow_replica())
+                return await run_with_deadline(self.seconds, while_connected(request, made))
             except TimeoutError as error:
                 raise Unavailable(f"The file took longer than {self.seconds:g} seconds.") from error
 

@@ -18,6 +18,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from domain.errors import InvalidInput, KeyInUse, KeyReused, Unavailable
+from domain.jobs.progress import Audience
 from domain.json_text import BadJson
 from domain.model import Actor, Viewer
 from domain.store import Claim
@@ -172,7 +173,12 @@ class Executor:
             context.close()
 
     async def stream(
-        self, viewer: Viewer, parameters: Parameters, request_id: str, origin: str = ""
+        self,
+        viewer: Viewer,
+        parameters: Parameters,
+        request_id: str,
+        origin: str = "",
+        audience: Audience | None = None,
     ) -> AsyncGenerator[Answer, None]:
         """The one answer of a query or mutation, or each of a subscription. Nothing is fetched from a subscription
         before the answer before it was taken, so a slow reader holds one answer and no queue."""
@@ -184,6 +190,7 @@ class Executor:
             yield answer
             return
         context = self.begin(viewer, request_id, origin)
+        context.audience = audience
         try:
             results = await self.schema.subscribe(
                 parameters.query,

@@ -134,6 +134,20 @@ class Throttle:
             if self._settling is None and _is_large(self._pending[caller]):
                 self._settling = asyncio.create_task(self._settle(self._shared))
 
+    def give_back(self, viewer: Viewer, cost: Mapping[str, int]) -> None:
+        """Give back what an answer came to that was made for others."""
+        self.take(viewer, -cost["actual"])
+
+    def settle_shared(self, bill: Cost, cost: Mapping[str, int]) -> Mapping[str, int] | None:
+        """The same of an answer that was made for another caller, who was told that it came to this cost; Throttled
+        where this one has not as much for the first."""
+        if isinstance(bill, Bill):
+            if not bill.requested:
+                self.charge(bill.viewer, cost["requested"])
+                bill.requested = bill.taken = cost["requested"]
+            bill.count = lambda data: cost["actual"]
+        return bill.settle({})
+
     def describe(self, viewer: Viewer) -> dict[str, int]:
         """What is left, and how much a second is restored."""
         return {"available": max(0, int(self.buckets.read(_name(viewer)))), "restoreRate": self.buckets.rate}

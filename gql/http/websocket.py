@@ -3,31 +3,38 @@ has its own context and task; nothing is queued for a slow reader; the socket en
 revoked."""
 
 import asyncio
+import json
 import re
 import time
 import uuid
 from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from graphql import FieldNode, GraphQLError, OperationType, get_operation_ast, parse
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from domain.calendar import Clock
 from domain.errors import Unavailable
+from domain.jobs.progress import Audience
 from domain.json_text import BadJson
-from domain.model import Viewer
+from domain.model import Permission, Viewer
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.counters import SOCKETS
 from gql.http.endpoint import HttpError
-from gql.http.graphql import Confirm, Executor, refuse
-from gql.http.json_body import decode_json, write_json
+from gql.http.graphql import Answer, Confirm, Executor, Parameters, refuse
+from gql.http.json_body import decode_json, encode_json, write_json
 from gql.http.middleware import build_origin_pattern, log_request
 from gql.http.strangers import find_host, find_stranger
 from gql.http.throttling import Admission, Throttled
 from gql.logs import Activity, activity
+from gql.schema.context import Cost
 from gql.schema.errors import build_internal_error, build_refusal, log_surprise
+from gql.schema.limits import CACHED_DOCUMENTS, MAXIMUM_TOKENS
 
 PROTOCOL = "graphql-transport-ws"
 MAXIMUM_OPERATIONS = 20
@@ -198,13 +205,13 @@ class Socket:
             parameters = executor.read_parameters(viewer, payload)
             operation = parameters.name_for_log
             origin = self.websocket.state.origin
-            async with aclosing(executor.stream(viewer, parameters, request_id, origin)) as answers:
-                async for answer in answers:
+            async with aclosing(self.endpoint.stream(viewer, parameters, request_id, origin)) as answers:
+                async for answer, text in answers:
                     codes.update(answer.codes)
                     if answer.status != 200:
                         end = {"id": key, "type": "error", "payload": answer.body["errors"]}
                         break
-                    await self.send({"id": key, "type": "next", "payload": answer.body})
+                    await self.send_text(f'{{"id":{encode_json(key)},"type":"next","payload":{text}}}')
         except HttpError as error:
             codes[error.code] += 1
             end = {"id": key, "type": "error", "payload": [build_refusal(error.message, error.code)]}
@@ -224,9 +231,87 @@ class Socket:
 
     async def send(self, message: dict[str, Any]) -> None:
         """One frame, unless the other side is gone; waits while the client does not read."""
+        await self.send_text(await write_json(message))
+
+    async def send_text(self, text: str) -> None:
+        """The same of one that is written already."""
         if self.websocket.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect, RuntimeError):
-                await self.websocket.send_text(await write_json(message))
+                await self.websocket.send_text(text)
+
+
+FOLLOWING = frozenset({"recalculationProgress", "jobProgress"})
+"""Subscriptions that tell all who may see the business the same, and of which a slow reader misses steps."""
+Shared = tuple[str, frozenset[str], str, str | None, str, str]
+"""Business, permissions, document, operation, variables, origin: what answers follow from."""
+
+
+def find_shared(viewer: Viewer, parameters: Parameters, origin: str) -> Shared | None:
+    """What the answers of an operation that many may ask for follow from; None where it is another one."""
+    if Permission.VIEW.value not in viewer.permissions:
+        return None
+    if not is_following(parameters.query, parameters.operation_name):
+        return None
+    variables = json.dumps(parameters.variables or {}, sort_keys=True)
+    return viewer.business, viewer.permissions, parameters.query, parameters.operation_name, variables, origin
+
+
+@lru_cache(maxsize=CACHED_DOCUMENTS)
+def is_following(document: str, operation_name: str | None) -> bool:
+    """Whether the operation is a subscription to one of FOLLOWING, without a fragment in its place."""
+    try:
+        operation = get_operation_ast(parse(document, no_location=True, max_tokens=MAXIMUM_TOKENS), operation_name)
+    except (GraphQLError, RecursionError):
+        return False
+    if operation is None or operation.operation is not OperationType.SUBSCRIPTION:
+        return False
+    fields = operation.selection_set.selections
+    return len(fields) == 1 and isinstance(fields[0], FieldNode) and fields[0].name.value in FOLLOWING
+
+
+@dataclass(slots=True)
+class Broadcast:
+    """One execution of a subscription whose answers go to all who asked for the same: each is executed and written
+    once. Whoever joins waits for one that was begun after that, so it is told nothing older than its question."""
+
+    give_back: Callable[[Mapping[str, int]], None]
+    audience: Audience = field(default_factory=Audience)
+    answer: Answer | None = None
+    text: str = ""
+    heard: int = 0
+    version: int = 0
+    followers: int = 0
+    first_left: bool = False
+    error: BaseException | None = None
+    ended: bool = False
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    async def run(self, answers: AsyncGenerator[Answer, None]) -> None:
+        """Hand on what is answered, to its end."""
+        try:
+            async with aclosing(answers):
+                async for answer in answers:
+                    body = {name: value for name, value in answer.body.items() if name != "extensions"}
+                    text, cost = await write_json(body), answer.body.get("extensions", {}).get("cost")
+                    if cost is not None and (
+                        self.first_left or (self.answer and self.version == self.audience.version)
+                    ):
+                        # Whoever asked first pays for what it is told.
+                        self.give_back(cost)
+                    self.text = text
+                    self.answer, self.heard, self.version = answer, self.audience.heard, self.audience.version
+                    self.wake()
+        except Exception as error:
+            self.error = error
+        finally:
+            self.ended = True
+            self.wake()
+
+    def wake(self) -> None:
+        """Let those look who wait."""
+        self.changed.set()
+        self.changed = asyncio.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +324,7 @@ class WebSocketEndpoint:
     clock: Clock
     init_seconds: float = INIT_SECONDS
     open: Counter[tuple[str, str]] = field(default_factory=Counter)
+    broadcasts: dict[Shared, Broadcast] = field(default_factory=dict)
 
     async def __call__(self, websocket: WebSocket) -> None:
         """Serve a socket until it closes; a foreign origin is refused with 4403, another protocol with 4406. Until its
@@ -258,6 +344,75 @@ class WebSocketEndpoint:
         await websocket.accept(PROTOCOL)
         with SOCKETS.track_inprogress():
             await Socket(self, websocket).run()
+
+    async def stream(
+        self, viewer: Viewer, parameters: Parameters, request_id: str, origin: str
+    ) -> AsyncGenerator[tuple[Answer, str], None]:
+        """The answers of an operation, each as it is and as JSON. Those of one that others ask for, too, are made once
+        for all of them; what they cost is taken from each."""
+        key, is_told = find_shared(viewer, parameters, origin), False
+        while key is not None and not is_told:
+            async with aclosing(self._stream_shared(key, viewer, parameters, request_id, origin)) as told:
+                async for each in told:
+                    is_told = True
+                    yield each
+        if key is None:
+            async with aclosing(self.executor.stream(viewer, parameters, request_id, origin)) as answers:
+                async for answer in answers:
+                    yield answer, await write_json(answer.body)
+
+    async def _stream_shared(
+        self, key: Shared, viewer: Viewer, parameters: Parameters, request_id: str, origin: str
+    ) -> AsyncGenerator[tuple[Answer, str], None]:
+        """The answers that others get, too, from the first on that was begun after this call; none where they came to
+        their end before it."""
+        shared, bill, place = self.broadcasts.get(key), None, 1
+        if shared is None or shared.ended:
+            shared = self.broadcasts[key] = Broadcast(partial(self.executor.throttle.give_back, viewer))
+            answers = self.executor.stream(viewer, parameters, request_id, origin, shared.audience)
+            shared.task = asyncio.create_task(shared.run(answers))
+        else:
+            bill = self.executor.throttle.open(viewer)
+            place = shared.audience.join()
+        shared.followers += 1
+        last, version = None, 0
+        try:
+            while True:
+                answer = shared.answer
+                is_meant = place == 1 if last is None and shared.heard < place else answer is not last
+                if (
+                    answer is not None
+                    and is_meant
+                    and (last is None or answer.status != 200 or shared.version != version)
+                ):
+                    last, version = answer, shared.version
+                    yield answer, self._write_answer(shared, answer, viewer, parameters, bill)
+                elif shared.ended:
+                    if shared.error is not None and (place == 1 or last is not None):
+                        raise shared.error
+                    return
+                else:
+                    await shared.changed.wait()
+        finally:
+            shared.followers -= 1
+            shared.first_left = shared.first_left or place == 1
+            if not shared.followers:
+                if shared.task is not None:
+                    shared.task.cancel()
+                if self.broadcasts.get(key) is shared:
+                    del self.broadcasts[key]
+
+    def _write_answer(
+        self, shared: Broadcast, answer: Answer, viewer: Viewer, parameters: Parameters, bill: Cost | None
+    ) -> str:
+        """The JSON of an answer that others get, too, with what it costs this caller."""
+        extensions = dict(answer.body.get("extensions", {}))
+        cost = extensions.get("cost")
+        if bill is not None and cost is not None:
+            extensions["cost"] = self.executor.throttle.settle_shared(bill, cost)
+        if parameters.digest is not None:
+            self.executor.documents.keep(viewer, parameters.digest, parameters.query)
+        return f'{shared.text[:-1]},"extensions":{encode_json(extensions)}}}' if extensions else shared.text
 
     def enter(self, viewer: Viewer) -> bool:
         """Count a socket of the viewer's; False where there are too many."""

@@ -12,6 +12,7 @@ from graphql import DocumentNode
 from strawberry.permission import BasePermission
 
 from domain.errors import Forbidden
+from domain.jobs.progress import Audience
 from domain.model import Actor, AuditOutcome, Business, Permission, Viewer
 from domain.store import Claim, Unit
 from gql.composition import Services
@@ -60,7 +61,8 @@ class Cost:
 class Context:
     """One operation's. The business is read once, by whoever needs it first, and held at that moment: whatever is then
     told of members is of the same ones. `claim` is that of a mutation with an Idempotency-Key, `origin` where the
-    client has reached the server."""
+    client has reached the server, `audience` of a subscription those who are told its messages, too; a replica may
+    answer what `only_reads`."""
 
     viewer: Viewer
     services: Services
@@ -70,6 +72,8 @@ class Context:
     cost: Cost = field(default_factory=Cost)
     claim: Claim | None = None
     origin: str = ""
+    audience: Audience | None = None
+    only_reads: bool = False
     loaders: Loaders = field(init=False)
     cache: CacheStats = field(init=False)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
@@ -86,7 +90,8 @@ class Context:
         return await asyncio.shield(self._business)
 
     async def _open_business(self, moment: datetime | None) -> Business:
-        return (await self.services.businesses.open(self.viewer.business)).freeze_at(moment)
+        business = await self.services.businesses.open(self.viewer.business)
+        return (business.allow_replica() if self.only_reads else business).freeze_at(moment)
 
     def sign_link(self, path: str, query: Query) -> Link:
         """The address of a file for the viewer."""

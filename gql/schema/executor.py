@@ -17,6 +17,8 @@ from graphql import (
     GraphQLResolveInfo,
     GraphQLType,
     get_nullable_type,
+    is_leaf_type,
+    is_list_type,
     is_non_null_type,
     is_object_type,
 )
@@ -24,7 +26,7 @@ from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import AwaitableOrValue, Path, gather_with_cancel
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from gql.schema.fields import GET, WRITE, Read, make_reader
+from gql.schema.fields import GET, Read, make_list_writer, make_reader
 from gql.schema.pacing import Pace
 
 DISCARDED: ContextVar[bool] = ContextVar("DISCARDED", default=False)
@@ -86,6 +88,8 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> AwaitableOrValue[dict[str, Any]]:
         """The fields of an object, in the order they are asked for."""
         selection = self._select(parent_type, grouped_field_set)
+        if not selection.plain:
+            return super().execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
         results: dict[str, Any] = dict.fromkeys(grouped_field_set)
         try:
             for name, read in selection.plain:
@@ -130,12 +134,21 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def _make_reader(self, definition: GraphQLField, details: FieldDetailsList) -> Read | None:
         """What takes a field from its object; None for one that is executed."""
-        get, write = definition.extensions.get(GET), definition.extensions.get(WRITE)
+        get = definition.extensions.get(GET)
         if get is None:
             return None
-        if write is None:
-            write = self._make_object_reader(get_nullable_type(definition.type), details)
+        write = self._make_writer(get_nullable_type(definition.type), details)
         return None if write is None else make_reader(get, write, is_non_null_type(definition.type))
+
+    def _make_writer(self, kind: GraphQLType, details: FieldDetailsList) -> Read | None:
+        """What writes a value that is there as the schema says; None where something of it has to be executed."""
+        if is_leaf_type(kind):
+            return kind.coerce_output_value
+        if not is_list_type(kind):
+            return self._make_object_reader(kind, details)
+        item = kind.of_type
+        write = self._make_writer(item.of_type, details) if is_non_null_type(item) else None
+        return None if write is None else make_list_writer(write)
 
     def _make_object_reader(self, kind: GraphQLType, details: FieldDetailsList) -> Read | None:
         """What takes all that is asked of an object from it, where every field of it is plain."""
@@ -235,7 +248,7 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
         assert task is not None
         self._resolving.add(task)
         try:
-            found = await super().with_abort_signal(awaitable)
+            found = await awaitable
         finally:
             self._resolving.discard(task)
         if pace.is_over():

@@ -9,16 +9,17 @@ from operator import attrgetter
 from typing import Any
 
 import strawberry
-from graphql import GraphQLField, GraphQLResolveInfo, get_nullable_type, is_leaf_type, is_list_type, is_object_type
+from graphql import GraphQLField, GraphQLResolveInfo, get_nullable_type, is_leaf_type, is_object_type
 from graphql.pyutils import Undefined
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.arguments import convert_argument
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
-GET, WRITE = "segments-get", "segments-write"
-"""Where the extensions of a plain field hold what takes its value from the object, and what writes a number, a text or
-the like as the schema says."""
+GET = "segments-get"
+"""Where the extensions of a plain field hold what takes its value from the object."""
+FEW = 20
+"""Items of a list that are written at once; those of longer ones leave the loop time between them."""
 Read = Callable[[Any], Any]
 
 
@@ -37,6 +38,20 @@ def make_reader(get: Read, write: Read, required: bool) -> Read:
     return read
 
 
+def make_list_writer(write: Read) -> Read:
+    """The items of a short list, none of which may be missing."""
+
+    def write_items(items: Any) -> list[Any]:
+        if isinstance(items, str) or len(items) > FEW:
+            raise TypeError
+        written = [write(item) for item in items]
+        if None in written or Undefined in written:
+            raise TypeError
+        return written
+
+    return write_items
+
+
 def prepare_fields(schema: strawberry.Schema) -> None:
     """Work it out for every field of every object."""
     for kind in schema._schema.type_map.values():
@@ -47,17 +62,14 @@ def prepare_fields(schema: strawberry.Schema) -> None:
 
 
 def _prepare(definition: GraphQLField, field: StrawberryField, converter: GraphQLCoreConverter) -> None:
-    resolver, kind = field.base_resolver, get_nullable_type(definition.type)
+    resolver = field.base_resolver
     if resolver is not None:
         if resolver.self_parameter is None or resolver.root_parameter or resolver.parent_parameter:
             return
         definition.resolve = _make_resolver(field, resolver, definition, converter)
         if field.arguments or resolver.info_parameter or iscoroutinefunction(resolver.wrapped_func):
             return
-    if not is_list_type(kind):
-        definition.extensions[GET] = resolver.wrapped_func if resolver is not None else attrgetter(field.python_name)
-        if is_leaf_type(kind):
-            definition.extensions[WRITE] = kind.coerce_output_value
+    definition.extensions[GET] = resolver.wrapped_func if resolver is not None else attrgetter(field.python_name)
 
 
 def _make_resolver(

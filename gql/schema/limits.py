@@ -24,6 +24,7 @@ from graphql import (
     NoSchemaIntrospectionCustomRule,
     ObjectValueNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     StringValueNode,
     ValueNode,
@@ -369,6 +370,7 @@ class DocumentLimits(SchemaExtension):
             except RecursionError as error:
                 raise build_limit_error("The document is nested too deeply.") from error
             context.context.cost.is_slow = measure.slow
+            context.context.only_reads = all(one.operation is OperationType.QUERY for one in operations)
             context.context.cost.charge(measure.cost, document, context.operation_name)
         yield
 

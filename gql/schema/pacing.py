@@ -77,6 +77,7 @@ class Pace:
     turns: Turns = field(default_factory=Turns)
     _paused: bool = field(init=False, default=False)
     _waiting: int = field(init=False, default=0)
+    _resumed: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def is_over(self) -> bool:
         """Whether to wait for the next turn."""
@@ -90,6 +91,8 @@ class Pace:
             await self.turns.wait(self)
         finally:
             self._waiting -= 1
+            if not self._waiting:
+                self._resumed.set()
 
     async def settle(self) -> None:
         """Until whoever is about to ask a loader has asked: what is paused may hold many who will, and all of them are
@@ -97,5 +100,9 @@ class Pace:
         await asyncio.sleep(0)
         calm = 0
         while self._paused and calm < CALM_TURNS:
+            if self._waiting:
+                self._resumed.clear()
+                await self._resumed.wait()
+                calm = 0
             await asyncio.sleep(0)
-            calm = 0 if self._waiting else calm + 1
+            calm += 1

@@ -37,7 +37,7 @@ class Subscription:
     async def recalculation_progress(self, info: Info, id: RunId) -> AsyncGenerator[Recalculation, None]:
         business = await info.context.load_business()
         number = expect(id, "Recalculation", business)
-        async for job in info.context.services.recalculations.follow(business, number):
+        async for job in info.context.services.recalculations.follow(business, number, info.context.audience):
             yield Recalculation.of(await renew_business(info), job)
 
     @strawberry.subscription(permission_classes=[CanView], description="The same for any job.")
@@ -45,11 +45,11 @@ class Subscription:
         business = await info.context.load_business()
         number = match(id, "PurchaseImport", business)
         if number is not None:
-            async for state in info.context.services.imports.follow(business, number):
+            async for state in info.context.services.imports.follow(business, number, info.context.audience):
                 yield PurchaseImport.of(await renew_business(info), state)
             return
         number = expect(id, "Recalculation", business)
-        async for job in info.context.services.recalculations.follow(business, number):
+        async for job in info.context.services.recalculations.follow(business, number, info.context.audience):
             yield Recalculation.of(await renew_business(info), job)
 
     @strawberry.subscription(

@@ -247,23 +247,40 @@ def create(connection: Connection, name: str, columns: str) -> None:
 
 def make(connection: Connection, name: str, columns: str) -> None:
     """Make the table where it is not there. `{text}` stands for text that compares by code point."""
-    kind = 'TEXT COLLATE "C"' if connection.dialect.name == "postgresql" else "TEXT"
-    if connection.dialect.name == "sqlite":
+    run_together(connection, [write_make(connection.dialect.name, name, columns)])
+
+
+def write_make(dialect: str, name: str, columns: str) -> str:
+    """What makes the table so."""
+    kind = 'TEXT COLLATE "C"' if dialect == "postgresql" else "TEXT"
+    if dialect == "sqlite":
         # Only so is such a key SQLite's own row number.
         columns = columns.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY")
-    connection.execute(text(f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({columns.format(text=kind)})"))
+    return f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({columns.format(text=kind)})"
 
 
 def empty(connection: Connection, *names: str) -> None:
-    """Take all rows away. PostgreSQL never cleans a temporary table by itself: rows that are only deleted stay in the
-    way of every later statement, so what has grown is made anew, which costs more than to delete a few."""
+    """Take all rows away."""
+    run_together(connection, write_emptying(connection.dialect.name, *names))
+
+
+def write_emptying(dialect: str, *names: str) -> list[str]:
+    """What takes all rows away. PostgreSQL never cleans a temporary table by itself: rows that are only deleted stay in
+    the way of every later statement, so what has grown is made anew, which costs more than to delete a few."""
+    deleting = [f"DELETE FROM {name}" for name in names]
+    if dialect != "postgresql" or not names:
+        return deleting
+    sizes = " + ".join(f"pg_relation_size('{name}')" for name in names)
+    either = f"IF {sizes} > {GROWN} THEN TRUNCATE {', '.join(names)}; ELSE {'; '.join(deleting)}; END IF"
+    return [f"DO $$ BEGIN {either}; END $$"]
+
+
+def run_together(connection: Connection, statements: Sequence[str]) -> None:
+    """Execute statements without values; on PostgreSQL they go one way to the server together."""
     if connection.dialect.name == "postgresql":
-        sizes = " + ".join(f"pg_relation_size('{name}')" for name in names)
-        if connection.execute(text(f"SELECT {sizes}")).scalar_one() > GROWN:
-            connection.execute(text(f"TRUNCATE {', '.join(names)}"))
-            return
-    for name in names:
-        connection.execute(text(f"DELETE FROM {name}"))
+        statements = ["; ".join(statements)]
+    for statement in statements:
+        connection.exec_driver_sql(statement)
 
 
 def fill(connection: Connection, name: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
@@ -340,12 +357,17 @@ def analyze(connection: Connection, *names: str) -> None:
 
 
 def prefer_index_joins(connection: Connection) -> None:
-    """Until the transaction ends let PostgreSQL go from the few rows of temporary tables to the many of the store by
-    its indexes, one by one. Of the first it knows nothing, of the second what was true some time ago, so it would
-    often rather read all that the store holds; SQLite goes so by itself."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SET LOCAL enable_hashjoin = off"))
-        connection.execute(text("SET LOCAL enable_mergejoin = off"))
+    """Until the transaction ends let PostgreSQL go from few rows to the many of the store by its indexes."""
+    statements = write_index_joins(connection.dialect.name)
+    if statements:
+        run_together(connection, statements)
+
+
+def write_index_joins(dialect: str) -> list[str]:
+    """What lets PostgreSQL go from the few rows of temporary tables to the many of the store by its indexes, one by
+    one, until the transaction ends. Of the first it knows nothing, of the second what was true some time ago, so it
+    would often rather read all that the store holds; SQLite goes so by itself."""
+    return [f"SET LOCAL enable_{kind} = off" for kind in ("hashjoin", "mergejoin")] if dialect == "postgresql" else []
 
 
 def compute_once(row: CTE) -> CTE:

@@ -1,11 +1,11 @@
 """Engines and transactions. SQLite has a writer engine whose transactions begin IMMEDIATE and a reader engine whose
-transactions begin when they first read; PostgreSQL has one pool. Outside this room only the start of a program asks
-which it is, as it brings the tables of SQLite up to date by itself."""
+transactions begin when they first read; PostgreSQL has one pool, and another where it has a replica. Outside this room
+only the start of a program asks which it is, as it brings the tables of SQLite up to date by itself."""
 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -15,6 +15,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from domain.errors import InvalidInput
 from persistence.database.condition import PAGE_BYTES, Condition, prepare_file, refuse_empty
+from persistence.database.replica import Replica
 from persistence.database.sqlite_driver import OneTripConnection, OneTripDriver
 
 BUSY_SECONDS = 7
@@ -23,7 +24,9 @@ connection, so that a lock is told as one."""
 POOL_SECONDS = 2
 STATEMENT_SECONDS = 65
 """Beyond the longest deadline of a request: what still runs then has been forgotten."""
-READERS = 4
+READERS = 8
+"""Kept open, of which those are taken first that were used last; under load there are some more."""
+MORE_READERS = 6
 WORKERS = 3
 """Two for runs and one for the list of members that is set."""
 CACHE_KIB, BULK_CACHE_KIB, BULK_TEMPORARY_KIB = 65_536, 20_480, 8_192
@@ -43,35 +46,59 @@ class Database:
     worker: AsyncEngine
     dialect: str
     condition: Condition
+    listeners: list[Callable[[], None]] = field(default_factory=list)
+    """Who of this process is told at once of what it commits."""
+    replica: Replica | None = None
 
     async def close(self) -> None:
         for engine in {self.reader, self.writer, self.worker}:
             await engine.dispose()
+        if self.replica is not None:
+            await self.replica.engine.dispose()
         self.bulk.dispose()
 
 
-def parse_url(address: str) -> URL:
+def parse_url(address: str, variable: str = "SEGMENTS_DATABASE_URL") -> URL:
     """The store's address; InvalidInput, which never shows it, where it is not one of ours."""
     try:
         url = make_url(address)
     except Exception as error:
-        raise InvalidInput("SEGMENTS_DATABASE_URL must be like postgresql://user:password@host/name") from error
+        raise InvalidInput(f"{variable} must be like postgresql://user:password@host/name") from error
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise InvalidInput("SEGMENTS_DATABASE_URL must begin with postgresql:// or sqlite:///")
     return url
 
 
-def open_database(address: str, observe: Observe | None = None) -> Database:
+def open_database(address: str, observe: Observe | None = None, read_address: str = "") -> Database:
     """Engines for the address; connects to nothing yet, but an SQLite store that is not there is made, and InvalidInput
-    says where the file is no store. `observe` is told every statement with its seconds."""
+    says where the file is no store. `observe` is told every statement with its seconds. The second address is that of a
+    replica of a store on PostgreSQL."""
     url = parse_url(address)
     database = _open_sqlite(url) if url.get_backend_name() == "sqlite" else _open_postgresql(url)
     asynchronous = (database.reader, database.writer, database.worker)
+    if read_address:
+        database = replace(database, replica=_open_replica(url, read_address))
     for engine in {database.bulk, *(engine.sync_engine for engine in asynchronous)}:
         database.condition.watch(engine)
         if observe is not None:
             _watch(engine, observe)
+    if observe is not None and database.replica is not None:
+        _watch(database.replica.engine.sync_engine, observe)
     return database
+
+
+def _open_replica(store: URL, address: str) -> Replica:
+    """The connections to a replica, which is not looked at yet."""
+    url = parse_url(address, "SEGMENTS_READ_URL")
+    if {store.get_backend_name(), url.get_backend_name()} != {"postgresql"}:
+        raise InvalidInput(
+            "SEGMENTS_READ_URL must begin with postgresql://, and SEGMENTS_DATABASE_URL, too: a store of SQLite has no "
+            "replicas"
+        )
+    options = f"-c timezone=UTC -c statement_timeout={STATEMENT_SECONDS}s"
+    connecting = {"options": options, "connect_timeout": POOL_SECONDS}
+    pool: dict[str, Any] = {"pool_size": 10, "max_overflow": 10, "pool_timeout": POOL_SECONDS, "pool_pre_ping": True}
+    return Replica(create_async_engine(url.set(drivername="postgresql+psycopg"), connect_args=connecting, **pool))
 
 
 def _open_sqlite(url: URL) -> Database:
@@ -84,7 +111,9 @@ def _open_sqlite(url: URL) -> Database:
         "pool_timeout": BUSY_SECONDS,
         "module": OneTripDriver(),
     }
-    reader = create_async_engine(asynchronous, pool_size=READERS, **common)
+    reader = create_async_engine(
+        asynchronous, pool_size=READERS, max_overflow=MORE_READERS, pool_use_lifo=True, **common
+    )
     writer = create_async_engine(asynchronous, pool_size=1, max_overflow=0, **common)
     worker = create_async_engine(asynchronous, pool_size=WORKERS, max_overflow=0, **common)
     bulk = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=QueuePool)
@@ -115,7 +144,7 @@ def _make_preparer(cache: int, temporary: int) -> Callable[[Any, object], None]:
         f"temp.cache_size = -{temporary}",
     )
 
-    def prepare(connection: Any, record: object) -> None:
+    def prepare(connection: Any) -> None:
         # The driver must not open transactions by itself: its deferred ones lose updates silently.
         connection.isolation_level = None
         cursor = connection.cursor()
@@ -126,7 +155,13 @@ def _make_preparer(cache: int, temporary: int) -> Callable[[Any, object], None]:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    return prepare
+    def prepare_each(connection: Any, record: object) -> None:
+        if isinstance(connection, OneTripConnection):
+            connection.run(prepare)
+        else:
+            prepare(connection)
+
+    return prepare_each
 
 
 def _make_beginner(statement: str) -> Callable[[Connection], None]:

@@ -12,6 +12,7 @@ LOCKED = "The store is locked by another process. Try again in a moment."
 SLOW = "The store took too long to answer. Try again in a moment."
 BUSY = "The store is busy: all connections to it are in use. Try again in a moment."
 UNREADABLE = "The disk of the store cannot be read or written now. See that it is there and has space, and try again."
+BROKEN_OFF = "The replica of the store gave up a reading that had become too old. Try again in a moment."
 UNREACHABLE = "The store is out of reach. Try again in a moment."
 
 SQLITE = {
@@ -28,6 +29,7 @@ POSTGRESQL = {
     "53300": BUSY,
     "55P03": LOCKED,
     "40P01": LOCKED,
+    "40001": BROKEN_OFF,
     "57014": SLOW,
     "58030": UNREADABLE,
 }

@@ -140,6 +140,11 @@ class OneTripConnection(AsyncAdapt_aiosqlite_connection):
         self._asked = False
         """Whether it was asked anything since the last transaction ended."""
 
+    def run(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Work with SQLite's own connection in the thread."""
+        raw = self._connection
+        await_only(raw._execute(work, raw._conn))
+
     def begin_reading(self, statement: str) -> None:
         """Begin a transaction with the first statement of it."""
         self._beginning = statement

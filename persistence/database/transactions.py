@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, case, literal, select, text, update
+from sqlalchemy import Connection, Engine, Row, case, func, literal, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
@@ -30,6 +30,8 @@ TOO_LARGE = "22003"
 """PostgreSQL's state for a number beyond its type."""
 
 
+CHANNEL = "segments_commits"
+"""What every write of a business notifies on PostgreSQL."""
 AT_STEP = text("(SELECT version_num FROM alembic_version)")
 SPARE_SECONDS = 0.5
 """Beyond the wait for a lock, so that the database comes first."""
@@ -45,6 +47,8 @@ def raise_change(connection: Connection, business: int, now: datetime) -> Row[An
     raises StoreUpgraded where the store is not at this program's step any more."""
     micros = to_micros(now)
     later = table.c.last_instant + 1
+    # Told with the commit, and to nobody where there is none.
+    notify = [func.pg_notify(CHANNEL, "")] if connection.dialect.name == "postgresql" else []
     statement = (
         update(table)
         .where(table.c.id == business, literal(find_head()) == AT_STEP)
@@ -52,7 +56,7 @@ def raise_change(connection: Connection, business: int, now: datetime) -> Row[An
             change_number=table.c.change_number + 1,
             last_instant=case((later > micros, later), else_=micros),
         )
-        .returning(table)
+        .returning(table, *notify)
     )
     row = connection.execute(statement).one_or_none()
     if row is None:

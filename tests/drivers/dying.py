@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -18,7 +20,9 @@ from domain.model import Actor
 from domain.segments.handler import RecalculationHandler
 from domain.segments.runner import Runner
 from persistence.database.engines import open_database
+from persistence.evaluation import SqlEvaluation
 from persistence.store import SqlStore
+from persistence.unit import Unit
 from tests.conftest import NOW
 from tests.shops.factories import purchase
 
@@ -41,10 +45,26 @@ def die_before(last: str, place: int, *engines: Engine) -> None:
         event.listen(engine, "commit", lambda conn: watch(conn, None, "COMMIT"))
 
 
+def write_before_runs_do(store: SqlStore) -> None:
+    """Let somebody else write before each run does, so that it evaluates again what changed."""
+    write = SqlEvaluation.write
+
+    @asynccontextmanager
+    async def write_later(evaluation: SqlEvaluation) -> AsyncIterator[Unit]:
+        item = purchase("C4", "O9", "2024-06-01", 500)
+        await Purchases(store, now).record(evaluation.unit.business, [item], Actor("another"))
+        async with write(evaluation) as unit:
+            yield unit
+
+    SqlEvaluation.write = write_later  # type: ignore[method-assign]
+
+
 async def main(url: str, work: str, place: int, last: str) -> None:
     """Work until the statement comes."""
     database = open_database(url)
     store, feed = SqlStore(database, now), ProgressFeed()
+    if last.startswith("DELETE FROM evaluated"):
+        write_before_runs_do(store)
     die_before(last, place, database.writer.sync_engine, database.worker.sync_engine)
     runner = Runner(store, now, feed, "dying")
     handler = RecalculationHandler(store, now, feed, runner)

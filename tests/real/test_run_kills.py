@@ -27,6 +27,7 @@ STAGES = [
     "UPDATE job SET phase",
     "INSERT INTO evaluated",
     "UPDATE business SET",
+    "DELETE FROM evaluated WHERE",
     "UPDATE membership",
     "INSERT INTO membership (",
     "INSERT INTO membership_change",

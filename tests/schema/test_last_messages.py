@@ -14,6 +14,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from domain.jobs.model import Job
+from domain.jobs.progress import Audience
 from domain.model import Actor, Business, NewCustomer, Permission, Viewer
 from domain.segments.model import Definition, SegmentKind
 from domain.segments.recalculation import Recalculations
@@ -87,10 +88,10 @@ class EndedMeanwhile(Recalculations):
 
     runner: Runner | None = None
 
-    async def follow(self, business: Business, job_id: int) -> AsyncIterator[Job]:
+    async def follow(self, business: Business, job_id: int, audience: Audience | None = None) -> AsyncIterator[Job]:
         assert self.runner is not None
         await self.runner.run_next(business)
-        async for job in super(EndedMeanwhile, self).follow(business, job_id):
+        async for job in super(EndedMeanwhile, self).follow(business, job_id, audience):
             yield job
 
 

@@ -220,3 +220,25 @@ async def test_a_loader_waits_for_what_is_paused() -> None:
 
     assert len(asked) == 100
     await asyncio.gather(*waiting)
+
+
+async def test_a_loader_that_waits_for_what_is_paused_does_not_look_at_every_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pacing, "MOST_RELEASED", 1)
+    pace, looks = Pace(), 0
+    sleep = asyncio.sleep
+
+    async def look(seconds: float) -> None:
+        nonlocal looks
+        looks += asyncio.current_task() is settling
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", look)
+    waiting = [asyncio.create_task(pace.next()) for _ in range(100)]
+    await sleep(0)
+    settling = asyncio.create_task(pace.settle())
+    await settling
+
+    assert all(task.done() for task in waiting)
+    assert looks <= pacing.CALM_TURNS + 2

@@ -14,7 +14,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.drivers.store_image import assert_sound, image
-from tests.persistence.conftest import record_of
+from tests.persistence.conftest import record_of, statements
 from tests.shops.factories import line, purchase
 
 pytestmark = pytest.mark.anyio
@@ -291,3 +291,18 @@ async def test_with_one_wrong_customer_none_is_written(services: Services, shop:
     assert problems(refused.value) == by_index(found for _, found in wrong)
     assert problems(erased.value) == [("input.1.external_id", "ERASED")]
     assert image(database, shop) == before
+
+
+async def test_purchases_are_recorded_by_as_many_statements_however_many_they_are(
+    services: Services, shop: Business, database: Database
+) -> None:
+    async def count(first: int, size: int) -> int:
+        items = [purchase(f"C{number}", f"O{number}", DAY, 100) for number in range(first, first + size)]
+        with statements(database) as seen:
+            await services.purchases.record(shop, items, ACTOR)
+        return len(seen)
+
+    # What temporary tables need is told PostgreSQL together: each of its statements is a way to a server.
+    expected = {"sqlite": 29, "postgresql": 21}[database.dialect]
+    await count(0, 1)
+    assert [await count(1, 1), await count(2, 5), await count(7, 50)] == [expected] * 3

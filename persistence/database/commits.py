@@ -1,0 +1,61 @@
+"""Who is told that something was committed to the store, by this process or another one. It only wakes: nobody is told
+what was written, several commits may be told as one, and what is told twice does no harm. The row is the truth."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from persistence.database.engines import Database
+from persistence.database.transactions import CHANNEL
+
+LOOK_SECONDS = 0.03
+"""Between two looks at SQLite's number of commits, of two microseconds each."""
+AWAY_SECONDS = 1.0
+"""Until a store is asked again that could not be."""
+Tell = Callable[[], None]
+
+
+async def watch_commits(database: Database, tell: Tell) -> None:
+    """Call `tell` after commits, until it is cancelled."""
+    database.listeners.append(tell)
+    try:
+        while True:
+            # Where the store is away its commits are told when it is back.
+            with suppress(DBAPIError, PoolTimeout, OSError):
+                await (_listen if database.dialect == "postgresql" else _look)(database, tell)
+            await asyncio.sleep(AWAY_SECONDS)
+            tell()
+    finally:
+        database.listeners.remove(tell)
+
+
+async def _look(database: Database, tell: Tell) -> None:
+    """The number stands still within a transaction and for what its own connection writes: so this one does neither."""
+    connection: Any = await asyncio.to_thread(database.bulk.raw_connection)
+    try:
+        last = None
+        while True:
+            (number,) = connection.driver_connection.execute("PRAGMA data_version").fetchone()
+            if last not in (None, number):
+                tell()
+            last = number
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        connection.close()
+
+
+async def _listen(database: Database, tell: Tell) -> None:
+    async with database.reader.connect() as connection:
+        try:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.exec_driver_sql(f"LISTEN {CHANNEL}")
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            async for _ in driver.notifies():
+                tell()
+        finally:
+            # Whoever had it next would be told, too.
+            await connection.invalidate()
