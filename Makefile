@@ -5,15 +5,19 @@ BIN = .venv/bin
 SBOM ?= sbom.json
 # What only audit and sbom need is no dependency of the project.
 SUPPLY = .venv/supply
+PEERS = .venv/peers
+SIZES ?= small
+ONLY ?=
+comma = ,
 # Twice as many as there are cores: tests of real processes wait as much as they compute.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 # Of `make soak`, half of them on each database.
 MINUTES ?= 60
 
 # Hundreds of processes are started by the tests: what one of them compiled the next one loads.
-test test-slow test-tools bench soak: export PYTHONDONTWRITEBYTECODE =
+test test-slow test-tools bench ratios soak: export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: install develop serve test test-slow test-tools bench soak lint schema graphiql clients pictures audit sbom lock
+.PHONY: install develop serve test test-slow test-tools bench ratios peers soak lint schema graphiql clients pictures audit sbom lock
 
 # Each package is told: on a terminal in one line, else every tenth. What serving needs is compiled by all cores at the
 # end, wherever the caller's Python writes no bytecode.
@@ -55,8 +59,25 @@ test-slow: develop
 test-tools: develop graphiql clients
 	$(BIN)/python -m pytest -m "tools $(WITHOUT)" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-bench: develop
-	$(BIN)/python -m tests.benchmarks
+# SIZES=small (a few minutes) or full (an hour and more); ONLY=reports, or several with commas.
+bench: develop peers
+	$(BIN)/python -m tests.benchmarks --sizes $(SIZES) $(foreach name,$(subst $(comma), ,$(ONLY)),--only $(name))
+
+# What became slower, as ratios and not as seconds, in about a minute.
+ratios: develop
+	$(BIN)/python -m tests.benchmarks --ratios
+
+# Servers that `make bench` measures beside ours: those in Python have packages that do not fit ours, those in Node are
+# left out where there is no npm.
+peers: $(PEERS)/installed
+	if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --no-package-lock --prefix node_modules/.peers \
+	  graphql@16.15.0 graphql-yoga@5.24.1 @apollo/server@5.5.1 mercurius@16.10.1 fastify@5.12.8 better-sqlite3@12.11.1 dataloader@2.2.3; \
+	  else echo "There is no npm, so servers in Node are not measured."; fi
+
+$(PEERS)/installed: .venv/serving
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check graphene==3.4.3 ariadne==1.1.1 aiodataloader==0.4.3 aiosqlite==0.22.1 uvicorn==0.54.0 uvloop==0.23.0 httptools==0.9.0
+	touch $@
 
 soak: develop
 	$(BIN)/python -m tests.soak --minutes $(MINUTES)

@@ -42,6 +42,7 @@ from gql.http.throttling import Admission, SharedBuckets, Throttle
 from gql.http.websocket import WebSocketEndpoint
 from gql.logs import log_damage, log_statement
 from gql.parameters import read_form, to_parameter_name
+from gql.schema.answers import AnswerMemory
 from gql.schema.context import Context, Cost
 from gql.schema.pacing import Pace, Turns
 from gql.schema.schema import make_schema
@@ -53,6 +54,7 @@ from persistence.agenda import summarise_work
 from persistence.alerts import Alerts
 from persistence.buckets import DatabaseBuckets, RedisBuckets
 from persistence.database.engines import Database, open_database
+from persistence.database.kept_businesses import KeptBusinesses
 from persistence.exports.report_folder import ReportFolder
 from persistence.imports.uploads import UploadHandler
 from persistence.labels.classifiers import load_installed
@@ -117,7 +119,8 @@ def create_app(
     redis = RedisCache(settings.cache_url) if settings.cache_url else None
     cache = MemoryCache(redis or DatabaseCache(opened))
     classifiers = load_installed(opened.bulk)
-    services = Services(opened, clock, feed, cache, classifiers, timedelta(hours=settings.token_lifetime_hours))
+    kept = KeptBusinesses(opened)
+    services = Services(opened, clock, feed, cache, classifiers, timedelta(hours=settings.token_lifetime_hours), kept)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
     admission = Admission(authenticator.authenticate)
@@ -172,7 +175,11 @@ def create_app(
     def make_context(viewer: Viewer, request_id: str, cost: Cost) -> Context:
         return Context(viewer, services, request_id, links, Pace(turns), cost)
 
-    executor = Executor(schema, settings, make_context, throttle, PersistedDocuments(settings.persisted_queries))
+    # In a store that can only be read no write counts the purchases whose instant has passed.
+    maximum = 0 if opened.condition.read_only else settings.answer_memory
+    answers = AnswerMemory(schema._schema, services.businesses.open, clock, maximum)
+    documents = PersistedDocuments(settings.persisted_queries)
+    executor = Executor(schema, settings, make_context, throttle, documents, answers)
     requests = IdempotentRequests(services.store, clock)
     find_demo_token = make_finder_of_demo_token(settings, demo_token)
     over_http = GraphQLEndpoint(executor, admission, make_explorer(find_demo_token), requests)
@@ -219,7 +226,7 @@ def create_app(
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(
         routes=[
-            Route("/graphql", over_http.__call__, methods=methods),
+            Route("/graphql", over_http, methods=methods),
             WebSocketRoute("/graphql", over_socket.__call__),
             *downloads.make_routes(),
             *uploads.make_routes(),

@@ -6,10 +6,12 @@ import ipaddress
 import os
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +28,8 @@ LEEWAY = 60
 WEAK = ("changeme", "secret", "password", "default")
 INVALID = "Invalid token."
 KNOWN_HEADERS = frozenset({"alg", "typ", "kid"})
+MOST_CHECKED = 10_000
+"""Tokens whose signatures are remembered."""
 KEYS_SECONDS = 300.0
 RETRY_SECONDS = 10.0
 
@@ -77,13 +81,15 @@ class Authenticator:
         self.is_revoked = is_revoked
         self.secrets = dict(settings.jwt_secrets)
         self.keys = IssuerKeys(settings.jwks_url) if settings.jwks_url else None
+        self._checked: OrderedDict[bytes, tuple[Viewer, object, Any]] = OrderedDict()
+        """Whose tokens had a signature that holds, by their digests, with the id of the key and the key."""
 
     async def authenticate(self, token: str) -> Viewer:
         """The viewer; Unauthenticated for everything that does not hold, Unavailable where it cannot be known."""
         try:
             if len(token) > MAXIMUM_TOKEN:
                 raise ValueError
-            viewer = self._build_viewer(await self._decode_claims(token))
+            viewer = await self._recognise(token)
         except (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise Unauthenticated(INVALID) from error
         await self.confirm(viewer)
@@ -95,17 +101,31 @@ class Authenticator:
         if viewer.expires_at <= self.clock() or await self.is_revoked(viewer):
             raise Unauthenticated(INVALID)
 
-    async def _decode_claims(self, token: str) -> dict[str, Any]:
+    async def _recognise(self, token: str) -> Viewer:
+        """Whose token it is. Its signature is checked once with each key: an issuer may have withdrawn one."""
+        digest = sha256(token.encode()).digest()
+        checked = self._checked.get(digest)
+        if checked is not None and await self._find_key(checked[1]) is checked[2]:
+            self._checked.move_to_end(digest)
+            return checked[0]
         header = jwt.get_unverified_header(token)
         if not set(header) <= KNOWN_HEADERS:
             raise ValueError
-        if self.keys is not None:
-            key: Any = await self.keys.find_key(header["kid"])
-            algorithms = ["RS256", "ES256"]
-        else:
-            key, algorithms = self._find_secret(header.get("kid")), ["HS256"]
+        key = await self._find_key(header.get("kid"))
         if not key:
             raise ValueError
+        viewer = self._build_viewer(self._decode_claims(token, key))
+        self._checked[digest] = viewer, header.get("kid"), key
+        if len(self._checked) > MOST_CHECKED:
+            self._checked.popitem(last=False)
+        return viewer
+
+    async def _find_key(self, key_id: Any) -> Any:
+        """The key of that id, KeyError where there is none."""
+        return self._find_secret(key_id) if self.keys is None else await self.keys.find_key(key_id)
+
+    def _decode_claims(self, token: str, key: Any) -> dict[str, Any]:
+        algorithms = ["HS256"] if self.keys is None else ["RS256", "ES256"]
         # Times are compared with our own clock below.
         checks = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False}
         claims: dict[str, Any] = jwt.decode(token, key, algorithms=algorithms, options=checks)  # type: ignore[arg-type]

@@ -23,6 +23,7 @@ from gql.logs import log_statement
 from gql.settings import LONGEST_LIFETIME_HOURS, Settings
 from persistence.database.condition import can_write, translate_condition
 from persistence.database.engines import Database, open_database
+from persistence.database.kept_businesses import KeptBusinesses
 from persistence.migrations.migrate import require_newest, upgrade
 from persistence.store import SqlStore
 
@@ -75,10 +76,11 @@ class Services:
         report_cache: Cache | None = None,
         classifiers: "Classifiers | None" = None,
         token_lifetime: timedelta = timedelta(hours=LONGEST_LIFETIME_HOURS),
+        kept: KeptBusinesses | None = None,
     ) -> None:
         """The feed is told what there is to work on. Revoked tokens are remembered for the lifetime; a command, which
         may have other settings than the server, remembers them for the longest there is."""
-        self.store: Store = SqlStore(database, clock)
+        self.store: Store = SqlStore(database, clock, kept)
         self.clock = clock
         self._feed = feed or ProgressFeed()
         self._report_cache = report_cache

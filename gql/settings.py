@@ -56,6 +56,7 @@ class Settings:
     upload_bytes: int = 1 << 30
     cost_bucket: int = 100_000
     cost_restore: int = 2_000
+    answer_memory: int = 64 << 20
     workers: int = 1
     fonts: Path | None = None
 
@@ -99,6 +100,7 @@ class Settings:
             upload_bytes=_read_whole(env, "SEGMENTS_UPLOAD_BYTES", 1 << 30, 1, 1 << 40),
             cost_bucket=_read_whole(env, "SEGMENTS_COST_BUCKET", 100_000, 0, 10**9),
             cost_restore=_read_whole(env, "SEGMENTS_COST_RESTORE", 2_000, 1, 10**9),
+            answer_memory=_read_whole(env, "SEGMENTS_ANSWER_MEMORY", 64 << 20, 0, 1 << 40),
             token_lifetime_hours=_read_whole(env, "SEGMENTS_TOKEN_LIFETIME_HOURS", 24, 1, LONGEST_LIFETIME_HOURS),
         )
 

@@ -17,6 +17,7 @@ from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import AlreadyTaken
 from domain.model import Actor, AuditOutcome, AuditTarget, Business, Revocation
 from persistence.database.engines import Database
+from persistence.database.kept_businesses import KeptBusinesses, load_business
 from persistence.database.steps import find_current, find_head
 from persistence.database.transactions import (
     begin_writing,
@@ -40,10 +41,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SqlStore:
-    """Every business's data in one database."""
+    """Every business's data in one database; businesses are read anew each time unless they are kept."""
 
     database: Database
     clock: Clock
+    kept: KeptBusinesses | None = None
 
     @asynccontextmanager
     async def read(self, business: Business) -> AsyncIterator[Unit]:
@@ -106,13 +108,11 @@ class SqlStore:
     async def find_business(self, key: str) -> tuple[Business, bool] | None:
         """The business of that key, and whether purchases wait to be counted."""
         with translate_errors():
-            async with open_session(self.database.reader) as session:
-                statement = select(BusinessRow).where(business_table.c.key == key)
-                row = (await session.scalars(statement)).one_or_none()
-        if row is None:
+            found = await (load_business(self.database, key) if self.kept is None else self.kept.find(key))
+        if found is None:
             return None
-        waits = row.matures_at is not None and row.matures_at <= to_micros(self.clock())
-        return to_business(row), waits and not self.database.condition.read_only
+        waits = found.matures_at is not None and found.matures_at <= to_micros(self.clock())
+        return found.business, waits and not self.database.condition.read_only
 
     async def create_business(self, business: Business, now: datetime) -> Business:
         """Add a tenant; AlreadyTaken where the key is in use."""

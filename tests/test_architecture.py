@@ -151,6 +151,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gql.schema.executor": ("gql.schema.fields", "gql.schema.pacing"),
     "gql.schema.fields": (),
     "gql.schema.inputs": TYPES,
+    "gql.schema.keeping": (),
+    "gql.schema.answers": ("domain", "gql.counters", "gql.schema.keeping", "gql.schema.limits"),
     "gql.schema.limits": ("domain", "gql.settings"),
     "gql.schema.loaders": ("domain", "gql.composition", "gql.schema.limits", "gql.schema.pacing"),
     "gql.schema.mutations": (

@@ -1,28 +1,87 @@
-"""The benchmarks run: each of them over few rows, where times mean nothing, but what is computed equals the peer's."""
+"""The benchmarks run: each part over very little, where times mean nothing, but both sides must answer the same."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import ratios
+from tests.benchmarks.comparison import Failed, Line, Taken, exponents, require_equal, take_turns
 from tests.test_architecture import ROOT
 
-NAMES = (
-    "import-one", "import-ten", "postgresql-one", "postgresql-ten", "report", "requests", "page", "segments", "exports",
-    "pipeline", "commands",
-)  # fmt: skip
+PARTS = ("reports", "serving", "imports", "segments", "exports", "classification", "growth", "commands")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_a_benchmark_comes_to_its_figures(name: str) -> None:
-    command = [sys.executable, "-m", "tests.benchmarks", "--rows", "2000", "--only", name]
+@pytest.mark.parametrize("name", PARTS)
+def test_a_benchmark_comes_to_its_figures(name: str, tmp_path: Path) -> None:
+    written = tmp_path / "bench.json"
+    command = [sys.executable, "-m", "tests.benchmarks", "--sizes", "tiny", "--only", name, "--json", str(written)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
 
-    lines = [line for line in done.stdout.splitlines() if line.startswith("| ")][2:]
-    equal = [line for line in lines if "| equal " in line]
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = json.loads(written.read_text(encoding="utf-8"))["lines"]
+    assert lines and all(line["ours"] > 0 and not line["failure"] for line in lines)
+    assert all(line["what"] in done.stdout for line in lines)
 
-    assert lines, done.stderr
-    assert "exit code" not in done.stdout
-    assert [line for line in equal if not line.endswith("| yes  |")] == []
-    assert bool(equal) == (name in ("report", "pipeline"))
+
+def test_sides_take_turns_and_the_least_of_each_counts() -> None:
+    asked = []
+
+    def turn(name: str, times: list[float]) -> Taken:
+        asked.append(name)
+        return Taken(times[0], times.pop(0), megabytes=len(times), answer=name)
+
+    ours, peer = [0.1, 5.0, 3.0], [0.1, 2.0, 4.0]
+    found = take_turns({"ours": lambda: turn("ours", ours), "peer": lambda: turn("peer", peer)}, rounds=2)
+
+    assert asked == ["ours", "peer"] * 3
+    assert found == {"ours": Taken(3.0, 3.0, 1, "ours"), "peer": Taken(2.0, 2.0, 1, "peer")}
+
+
+def test_answers_that_differ_are_no_comparison() -> None:
+    require_equal("sums", {"ours": {"a": 1}, "peer": {"a": 1}})
+
+    with pytest.raises(Failed, match=r"sums: ours and peer answer differently: .*1.* and .*2"):
+        require_equal("sums", {"ours": {"a": 1}, "peer": {"a": 2}})
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (Line("time", 3.0, 1.0, bar=3.0), True),
+        (Line("time", 3.1, 1.0, bar=3.0), False),
+        (Line("rate", 8.0, 10.0, "/s", bar=0.75, least=True), True),
+        (Line("rate", 7.0, 10.0, "/s", bar=0.75, least=True), False),
+        (Line("alone", 0.2, bar=0.1), False),
+        (Line("told", 0.2), None),
+        (Line("failed", failure="FAILED"), False),
+    ],
+)
+def test_a_bar_is_kept_or_not(line: Line, kept: bool | None) -> None:
+    assert line.kept is kept
+
+
+def test_growth_is_the_power_of_the_size() -> None:
+    assert list(exponents({10: 1.0, 100: 10.0, 1000: 1000.0})) == [(10, 100, 1.0), (100, 1000, 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "code"),
+    [(1.2, None, 0), (1.3, 1.2, 0), (1.3, 1.4, 1), (0.5, None, 0)],
+    ids=["as it was", "busy once", "slower", "faster"],
+)
+def test_what_became_slower_is_found_at_the_second_look(
+    first: float, again: float | None, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ratios.json").write_text('{"a report": 1.0}', encoding="utf-8")
+    times = {ratios.ROUNDS: first, ratios.AGAIN: again}
+    monkeypatch.setattr(ratios, "KEPT", tmp_path / "ratios.json")
+    monkeypatch.setattr(ratios, "FOLDER", tmp_path)
+    monkeypatch.setattr(ratios, "prepare", lambda *_: [("a report", "ours", "other")])
+    monkeypatch.setattr(ratios, "measure", lambda ours, other, rounds: times.pop(rounds))
+
+    assert ratios.main(keep=False) == code
+    assert times == ({} if again else {ratios.AGAIN: None})

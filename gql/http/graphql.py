@@ -2,25 +2,28 @@
 into words. Only a JSON object in an exact content type is read, only with a token; whatever comes in, what goes out is
 strict JSON with a fitting status, and work that nobody waits for any more is stopped."""
 
+import asyncio
 import json
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from domain.errors import InvalidInput, KeyInUse, KeyReused, Unavailable
 from domain.jobs.progress import Audience
 from domain.json_text import BadJson
-from domain.model import Actor, Viewer
+from domain.model import Actor, Business, Viewer
 from domain.store import Claim
 from gql.auth import Unauthenticated, read_bearer_token
 from gql.counters import REPORTS
@@ -35,11 +38,12 @@ from gql.http.idempotency import (
     move_links,
     read_key,
 )
-from gql.http.json_body import MAXIMUM_BODY, decode_json, write_json
+from gql.http.json_body import MAXIMUM_BODY, decode_json, encode_json, write_json
 from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
 from gql.http.persisted import PersistedDocuments
 from gql.http.throttling import MINIMUM_COST, Admission, Throttle, Throttled
-from gql.schema.context import Context, Cost
+from gql.schema.answers import AnswerMemory, KeptAnswer, Key
+from gql.schema.context import CacheStats, Context, Cost
 from gql.schema.errors import MAXIMUM_ERRORS, build_refusal, format_error, is_surprise
 from gql.settings import Settings
 
@@ -96,12 +100,20 @@ class Parameters:
 class Answer:
     """A body and its status: 400 without `data` where nothing was executed, 429 where the caller has to wait, 500 where
     the server is at fault. `replayed` says that an earlier request with the same Idempotency-Key did what it tells
-    of."""
+    of. Where `data` is written as JSON already, the body is without it."""
 
     body: dict[str, Any]
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     replayed: bool = False
+    data: bytes | None = None
+
+    async def write(self) -> bytes:
+        """The body as JSON."""
+        if self.data is None:
+            return (await write_json(self.body)).encode()
+        rest = "".join(f",{encode_json(name)}:{encode_json(value)}" for name, value in self.body.items())
+        return b"".join((b'{"data":', self.data, rest.encode(), b"}"))
 
     @property
     def codes(self) -> list[str]:
@@ -117,6 +129,7 @@ class Executor:
     make_context: MakeContext
     throttle: Throttle
     documents: PersistedDocuments
+    answers: AnswerMemory
 
     def read_parameters(self, viewer: Viewer, values: object) -> Parameters:
         """An operation from a decoded body, its document from those that are kept where it is only named; HttpError
@@ -132,6 +145,24 @@ class Executor:
         context.origin = origin
         return context
 
+    async def answer_query(
+        self, viewer: Viewer, parameters: Parameters, request_id: str, origin: str, allowed: Collection[OperationType]
+    ) -> "Answer | Awaitable[Answer]":
+        """The answer that is kept, for which the caller pays all the same, or what will make it."""
+        key = self.answers.find_key(viewer, (parameters.query, parameters.operation_name), parameters.variables)
+        business = None
+        if key is not None:
+            try:
+                async with asyncio.timeout(self.settings.deadline_seconds):
+                    kept, business = await self.answers.find(key)
+            except TimeoutError:
+                return _build_timeout(self.settings.deadline_seconds, None)
+            if kept is not None:
+                cost = self.throttle.open(viewer).repeat(kept.requested, kept.actual)
+                self._keep_document(viewer, parameters)
+                return Answer(_build_extensions(CacheStats(kept.reports, 0, kept.age), cost), data=kept.data)
+        return self.run(viewer, parameters, request_id, allowed, None, origin, True, key, business)
+
     async def run(
         self,
         viewer: Viewer,
@@ -140,10 +171,15 @@ class Executor:
         allowed: Collection[OperationType],
         claim: Claim | None = None,
         origin: str = "",
+        keep: bool = False,
+        key: Key | None = None,
+        opened: Business | None = None,
     ) -> Answer:
         """The answer of a query or mutation within the deadline; InvalidOperationTypeError for what is not allowed. A
-        mutation that holds a claim is done, or has been done, once."""
+        mutation that holds a claim is done, or has been done, once; what a query answers
+        is kept where it may be, under the key if there is one."""
         deadline, context = self.settings.deadline_seconds, self.begin(viewer, request_id, origin)
+        began, context.opened = self.answers.clock(), opened
 
         def allow_more() -> float:
             """Seconds beyond the usual ones; what the operation asks for is known by then."""
@@ -162,11 +198,16 @@ class Executor:
                 allowed_operation_types=allowed,
             )
             result = await run_with_deadline(deadline, execution, allow_more)
-            return self.answer(parameters, result, request_id, context)
+            answer = self.answer(parameters, result, request_id, context)
+            if answer.status != 200 or result.errors:
+                return answer
+            if keep and key is None and context.cost.document is not None:
+                name = parameters.query, parameters.operation_name
+                self.answers.learn(name, context.cost.document)
+                key = self.answers.find_key(viewer, name, parameters.variables)
+            return answer if key is None else await self._keep_answer(key, began, answer, context)
         except TimeoutError:
-            error = build_refusal(f"The operation took longer than {deadline:g} seconds.", "TIMEOUT")
-            cost = context.cost.keep()
-            return Answer({"errors": [error], "data": None, **({} if cost is None else {"extensions": {"cost": cost}})})
+            return _build_timeout(deadline, context.cost.keep())
         except CannotGetOperationTypeError as error:
             raise HttpError(400, "operationName must name an operation of the document.") from error
         finally:
@@ -216,25 +257,46 @@ class Executor:
         body: dict[str, Any] = {}
         if errors:
             body["errors"] = [format_error(error, request_id, self.schema) for error in errors[:MAXIMUM_ERRORS]]
-        extensions: dict[str, Any] = {}
-        cache = context.cache
-        if cache.hit or cache.miss:
-            REPORTS.labels("hit").inc(cache.hit)
-            REPORTS.labels("miss").inc(cache.miss)
-            extensions["cache"] = {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}
-        cost = context.cost.settle(result.data)
-        if cost is not None:
-            extensions["cost"] = cost
+        extensions = _build_extensions(context.cache, context.cost.settle(result.data))
         status = 200
         if result.data is None and not any(error.path for error in errors):
             status = 500 if any(is_surprise(error) for error in errors) else 400
         else:
             body["data"] = result.data
-            if parameters.digest is not None:
-                self.documents.keep(context.viewer, parameters.digest, parameters.query)
-        if extensions:
-            body["extensions"] = extensions
-        return Answer(body, status)
+            self._keep_document(context.viewer, parameters)
+        return Answer({**body, **extensions}, status)
+
+    def _keep_document(self, viewer: Viewer, parameters: Parameters) -> None:
+        """It was executed, so that from now on it may only be named."""
+        if parameters.digest is not None:
+            self.documents.keep(viewer, parameters.digest, parameters.query)
+
+    async def _keep_answer(self, key: Key, began: datetime, answer: Answer, context: Context) -> Answer:
+        """The same with its data written, as it is kept."""
+        body = dict(answer.body)
+        data = (await write_json(body.pop("data"))).encode()
+        requested, cache = context.cost.requested, context.cache
+        actual = body.get("extensions", {}).get("cost", {}).get("actual", requested)
+        kept = KeptAnswer(data, requested, actual, cache.hit + cache.miss, cache.age)
+        self.answers.add(key, context.get_business(), began, kept)
+        return Answer(body, data=data)
+
+
+def _build_timeout(seconds: float, cost: Mapping[str, int] | None) -> Answer:
+    error = build_refusal(f"The operation took longer than {seconds:g} seconds.", "TIMEOUT")
+    return Answer({"errors": [error], "data": None, **({} if cost is None else {"extensions": {"cost": cost}})})
+
+
+def _build_extensions(cache: CacheStats, cost: Mapping[str, int] | None) -> dict[str, Any]:
+    """What an answer says beside its data: of its reports how many were kept, and since when; and what it cost."""
+    extensions: dict[str, Any] = {}
+    if cache.hit or cache.miss:
+        REPORTS.labels("hit").inc(cache.hit)
+        REPORTS.labels("miss").inc(cache.miss)
+        extensions["cache"] = {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}
+    if cost is not None:
+        extensions["cost"] = cost
+    return {"extensions": extensions} if extensions else {}
 
 
 def refuse(error: Throttled) -> Answer:
@@ -249,15 +311,22 @@ def refuse(error: Throttled) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class GraphQLEndpoint:
-    """Answers POST and GET at /graphql; GET for a page of HTML gives the explorer."""
+    """Answers POST and GET at /graphql; GET for a page of HTML gives the explorer. It is an application of its own: a
+    function would be wrapped for each request."""
 
     executor: Executor
     admission: Admission
     explorer: Callable[[Request], Response]
     requests: IdempotentRequests
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, one line in the log."""
+        request = Request(scope, receive, send)
+        response = await self.respond(request)
+        await response(scope, receive, send)
+
+    async def respond(self, request: Request) -> Response:
+        """The answer to a request."""
         began, request_id = time.perf_counter(), request.state.request_id
         operation = "-"
         codes: list[str] = []
@@ -314,7 +383,10 @@ class GraphQLEndpoint:
         try:
             key = _read_key(request, parameters)
             if key is None:
-                work = self.executor.run(viewer, parameters, request_id, allowed, origin=request.state.origin)
+                origin = request.state.origin
+                work = await self.executor.answer_query(viewer, parameters, request_id, origin, allowed)
+                if isinstance(work, Answer):
+                    return work
             else:
                 work = self._run_once(viewer, parameters, request_id, key, request.state.origin)
             return await while_connected(request, work)
@@ -389,4 +461,4 @@ async def _make_response(request: Request, answer: Answer, request_error: bool =
         status = 200
     media = RESPONSE_JSON if modern else "application/json"
     headers = {**HEADERS, **answer.headers, "Content-Type": f"{media}; charset=utf-8"}
-    return Response(await write_json(answer.body), status, headers)
+    return Response(await answer.write(), status, headers)

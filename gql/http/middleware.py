@@ -30,6 +30,8 @@ CLOSED = 499
 """The status that stands in the log for a client that went away; nobody receives it."""
 STOP_SECONDS = 1.0
 """How long work that is stopped is waited for; a store that is frozen takes no notice for longer."""
+UNWATCHED_SECONDS = 0.05
+"""How long work goes on before its client is watched."""
 HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 """What may stand between the scheme and the path of an address."""
 SECURE = ("https", "wss")
@@ -165,18 +167,21 @@ def _retrieve_exception(task: "asyncio.Task[Any]") -> None:
 
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
     """The result of the work; ClientDisconnect, with the work stopped, where the client goes first. The body must have
-    been read."""
+    been read. Most work ends before anybody need watch for that."""
     working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_wait_for_disconnect(request))
+    waiting: list[asyncio.Future[Any]] = [working]
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waiting, timeout=UNWATCHED_SECONDS)
+        if not working.done():
+            waiting.append(asyncio.ensure_future(_wait_for_disconnect(request)))
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             raise ClientDisconnect
         return working.result()
     finally:
-        working.cancel()
-        leaving.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def _wait_for_disconnect(request: Request) -> None:

@@ -191,11 +191,19 @@ class Bill(Cost):
     taken: int = 0
     count: Callable[[Mapping[str, Any]], int] | None = None
 
+    def repeat(self, requested: int, actual: int) -> dict[str, int]:
+        """Take out what was requested, as `charge` does, and give back what it does not come to."""
+        self.throttle.charge(self.viewer, requested)
+        self.throttle.take(self.viewer, actual - requested)
+        self.requested = requested
+        return self._describe(actual)
+
     def charge(self, requested: int, document: DocumentNode, operation_name: str | None) -> None:
         """Take it out; Throttled where there is less."""
         requested = max(requested, MINIMUM_COST)
         self.throttle.charge(self.viewer, requested)
         self.requested = self.taken = requested
+        self.document = document
         self.count = partial(count_objects, document, operation_name)
 
     def settle(self, data: Mapping[str, Any] | None) -> dict[str, int]:

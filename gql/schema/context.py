@@ -45,10 +45,14 @@ class Cost:
 
     requested: int = 0
     is_slow: bool = False
+    document: DocumentNode | None = None
 
     def charge(self, requested: int, document: DocumentNode, operation_name: str | None) -> None:
         """The operation begins, unless the caller has not as much left."""
-        self.requested = requested
+        self.requested, self.document = requested, document
+
+    def repeat(self, requested: int, actual: int) -> Mapping[str, int] | None:
+        """Charge and settle at once what was executed before and came to as much; what the answer says of it."""
 
     def settle(self, data: Mapping[str, Any] | None) -> Mapping[str, int] | None:
         """What an answer says of its cost, if anything."""
@@ -59,10 +63,10 @@ class Cost:
 
 @dataclass(slots=True)
 class Context:
-    """One operation's. The business is read once, by whoever needs it first, and held at that moment: whatever is then
-    told of members is of the same ones. `claim` is that of a mutation with an Idempotency-Key, `origin` where the
-    client has reached the server, `audience` of a subscription those who are told its messages, too; a replica may
-    answer what `only_reads`."""
+    """One operation's. The business is read once, by whoever needs it first, unless it was before and is `opened`, and
+    held at that moment: whatever is then told of members is of the same ones. `claim` is that of a mutation with an
+    Idempotency-Key, `origin` where the client has reached the server, `audience` of a subscription those who are told
+    its messages, too; a replica may answer what `only_reads`."""
 
     viewer: Viewer
     services: Services
@@ -74,6 +78,7 @@ class Context:
     origin: str = ""
     audience: Audience | None = None
     only_reads: bool = False
+    opened: Business | None = None
     loaders: Loaders = field(init=False)
     cache: CacheStats = field(init=False)
     _business: asyncio.Task[Business] | None = field(init=False, default=None)
@@ -89,8 +94,12 @@ class Context:
             self._business = asyncio.ensure_future(self._open_business(self._moment))
         return await asyncio.shield(self._business)
 
+    def get_business(self) -> Business | None:
+        """The business as the operation has it; None where it did not need it."""
+        return None if self._business is None else self._business.result()
+
     async def _open_business(self, moment: datetime | None) -> Business:
-        business = await self.services.businesses.open(self.viewer.business)
+        business = self.opened or await self.services.businesses.open(self.viewer.business)
         return (business.allow_replica() if self.only_reads else business).freeze_at(moment)
 
     def sign_link(self, path: str, query: Query) -> Link:
@@ -106,7 +115,7 @@ class Context:
         """The next event of a subscription: what was read for the last one may have changed. Or something was written:
         what follows is of that moment."""
         self.close()
-        self._business, self._moment = None, moment
+        self._business, self._moment, self.opened = None, moment, None
         self.__post_init__()
 
     def close(self) -> None:

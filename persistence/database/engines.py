@@ -4,7 +4,7 @@ only the start of a program asks which it is, as it brings the tables of SQLite 
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -48,9 +48,13 @@ class Database:
     condition: Condition
     listeners: list[Callable[[], None]] = field(default_factory=list)
     """Who of this process is told at once of what it commits."""
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What else is closed with it."""
     replica: Replica | None = None
 
     async def close(self) -> None:
+        for close in self.closing:
+            await close()
         for engine in {self.reader, self.writer, self.worker}:
             await engine.dispose()
         if self.replica is not None:

@@ -95,3 +95,24 @@ def write_file(file: PurchaseFile) -> Path:
             out.writelines(lines(file))
         unfinished.replace(file.path)
     return file.path
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured: purchases of the stores of reports, rows of the files, customers of stores of segments,
+    rounds that two sides take turns, seconds of a burst of requests, followers of one run."""
+
+    purchases: tuple[int, ...]
+    rows: int
+    customers: int
+    rounds: int
+    burst: float
+    followers: int
+
+
+SIZES = {
+    "tiny": Sizes((2_000,), 2_000, 2_000, 1, 0.2, 10),
+    "small": Sizes((100_000,), 100_000, 10_000, 5, 1.0, 100),
+    "medium": Sizes((100_000, 1_000_000), 1_000_000, 100_000, 5, 2.0, 900),
+    "full": Sizes((100_000, 1_000_000, 10_000_000), 1_000_000, 1_000_000, 5, 3.0, 900),
+}

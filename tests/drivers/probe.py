@@ -23,6 +23,7 @@ from gql.http.persisted import PersistedDocuments
 from gql.http.strangers import Strangers
 from gql.http.throttling import Admission, Throttle
 from gql.http.websocket import INIT_SECONDS, WebSocketEndpoint
+from gql.schema.answers import AnswerMemory
 from gql.schema.context import Context, Cost
 from gql.schema.limits import make_extensions
 from gql.schema.schema import ApiSchema
@@ -142,7 +143,8 @@ def probe_app(
     def make_context(viewer: Viewer, request_id: str, cost: Cost) -> Context:
         return Context(viewer, services, request_id, links, cost=cost)
 
-    executor = Executor(schema, settings, make_context, throttle, PersistedDocuments())
+    answers = AnswerMemory(schema._schema, services.businesses.open, clock, settings.answer_memory)
+    executor = Executor(schema, settings, make_context, throttle, PersistedDocuments(), answers)
     requests = IdempotentRequests(services.store, clock)
     authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
     admission = Admission(authenticator.authenticate)
@@ -158,7 +160,7 @@ def probe_app(
 
     return Starlette(
         routes=[
-            Route("/graphql", endpoint.__call__, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            Route("/graphql", endpoint, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
             WebSocketRoute("/graphql", over_socket.__call__),
             Route("/broken", broken),
         ],

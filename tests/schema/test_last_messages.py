@@ -23,6 +23,7 @@ from domain.segments.validation import Draft
 from gql.http.graphql import Executor, Parameters
 from gql.http.persisted import PersistedDocuments
 from gql.http.throttling import Throttle
+from gql.schema.answers import AnswerMemory
 from gql.schema.context import Context
 from gql.schema.schema import make_schema
 from gql.schema.types.ids import encode
@@ -108,12 +109,14 @@ async def test_a_run_that_ends_while_somebody_begins_to_follow_it_is_told_with_i
     services = copy(face.services)
     services.recalculations = runs
     settings = Settings(jwt_secret=SECRET)
+    schema = make_schema(settings)
     executor = Executor(
-        make_schema(settings),
+        schema,
         settings,
         lambda viewer, key, cost: Context(viewer, services, key, ExportLinks(settings, face.clock), cost=cost),
         Throttle(settings.cost_bucket, settings.cost_restore),
         PersistedDocuments(),
+        AnswerMemory(schema._schema, services.businesses.open, face.clock, 0),
     )
     viewer = Viewer("tester", "shop", frozenset(Permission), face.clock(), datetime.max.replace(tzinfo=UTC))
 

@@ -1,18 +1,19 @@
-"""What a pandas user would write instead: `python -m tests.benchmarks.peers import FILE STORE` and
-`report STORE DAYS AS_OF RUNS`. The import checks nothing; the report gives the very same numbers as ours: it reads the
-purchases and does the rest in pandas, as scripts do, or with `--tuned` knows the store's own columns and index."""
+"""What a pandas user would write instead: `python -m tests.benchmarks.peers.frames import FILE STORE`, and the workers
+`report STORE` and `imports`, whose questions name file and store. The import checks nothing; the report gives the
+very same numbers as ours: it reads the purchases and does the rest in pandas, as scripts do, or where `tuned` knows
+the store's own columns and index."""
 
-import argparse
-import json
 import sqlite3
 import sys
-import time
 from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from tests.benchmarks.data import AS_OF
+from tests.benchmarks.processes import answer_questions
 
 WINDOW = """
     SELECT customer_id, local_day, amount FROM purchase
@@ -30,7 +31,7 @@ QUALIFYING = (0, 1)
 def load(file: Path, store: Path) -> None:
     """Read the file whole and write it as one table, unchecked."""
     with closing(sqlite3.connect(store)) as connection:
-        pd.read_csv(file).to_sql("purchase", connection, index=False)
+        pd.read_csv(file).to_sql("rows", connection, index=False)
         connection.commit()
 
 
@@ -89,30 +90,14 @@ def report(store: Path, days: int, as_of: date, tuned: bool) -> dict[str, list[i
 
 
 def main(arguments: list[str]) -> None:
-    """Do one of the two; the report is timed here, so that starting Python and pandas does not count."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.peers", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    importing = commands.add_parser("import")
-    importing.add_argument("file", type=Path)
-    importing.add_argument("store", type=Path)
-    reporting = commands.add_parser("report")
-    reporting.add_argument("store", type=Path)
-    reporting.add_argument("days", type=int)
-    reporting.add_argument("as_of", type=date.fromisoformat)
-    reporting.add_argument("runs", type=int)
-    reporting.add_argument("--tuned", action="store_true")
-    chosen = parser.parse_args(arguments)
-    if chosen.command == "import":
-        load(chosen.file, chosen.store)
-        return
-    seconds = []
-    groups: dict[str, list[int]] = {}
-    # One more, which warms both pandas and the file's pages and is not counted.
-    for _ in range(chosen.runs + 1):
-        start = time.perf_counter()
-        groups = report(chosen.store, chosen.days, chosen.as_of, chosen.tuned)
-        seconds.append(time.perf_counter() - start)
-    print(json.dumps({"seconds": seconds[1:], "groups": groups}))
+    """Import once, or answer until the input ends."""
+    if arguments[0] == "import":
+        load(Path(arguments[1]), Path(arguments[2]))
+    elif arguments[0] == "imports":
+        answer_questions(lambda file, store: load(Path(file), Path(store)))
+    else:
+        store = Path(arguments[1])
+        answer_questions(lambda days, tuned: report(store, days, AS_OF, tuned))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What a pandas user would write instead of the classification batch: `python -m tests.benchmarks.pipeline_peer FILE
-OUTPUT AS_OF` reads the file, classifies every customer by the same rules and writes the same JSON; it checks and stores
-nothing."""
+"""What a pandas user would write instead of the classification batch: `python -m tests.benchmarks.peers.classification
+FILE OUTPUT AS_OF` reads the file, classifies every customer by the same rules and writes the same JSON; it checks
+and stores nothing."""
 
 import json
 import sys

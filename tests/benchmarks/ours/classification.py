@@ -1,6 +1,7 @@
-"""Runs of the classification in one process that stays: `python -m tests.benchmarks.pipeline DATA FILE ROWS` makes an
-empty store of a file without its last hundredth, runs, appends the rest and runs again, then changes a hundredth of the
-customers in the store and runs once more; the seconds of each run and what the last one wrote are printed as JSON."""
+"""Runs of the classification in one process that stays: `python -m tests.benchmarks.ours.classification DATA FILE ROWS`
+makes an empty store of a file without its last hundredth, runs, appends the rest and runs again, then changes a
+hundredth of the customers in the store and runs once more; the seconds of each run and what the last one wrote are
+printed as JSON."""
 
 import json
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from gql.segmentation import run_segmentation
 from gql.settings import Settings
 from tests.benchmarks.data import ROWS_PER_CUSTOMER
-from tests.benchmarks.processes import SEGMENTS, run
+from tests.benchmarks.processes import segments
 
 BUSINESS = {"business": "bench", "time_zone": "UTC", "currency": "USD"}
 
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> None:
     found["appended"] = seconds(from_file)
     (data / "output" / "bench" / "customer_segmentation.json").rename(data / "labels.json")
     write_more(changed, rows)
-    run([SEGMENTS, "import", changed, "--business", "bench"], {"SEGMENTS_DATA": str(data), "SEGMENTS_DATABASE_URL": ""})
+    segments(data, "import", changed, "--business", "bench")
     found["changed"] = seconds(from_store)
     print(json.dumps(found))
 

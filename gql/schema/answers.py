@@ -1,0 +1,130 @@
+"""Whole answers that this process keeps: a query that was answered is answered so again, without being executed, until
+its business changes, its day ends or ten minutes have passed. Whether the business has changed is known of the store
+before each answer, never of a message; an answer is kept for its document, its variables, its business and its
+permissions, and for whoever asked where it shows that. What was asked longest ago goes first."""
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from graphql import DocumentNode, GraphQLSchema
+
+from domain.calendar import Clock, load_zone, to_local_date
+from domain.errors import DomainError
+from domain.model import Business, Viewer
+from gql.counters import ANSWERS
+from gql.schema.keeping import Keeping, find_keeping
+from gql.schema.limits import CACHED_DOCUMENTS
+
+SECONDS = 600.0
+"""How old what an answer says may be, reports that were kept before it included."""
+LARGEST_PART = 8
+"""No answer takes more than such a part of the memory."""
+OVERHEAD = 1_000
+"""Bytes beside the texts of an answer, about."""
+Document = tuple[str, str | None]
+"""A document and the name of the operation."""
+Key = tuple[Document, str, str, frozenset[str], Viewer | None]
+State = tuple[int, int, datetime | None, date]
+"""What an answer is of: the business, its change number, the instant of its newest write and its date."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """The `data` of an answer as JSON. `requested` and `actual` are what it costs, `reports` how many it holds that are
+    kept by themselves, too, and `age` how old the oldest was; `state` is None where nothing of the business is in
+    it."""
+
+    data: bytes
+    requested: int
+    actual: int
+    reports: int
+    age: float
+    state: State | None = None
+    made_at: float = 0.0
+    size: int = 0
+
+
+class AnswerMemory:
+    """At most `maximum` bytes of answers, and where that is 0 none. `open_business` is asked with every answer, so that
+    whatever waits for its instant is counted."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        open_business: Callable[[str], Awaitable[Business]],
+        clock: Clock,
+        maximum: int,
+        count_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._schema = schema
+        self._open_business = open_business
+        self.clock = clock
+        self._maximum = maximum
+        self._count_seconds = count_seconds
+        self._keepings: OrderedDict[Document, Keeping] = OrderedDict()
+        self._answers: OrderedDict[Key, KeptAnswer] = OrderedDict()
+        self.size = 0
+
+    def find_key(self, viewer: Viewer, document: Document, variables: object) -> Key | None:
+        """What an answer would be kept under; None where it would not, or the document has not been executed yet."""
+        keeping = self._keepings.get(document)
+        if keeping is None or keeping is Keeping.NOBODY:
+            return None
+        given = json.dumps(variables, separators=(",", ":")) if variables else ""
+        whose = viewer if keeping is Keeping.VIEWER else None
+        return document, given, viewer.business, viewer.permissions, whose
+
+    async def find(self, key: Key) -> tuple[KeptAnswer | None, Business | None]:
+        """The answer if there is one that holds, and the business as it was asked for to know that, if it was."""
+        kept, business = self._answers.get(key), None
+        if kept is not None:
+            if kept.state is not None:
+                try:
+                    business = await self._open_business(key[2])
+                except DomainError:
+                    # The operation says what is the matter.
+                    return None, None
+            age = self._count_seconds() - kept.made_at + kept.age
+            if age > SECONDS or (business is not None and kept.state != _build_state(business, self.clock())):
+                kept = None
+            else:
+                kept = replace(kept, age=age)
+                if key in self._answers:
+                    self._answers.move_to_end(key)
+        ANSWERS.labels("miss" if kept is None else "hit").inc()
+        return kept, business
+
+    def learn(self, name: Document, document: DocumentNode) -> None:
+        """The document is valid; from now on its answers may be kept."""
+        if self._maximum and name not in self._keepings:
+            self._keepings[name] = find_keeping(self._schema, document, name[1])
+            if len(self._keepings) > CACHED_DOCUMENTS:
+                self._keepings.popitem(last=False)
+
+    def add(self, key: Key, business: Business | None, began: datetime, answer: KeptAnswer) -> None:
+        """Keep what was answered from `began` on, with the business as it was read first, None where it was not. All
+        else was read after it: whatever was written meanwhile, or a day that began, is of a later state, which this
+        answer is not found for."""
+        state = None if business is None else _build_state(business, began)
+        size = sum(map(len, (answer.data, key[0][0], key[1]))) + OVERHEAD
+        if size * LARGEST_PART > self._maximum:
+            return
+        self._drop(key)
+        self._answers[key] = replace(answer, state=state, made_at=self._count_seconds(), size=size)
+        self.size += size
+        while self.size > self._maximum:
+            self._drop(next(iter(self._answers)))
+
+    def _drop(self, key: Key) -> None:
+        dropped = self._answers.pop(key, None)
+        if dropped is not None:
+            self.size -= dropped.size
+
+
+def _build_state(business: Business, now: datetime) -> State:
+    today = to_local_date(now, load_zone(business.time_zone))
+    return business.id, business.change_number, business.last_instant, today

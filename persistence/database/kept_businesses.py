@@ -1,0 +1,122 @@
+"""The rows of businesses that a process holds, so that a request need not read its own. Nothing held is believed before
+the database was asked whether something was committed since: SQLite by a counter of commits, in some microseconds and
+of a connection that never writes, as it does not count its own; PostgreSQL by one prepared read, which says which
+version of the row there is, for all who ask at the same time."""
+
+import asyncio
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from domain.model import Business
+from persistence.database.engines import Database
+from persistence.database.transactions import open_session, to_business
+from persistence.tables.businesses import BusinessRow
+from persistence.tables.businesses import business as table
+
+COMMITS = "PRAGMA data_version"
+VERSIONS = "SELECT key, id::text || '/' || xmin::text FROM business WHERE key = ANY(%s)"
+"""What wrote a row last, which every write to it changes."""
+FAILURES = (DBAPIError, PoolTimeout, OSError, sqlite3.Error)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBusiness:
+    """A business, and from when on purchases wait to be counted, in microseconds; None where none will."""
+
+    business: Business
+    matures_at: int | None
+
+
+async def load_business(database: Database, key: str) -> StoredBusiness | None:
+    """The business of that key."""
+    async with open_session(database.reader) as session:
+        row = (await session.scalars(select(BusinessRow).where(table.c.key == key))).one_or_none()
+    return None if row is None else StoredBusiness(to_business(row), row.matures_at)
+
+
+class KeptBusinesses:
+    """Those of one store and one event loop, closed with the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._held: dict[str, tuple[object, StoredBusiness]] = {}
+        """Each with the mark that was read before it."""
+        self._counter: sqlite3.Connection | None = None
+        self._versions: Any = None
+        """PostgreSQL's own connection, with the driver and without a pool: what is asked of it takes no transaction."""
+        self._asked: set[str] = set()
+        self._asking: asyncio.Task[dict[str, object]] | None = None
+        self._turn = asyncio.Lock()
+        database.closing.append(self._close)
+
+    async def find(self, key: str) -> StoredBusiness | None:
+        """The business as it was committed last; what is held is read anew where that cannot be known."""
+        mark = self._count_commits() if self._database.dialect == "sqlite" else await self._find_version(key)
+        held = self._held.get(key)
+        if held is not None and mark is not None and held[0] == mark:
+            return held[1]
+        loaded = await load_business(self._database, key)
+        if loaded is not None and mark is not None:
+            self._held[key] = (mark, loaded)
+        return loaded
+
+    async def _close(self) -> None:
+        self._drop_counter()
+        await self._drop_versions()
+
+    def _count_commits(self) -> int | None:
+        """A number that is another one after every commit of others."""
+        try:
+            if self._counter is None:
+                pooled = self._database.bulk.raw_connection()
+                self._counter = pooled.driver_connection
+                pooled.detach()
+                assert self._counter is not None
+                # It is asked within the event loop, which waits for nobody.
+                self._counter.execute("PRAGMA busy_timeout = 0")
+            count: int = self._counter.execute(COMMITS).fetchone()[0]
+        except FAILURES:
+            self._drop_counter()
+            # Another connection counts from elsewhere.
+            self._held.clear()
+            return None
+        return count
+
+    def _drop_counter(self) -> None:
+        if self._counter is not None:
+            self._counter.close()
+            self._counter = None
+
+    async def _find_version(self, key: str) -> object:
+        """Of whoever asks while others are answered, all together get the next answer: what was committed before they
+        asked is in it."""
+        self._asked.add(key)
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._load_versions())
+        return (await asyncio.shield(self._asking)).get(key)
+
+    async def _load_versions(self) -> dict[str, object]:
+        async with self._turn:
+            keys, self._asked, self._asking = list(self._asked), set(), None
+            try:
+                if self._versions is None:
+                    pooled = await self._database.reader.raw_connection()
+                    self._versions = pooled.driver_connection
+                    pooled.detach()
+                    await self._versions.set_autocommit(True)
+                found = await self._versions.execute(VERSIONS, [keys], prepare=True)
+                return dict(await found.fetchall())
+            except Exception:
+                # Whoever asked reads the row itself, and is told what is the matter if that fails, too.
+                await self._drop_versions()
+                return {}
+
+    async def _drop_versions(self) -> None:
+        if self._versions is not None:
+            connection, self._versions = self._versions, None
+            await connection.close()

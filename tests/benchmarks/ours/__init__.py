@@ -1,0 +1,1 @@
+"""What is measured of this project, each module in a process of its own."""
