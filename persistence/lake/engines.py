@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Column, CompoundSelect, Select, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.sql import visitors
 
 from persistence.lake.manifest import COLUMNS, CONSTANT, REPLACED, Manifest, NoCopy
 from persistence.lake.places import Place
@@ -26,7 +25,7 @@ MEMORY = "1GB"
 SECONDS = 65.0
 """The longest that a statement may take: longer than the deadline of a request, which cancels it."""
 INTERRUPT_SECONDS = 5.0
-Statement = Select[Any] | CompoundSelect[Any]
+Statement = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
 Rows = list[tuple[Any, ...]]
 
 
@@ -79,8 +78,14 @@ def render(statement: Statement) -> tuple[str, list[Any]]:
 
 def find_tables(statement: Statement) -> frozenset[str]:
     """The tables that the statement reads; NoCopy where a copy does not hold all that it asks for."""
-    tables = set()
-    for element in visitors.iterate(statement):
+    tables, seen, waiting = set(), set(), [statement]
+    while waiting:
+        element: Any = waiting.pop()
+        # What is used in several places is looked at once, or a statement of some subqueries would take long.
+        if element in seen:
+            continue
+        seen.add(element)
+        waiting.extend(element.get_children())
         if isinstance(element, Table):
             tables.add(element.name)
         # The columns of a subquery are such columns, too.

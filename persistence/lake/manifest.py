@@ -4,7 +4,10 @@ files it consists. A manifest and its files are never changed: another generatio
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
+
+from domain.calendar import from_micros
 
 FORMAT = 1
 """Raised with every change of what the files hold; a copy of another format is as good as none."""
@@ -36,6 +39,11 @@ class Part:
     customers: int
     purchases: int
     files: Mapping[str, tuple[str, ...]]
+
+    @property
+    def written_at(self) -> datetime:
+        """The instant."""
+        return from_micros(self.instant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ machine afterwards."""
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,6 +49,10 @@ class Place(Protocol):
         """Take files away; one that is gone already is no trouble."""
         ...
 
+    def keep_fetched(self, names: Collection[str]) -> None:
+        """Of what was fetched to this machine, let all others go."""
+        ...
+
 
 def _settle(path: Path) -> None:
     opened = os.open(path, os.O_RDONLY)
@@ -87,6 +91,9 @@ class Folder:
     def remove(self, names: Iterable[str]) -> None:
         for name in names:
             (self.root / name).unlink(missing_ok=True)
+
+    def keep_fetched(self, names: Collection[str]) -> None:
+        """Nothing is fetched: the files are on this machine."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,9 @@ class Bucket:
             with suppress(FileNotFoundError):
                 self._files.delete_file(f"{self.path}/{name}")
             self.held.remove([name])
+
+    def keep_fetched(self, names: Collection[str]) -> None:
+        self.held.remove(name for name in self.held.list_names() if name not in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,16 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.errors import Unavailable
 from persistence.lake.engines import CopyTables, Engine, Statement, find_tables
-from persistence.lake.manifest import REPLACED, Manifest, NoCopy
+from persistence.lake.manifest import REPLACED, Manifest, NoCopy, name_manifest
 from persistence.lake.places import Address, Place
 from persistence.lake.rows import (
     SOURCES,
@@ -32,11 +34,10 @@ from persistence.tables.customers import customer_metrics
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ANSWERED = "answered"
+ANSWERED, AWAY = "answered", "the cluster is away"
 SMALL = "too few purchases"
-TELLING = frozenset(
-    {"gone", "damaged", "another version", "of another store", "cannot be read", "too large for memory"}
-)
+BROKEN = frozenset({"gone", "cannot be read"})
+TELLING = frozenset({*BROKEN, "damaged", "another version", "of another store", "too large for memory"})
 """Reasons that somebody should look at."""
 log = logging.getLogger("segments")
 
@@ -60,6 +61,8 @@ class Lake:
     engine: Engine
     fewest: int = 100_000
     tell: Callable[[str], None] = lambda outcome: None
+    broken: dict[int, str] = field(default_factory=dict)
+    """Generations whose files could not be read, by business: they are to be written anew."""
     _held: dict[int, Held] = field(default_factory=dict)
     _said: dict[int, str] = field(default_factory=dict)
 
@@ -77,6 +80,24 @@ class Lake:
         elif outcome == ANSWERED and before in TELLING:
             log.warning("the columnar copy of business %s answers again", business_id)
 
+    async def answer(
+        self, connection: AsyncConnection, business_id: int, statement: Statement
+    ) -> Sequence[Sequence[Any]]:
+        """The rows, as the connection's transaction sees the store; NoCopy says why there are none. Unavailable where
+        the engine is a cluster that is away."""
+        tables = await self.open_tables(connection, business_id, find_tables(statement))
+        try:
+            rows = await self.engine.run(tables, statement)
+        except NoCopy as reason:
+            if str(reason) in BROKEN:
+                self.broken[business_id] = tables.manifest.generation
+            raise
+        except Unavailable:
+            self.note(business_id, AWAY)
+            raise
+        self.note(business_id, ANSWERED)
+        return rows
+
     async def open_tables(self, connection: AsyncConnection, business_id: int, names: Collection[str]) -> CopyTables:
         """What a statement on these tables is to be run over, as the connection's transaction sees the store; NoCopy
         says why there is nothing."""
@@ -86,9 +107,15 @@ class Lake:
             raise NoCopy(SMALL)
         held = self._held.get(business_id)
         if held is None or held.manifest.generation != standing.generation or held.manifest.epoch != standing.epoch:
+            before = held
             place = self.open_place(standing.store, business_id)
             held = Held(place, await asyncio.to_thread(load_manifest, place, business_id, standing))
             self._held[business_id] = held
+            # Who reads beside this one may still be at the generation before.
+            known = [one.manifest for one in (before, held) if one is not None]
+            files = {name for one in known for name in (name_manifest(one.generation), *one.files)}
+            with suppress(OSError):
+                await asyncio.to_thread(place.keep_fetched, files)
         touched = await self._load_touched(connection, standing, held, names)
         return CopyTables(held.manifest, held.place, touched)
 
@@ -120,26 +147,5 @@ class Lake:
                     texts = (await connection.execute(gather_rows(business_id, name, theirs))).one()
                     known[name] = await asyncio.to_thread(build_table, name, texts)
         held.instant, held.touched = standing.instant, known
-        return known if known[REPLACED].num_rows else {}
-
-
-@dataclass(slots=True)
-class Analysis:
-    """Where statements over all purchases of a business are run, in the state that the transaction sees."""
-
-    connection: AsyncConnection
-    business_id: int
-    lake: Lake | None = None
-
-    async def run(self, statement: Statement) -> Sequence[Sequence[Any]]:
-        """The rows, of the copy where it may answer, else of the store."""
-        if self.lake is not None:
-            try:
-                tables = await self.lake.open_tables(self.connection, self.business_id, find_tables(statement))
-                rows = await self.lake.engine.run(tables, statement)
-            except NoCopy as reason:
-                self.lake.note(self.business_id, str(reason))
-            else:
-                self.lake.note(self.business_id, ANSWERED)
-                return rows
-        return (await self.connection.execute(statement)).all()
+        # What is read beside this one may add to what is held.
+        return dict(known) if known[REPLACED].num_rows else {}

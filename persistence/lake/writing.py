@@ -14,7 +14,7 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
-from domain.calendar import Clock, from_micros, to_micros
+from domain.calendar import Clock, to_micros
 from persistence.database.dialects import make_insert
 from persistence.database.engines import Database
 from persistence.database.transactions import choose_reading, choose_writing, require_step, translate_errors
@@ -53,9 +53,21 @@ class LeaseLost(Exception):
     """Another worker writes the copy."""
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be written in one state of the store: a delta to the base, or a base where that is None; `before` is
+    what is in force, where that can be read."""
+
+    standing: Standing
+    before: Manifest | None
+    base: Part | None
+    due: bool
+
+
 @dataclass
 class CopyWriter:
-    """Writes the copy of one business. Blocks: not for the event loop. `step` is told what has just been done."""
+    """Writes the copy of one business. Blocks: not for the event loop. `step` is told what has just been done, and may
+    raise what ends the writing."""
 
     database: Database
     business_id: int
@@ -64,38 +76,54 @@ class CopyWriter:
     step: Callable[[str], None] = lambda what: None
     owner: str = field(default_factory=lambda: uuid4().hex)
 
-    def renew(self, *, whole: bool = False) -> Manifest | None:
+    def renew(self, *, whole: bool = False, broken: str = "") -> Manifest | None:
         """Write what is due: a base where there is no copy, it is of another history, or too much has changed; else a
-        delta where it is old or much has; None where nothing is, or another worker writes. `whole` asks for a base.
-        OSError where the place is full, gone or may only be read."""
+        delta where it is old or much has; None where nothing is. `whole` asks for a base, and so does `broken`, where
+        that generation is in force, whose files cannot be read. LeaseLost where another worker writes, NoCopy where the
+        business is gone, OSError where the place is full, gone or may only be read."""
         with translate_errors():
+            with self._read() as connection:
+                if not self._plan(connection, whole, broken).due:
+                    return None
             if not self._lease():
-                return None
+                raise LeaseLost
             try:
-                return self._renew(whole)
-            except LeaseLost:
-                return None
+                return self._renew(whole, broken)
             finally:
                 # Where the store cannot be told, the lease ends by itself.
                 with suppress(DBAPIError):
                     self._release()
 
-    def _renew(self, whole: bool) -> Manifest | None:
-        self.step("leased")
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        """One state of the store."""
         with self.database.bulk.connect() as connection:
             connection.execution_options(**choose_reading(self.database.dialect))
-            row = connection.execute(select_standing(self.business_id)).one_or_none()
-            standing = read_standing(row)
-            try:
-                before: Manifest | None = load_manifest(self.place, self.business_id, standing)
-            except NoCopy:
-                before = None
-            base = None if whole or before is None else self._find_base(connection, before)
-            if base is not None and before is not None and not self._is_due(connection, before):
+            yield connection
+            connection.rollback()
+
+    def _plan(self, connection: Connection, whole: bool, broken: str) -> Plan:
+        standing = read_standing(connection.execute(select_standing(self.business_id)).one_or_none())
+        try:
+            before = load_manifest(self.place, self.business_id, standing)
+            if before.files <= set(self.place.list_names()):
+                anew = whole or before.generation == broken
+                base = None if anew else self._find_base(connection, before)
+                return Plan(standing, before, base, base is None or self._is_due(connection, before))
+        except NoCopy:
+            pass
+        return Plan(standing, None, None, True)
+
+    def _renew(self, whole: bool, broken: str) -> Manifest | None:
+        self.step("leased")
+        with self._read() as connection:
+            # Another worker may have been first.
+            plan = self._plan(connection, whole, broken)
+            if not plan.due:
                 return None
+            standing, before, base = plan.standing, plan.before, plan.base
             generation = uuid4().hex
             files = self._write_files(connection, standing, generation, base)
-            connection.rollback()
         own = (standing.store, standing.epoch, self.business_id, generation)
         manifest = Manifest(*own, files) if base is None else Manifest(*own, base, files)
         self.place.put(name_manifest(generation), lambda path: _write_bytes(path, manifest.write()))
@@ -107,15 +135,16 @@ class CopyWriter:
 
     def _find_base(self, connection: Connection, before: Manifest) -> Part | None:
         """The base that a delta can be written to; None where a new one is due."""
-        touched = self._count_touched(connection, before.base)
+        touched = self.count_touched(connection, before.base)
         return before.base if touched <= BASE_SHARE * before.base.customers else None
 
     def _is_due(self, connection: Connection, before: Manifest) -> bool:
-        touched = self._count_touched(connection, before.newest)
-        old = self.clock() - from_micros(before.newest.instant) >= DELTA_EVERY
+        touched = self.count_touched(connection, before.newest)
+        old = self.clock() - before.newest.written_at >= DELTA_EVERY
         return touched > (0 if old else DELTA_SHARE * before.base.customers)
 
-    def _count_touched(self, connection: Connection, since: Part) -> int:
+    def count_touched(self, connection: Connection, since: Part) -> int:
+        """How many customers changed since, or were removed."""
         touched = select_touched(self.business_id, since.instant).subquery("touched")
         return int(connection.execute(select(func.count()).select_from(touched)).scalar_one())
 
@@ -143,6 +172,7 @@ class CopyWriter:
             some = owner.between(low, low + span - 1)
             table = build_table(name, connection.execute(gather_rows(self.business_id, name, some, *more)).one())
             yield table
+            self.step(f"{name} read")
             low += span
             span = min(LONGEST_SPAN, max(1, min(4 * span, span * READ_ROWS // max(1, table.num_rows))))
             if self.clock() >= alive_until:

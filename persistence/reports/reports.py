@@ -49,6 +49,7 @@ from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
 from persistence.database.dialects import GatheredRows, MembersOf, is_among
 from persistence.labels.sql import select_label_counts
+from persistence.lake.analysis import Analysis
 from persistence.reports.windows import (
     AnySpan,
     RowSpan,
@@ -70,16 +71,17 @@ def _join_customers(business_id: int, rows: Subquery) -> Join:
 
 
 class ReportStore:
-    """Aggregates of one business on one connection."""
+    """Aggregates of one business on one connection; what adds up all purchases of a window goes through `analysis`."""
 
-    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
+    def __init__(self, connection: AsyncConnection, business_id: int, analysis: Analysis) -> None:
         self.connection = connection
         self.business_id = business_id
+        self.analysis = analysis
 
     async def load_cells(self, span: Span) -> list[Cell]:
         """The window's customers by score, at most 125 rows; sums are exact integers."""
         cells = []
-        for digits, customers, orders, spend, days in await self.connection.execute(
+        for digits, customers, orders, spend, days in await self.analysis.run(
             select_score_counts(self.business_id, span)
         ):
             recency, frequency, monetary = digits // 100, digits // 10 % 10, digits % 10
@@ -89,12 +91,12 @@ class ReportStore:
 
     async def load_label_sums(self, span: Span, festive: DayRanges) -> list[LabelSums]:
         """The window's customers by the labels of their behaviour, dimension by dimension."""
-        rows = await self.connection.execute(select_behavior_sums(self.business_id, span, festive))
+        rows = await self.analysis.run(select_behavior_sums(self.business_id, span, festive))
         return [LabelSums(dimension, label, *(int(value) for value in sums)) for dimension, label, *sums in rows]
 
     async def compute_quintiles(self, span: Span) -> Quintiles:
         """The four cut values of orders and of spend, and of how many customers; no cut values where there are none."""
-        population, *values = (await self.connection.execute(select_quintiles(self.business_id, span))).one()
+        [(population, *values)] = await self.analysis.run(select_quintiles(self.business_id, span))
         if population is None:
             return Quintiles((), (), 0)
         return Quintiles(tuple(map(int, values[:4])), tuple(map(int, values[4:])), int(population))
@@ -312,15 +314,16 @@ def is_reported(business_id: int, chosen: Reported) -> ColumnElement[bool]:
 
 
 class GroupReportStore:
-    """Groups of one business on one connection."""
+    """Groups of one business on one connection; what adds up all purchases of a window goes through `analysis`."""
 
-    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
+    def __init__(self, connection: AsyncConnection, business_id: int, analysis: Analysis) -> None:
         self.connection = connection
         self.business_id = business_id
+        self.analysis = analysis
 
     async def sum_transitions(self, before: Span, after: Span, grouping: Grouping) -> list[TransitionSums]:
         """How many went from where to where."""
-        rows = await self.connection.execute(select_transition_sums(self.business_id, before, after, grouping))
+        rows = await self.analysis.run(select_transition_sums(self.business_id, before, after, grouping))
         return [
             TransitionSums(Transition(dimension, low, high), count, int(spent), int(spends))
             for dimension, low, high, count, spent, spends in rows

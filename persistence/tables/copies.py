@@ -17,7 +17,7 @@ from persistence.tables.columns import (
 
 class StoreIdentityRow(Row, table=True):
     """One row: the random id of the store, and the epoch of what it holds, which is another one after a copy was
-    restored, and after a step of the migrations that rewrites purchases."""
+    restored, and after every step of the migrations, as it may rewrite purchases."""
 
     __tablename__ = "store_identity"
     id: str = Field(sa_type=CodePointText, primary_key=True)

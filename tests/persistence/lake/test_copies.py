@@ -3,15 +3,16 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from domain.calendar import Span
 from domain.model import Actor, Business
 from gql.composition import Services
 from persistence.database.engines import Database
+from persistence.lake.analysis import Analysis
 from persistence.lake.engines import DuckDbEngine
 from persistence.lake.places import read_address
-from persistence.lake.reading import ANSWERED, Analysis, Lake
+from persistence.lake.reading import ANSWERED, Lake
 from persistence.lake.writing import CopyWriter
 from persistence.reports.windows import select_scores, select_window_totals
 from persistence.tables.copies import store_identity
@@ -38,8 +39,6 @@ async def test_the_answer_through_a_copy_is_that_of_the_store(
 
     await compare()
     with database.bulk.begin() as connection:
-        if connection.execute(select(store_identity.c.id)).first() is None:
-            connection.execute(insert(store_identity).values(id="store", epoch="epoch"))
         store = connection.execute(select(store_identity.c.id)).scalar_one()
     place = lake.open_place(store, reported.id)
     writer = CopyWriter(database, reported.id, place, clock)

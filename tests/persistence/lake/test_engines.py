@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from pysail.spark import SparkConnectServer
-from sqlalchemy import func, insert, select, text, true
+from sqlalchemy import func, select, text, true
 
 from domain.calendar import Span
 from domain.classification.groups import Method
@@ -98,8 +98,6 @@ async def fill(services: Services, database: Database, purchases: int) -> Busine
     with database.bulk.begin() as connection:
         for statement in BULK:
             connection.execute(text(statement), {k: v for k, v in values.items() if f":{k}" in statement})
-        if connection.execute(select(store_identity.c.id)).first() is None:
-            connection.execute(insert(store_identity).values(id="store", epoch="epoch"))
     return await services.businesses.open(business.key)
 
 

@@ -1,0 +1,35 @@
+"""Where repositories have statements run that read all purchases of a business: over a columnar copy where one may
+answer, else in the store. What copies need is loaded where a store has some."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import CompoundSelect, Select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from persistence.lake.manifest import NoCopy
+
+if TYPE_CHECKING:
+    from persistence.lake.reading import Lake
+
+
+@dataclass(slots=True)
+class Analysis:
+    """Of one business, in the state that the connection's transaction sees."""
+
+    connection: AsyncConnection
+    business_id: int
+    lake: "Lake | None" = None
+
+    async def run(
+        self, statement: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
+    ) -> Sequence[Sequence[Any]]:
+        """The rows. Unavailable where the engine is a cluster that is away."""
+        if self.lake is not None:
+            try:
+                return await self.lake.answer(self.connection, self.business_id, statement)
+            except NoCopy as reason:
+                self.lake.note(self.business_id, str(reason))
+        rows: Sequence[Sequence[Any]] = (await self.connection.execute(statement)).all()
+        return rows
