@@ -113,9 +113,13 @@ class SparkEngine:
         try:
             return await self._run(tables, statement)
         except Unavailable as error:
+            # Not told to whoever asks: it names machines, and may hold what was asked.
+            log.warning(
+                "the cluster at %s does not answer: %s", self.address, " ".join(str(error.__cause__).split())[:200]
+            )
             if self.fallback is None:
                 raise
-            log.warning("%s The engine of this process answers.", error.message)
+            log.warning("the engine of this process answers instead of the cluster")
             return await self.fallback.run(tables, statement)
 
     async def _run(self, tables: CopyTables, statement: Statement) -> Rows:
@@ -165,9 +169,7 @@ class SparkEngine:
             with self._opening:
                 if self._session is session:
                     self._session = None
-            reason = " ".join(str(error).split())[:200]
-            message = f"The cluster at {self.address}, which SEGMENTS_ENGINE names, does not answer: {reason}"
-            raise Unavailable(message) from error
+            raise Unavailable("The cluster that SEGMENTS_ENGINE names does not answer.") from error
         finally:
             session.removeTag(tag)
 
