@@ -114,9 +114,8 @@ class SparkEngine:
             return await self._run(tables, statement)
         except Unavailable as error:
             # Not told to whoever asks: it names machines, and may hold what was asked.
-            log.warning(
-                "the cluster at %s does not answer: %s", self.address, " ".join(str(error.__cause__).split())[:200]
-            )
+            reason = " ".join(str(error.__cause__).split())[:200]
+            log.warning("the cluster at %s does not answer: %s", self.address, reason)
             if self.fallback is None:
                 raise
             log.warning("the engine of this process answers instead of the cluster")
