@@ -13,6 +13,9 @@ from persistence.lake.manifest import NoCopy
 if TYPE_CHECKING:
     from persistence.lake.reading import Lake
 
+Statement = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
+Rows = Sequence[Sequence[Any]]
+
 
 @dataclass(slots=True)
 class Analysis:
@@ -22,14 +25,20 @@ class Analysis:
     business_id: int
     lake: "Lake | None" = None
 
-    async def run(
-        self, statement: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
-    ) -> Sequence[Sequence[Any]]:
+    async def run(self, statement: Statement) -> Rows:
         """The rows. Unavailable where the engine is a cluster that is away."""
-        if self.lake is not None:
-            try:
-                return await self.lake.answer(self.connection, self.business_id, statement)
-            except NoCopy as reason:
-                self.lake.note(self.business_id, str(reason))
-        rows: Sequence[Sequence[Any]] = (await self.connection.execute(statement)).all()
+        copied = await self.ask_copy(statement)
+        if copied is not None:
+            return copied
+        rows: Rows = (await self.connection.execute(statement)).all()
         return rows
+
+    async def ask_copy(self, statement: Statement) -> Rows | None:
+        """The same; None where no copy answers, for whoever asks the store another way."""
+        if self.lake is None:
+            return None
+        try:
+            return await self.lake.answer(self.connection, self.business_id, statement)
+        except NoCopy as reason:
+            self.lake.note(self.business_id, str(reason))
+            return None

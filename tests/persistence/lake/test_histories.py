@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from sqlalchemy import text
 
 from domain.calendar import Span
 from domain.classification.groups import Method
-from domain.classification.rfm import RfmScheme
+from domain.classification.labels import ClassificationSettings, ClassificationSpan
+from domain.classification.rfm import RfmScheme, Score
 from domain.model import Actor, Business, NewPurchase, PurchaseStatus
-from domain.store import Grouping, Unit
+from domain.pages import PageRequest
+from domain.reports.report import list_table_groups
+from domain.store import Grouping, Transition, Unit
 from gql.composition import Services
 from persistence.database.engines import Database, open_database
 from persistence.imports.undo import ImportUndo
@@ -34,6 +38,8 @@ TESTER = Actor("tester")
 ZONES = ("UTC", "Europe/Berlin", "Asia/Colombo", "America/New_York")
 FESTIVE = ((date(2024, 1, 1).toordinal(), date(2024, 1, 20).toordinal()),)
 
+SETTINGS = ClassificationSettings(Decimal(5), Decimal(500), Decimal(20))
+
 
 class Killed(Exception):
     """The writing ends here."""
@@ -48,6 +54,9 @@ def ask_all(last: int) -> list[Callable[[Unit], Awaitable[Any]]]:
     for span in spans:
         questions.append(lambda unit, span=span: unit.reports.load_cells(span))  # type: ignore[misc]
     short, long = spans[0], spans[2]
+    groups = [(kind.dimension, kind.code) for kind in list_table_groups(Method.RFM, RfmScheme.ELEVEN_SEGMENT)]
+    scores = [Score(r, f, m) for r in (1, 3, 5) for f in (1, 5) for m in (1, 3, 5)]
+    moves = [Transition(dimension, None, code) for dimension, code in groups]
     earlier = Span(short.first_day - 30, short.last_day - 30)
     return [
         *questions,
@@ -55,7 +64,21 @@ def ask_all(last: int) -> list[Callable[[Unit], Awaitable[Any]]]:
         lambda unit: unit.reports.compute_quintiles(long),
         lambda unit: unit.groups.sum_transitions(earlier, short, grouping),
         lambda unit: unit.groups.sum_transitions(earlier, short, behavior),
+        lambda unit: unit.groups.sum_trend([earlier, short], grouping),
+        lambda unit: unit.groups.sum_trend([earlier, short], behavior),
+        lambda unit: unit.groups.load_group_pages(long, grouping, groups, PageRequest(3)),
+        lambda unit: unit.groups.load_score_pages(long, scores, PageRequest(2)),
+        lambda unit: unit.groups.load_transition_pages(earlier, short, grouping, moves, PageRequest(2)),
+        lambda unit: unit.groups.count_labels(ClassificationSpan(last - 90, last, FESTIVE), SETTINGS, 2),
     ]
+
+
+def as_texts(answer: Any) -> list[str]:
+    """Rows in no order, and pages item by item."""
+    if isinstance(answer, Mapping):
+        pages = [(key, list(page.items), list(page.positions), page.has_next) for key, page in answer.items()]
+        return [repr(page) for page in pages]
+    return sorted(map(repr, answer if isinstance(answer, list) else [answer]))
 
 
 @dataclass
@@ -243,11 +266,7 @@ class History:
                     continue
                 stored = await self.plain.read(business, question)
                 found = await self.copied.read(business, question)
-                assert (
-                    sorted(found, key=repr) == sorted(stored, key=repr)
-                    if isinstance(stored, list)
-                    else (found == stored)
-                ), f"question {place} of {key} after {happened}"
+                assert as_texts(found) == as_texts(stored), f"question {place} of {key} after {happened}"
 
 
 EVENTS: Mapping[str, tuple[int, Callable[[History, Business], Awaitable[None]]]] = {
