@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import CompoundSelect, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from persistence.lake.manifest import NoCopy
 
 if TYPE_CHECKING:
+    from persistence.lake.engines import Statement
     from persistence.lake.reading import Lake
 
-Statement = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
 Rows = Sequence[Sequence[Any]]
 
 
@@ -25,7 +24,7 @@ class Analysis:
     business_id: int
     lake: "Lake | None" = None
 
-    async def run(self, statement: Statement) -> Rows:
+    async def run(self, statement: "Statement") -> Rows:
         """The rows. Unavailable where the engine is a cluster that is away."""
         copied = await self.ask_copy(statement)
         if copied is not None:
@@ -33,7 +32,7 @@ class Analysis:
         rows: Rows = (await self.connection.execute(statement)).all()
         return rows
 
-    async def ask_copy(self, statement: Statement) -> Rows | None:
+    async def ask_copy(self, statement: "Statement") -> Rows | None:
         """The same; None where no copy answers, for whoever asks the store another way."""
         if self.lake is None:
             return None

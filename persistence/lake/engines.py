@@ -10,10 +10,9 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Column, CompoundSelect, Select, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from persistence.lake.analysis import Statement
 from persistence.lake.manifest import COLUMNS, CONSTANT, REPLACED, Manifest, NoCopy
 from persistence.lake.places import Place
 
@@ -26,6 +25,7 @@ MEMORY = "1GB"
 SECONDS = 65.0
 """The longest that a statement may take: longer than the deadline of a request, which cancels it."""
 INTERRUPT_SECONDS = 5.0
+Statement = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
 Rows = list[tuple[Any, ...]]
 
 

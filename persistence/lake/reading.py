@@ -14,8 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Unavailable
-from persistence.lake.analysis import Statement
-from persistence.lake.engines import CopyTables, Engine, find_tables
+from persistence.lake.engines import CopyTables, Engine, Statement, find_tables
 from persistence.lake.manifest import REPLACED, Manifest, NoCopy, name_manifest
 from persistence.lake.places import Address, Place
 from persistence.lake.rows import (

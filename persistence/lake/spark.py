@@ -18,8 +18,7 @@ from uuid import uuid4
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
 
 from domain.errors import Unavailable
-from persistence.lake.analysis import Statement
-from persistence.lake.engines import SECONDS, CopyDialect, CopyTables, Engine, Rows, find_tables, write_view
+from persistence.lake.engines import SECONDS, CopyDialect, CopyTables, Engine, Rows, Statement, find_tables, write_view
 from persistence.lake.manifest import NoCopy
 from persistence.lake.places import TOUCHED
 

@@ -332,16 +332,19 @@ class GroupReportStore:
     async def sum_trend(self, spans: Sequence[Span], grouping: Grouping) -> list[TrendSums]:
         """Customers and spend by label in each of the windows, which are of one length and storefront. The store's
         statement is that of one window, evaluated for each: it is the same however many there are."""
-        each = [
-            select_label_sums(self.business_id, span, grouping).add_columns(literal_column(str(place)).label("place"))
-            for place, span in enumerate(spans)
-        ]
-        copied = await self.analysis.ask_copy(union_all(*each))
-        if copied is not None:
-            return [
-                TrendSums(place, dimension, label, int(customers), int(spend))
-                for dimension, label, customers, spend, place in copied
+        if self.analysis.lake is not None:
+            each = [
+                select_label_sums(self.business_id, span, grouping).add_columns(
+                    literal_column(str(place)).label("place")
+                )
+                for place, span in enumerate(spans)
             ]
+            copied = await self.analysis.ask_copy(union_all(*each))
+            if copied is not None:
+                return [
+                    TrendSums(place, dimension, label, int(customers), int(spend))
+                    for dimension, label, customers, spend, place in copied
+                ]
         days, storefront = spans[0].days, spans[0].storefront_id
         listed = MembersOf(literal(json.dumps([span.last_day for span in spans]), Text)).table_valued("value")
         ends = select(cast(listed.c.value, BigInteger).label("last_day")).subquery("ends")

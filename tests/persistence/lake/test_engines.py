@@ -23,8 +23,7 @@ from domain.store import Grouping
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.sql import select_label_counts, select_labels
-from persistence.lake.analysis import Statement
-from persistence.lake.engines import DuckDbEngine, Engine, find_tables
+from persistence.lake.engines import DuckDbEngine, Engine, Statement, find_tables
 from persistence.lake.manifest import NoCopy
 from persistence.lake.places import Place, read_address
 from persistence.lake.reading import Lake
