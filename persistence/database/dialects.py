@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import (
     CTE,
     BigInteger,
+    Boolean,
     ColumnElement,
     Connection,
     Double,
@@ -107,6 +108,22 @@ def make_chain(symbol: str, sqlite: str | None = None) -> Operator:
 Plus, Minus, Times = make_chain("+"), make_chain("-"), make_chain("*")
 Divide = make_chain("/")
 """Of whole numbers, cut towards zero. The divisor must not be zero."""
+
+
+class Quotient(FunctionElement[int]):
+    """(a, b): of whole numbers, cut towards zero, where statements are read by more than the two databases. The divisor
+    must not be zero."""
+
+    inherit_cache = True
+    type = BigInteger()
+
+
+@compiles(Quotient)
+def _compile_quotient(element: Quotient, compiler: SQLCompiler, **kw: Any) -> str:
+    a, b = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({a} {'div' if compiler.dialect.name == 'spark' else '/'} {b})"
+
+
 Less, AtMost, More, AtLeast = make_chain("<"), make_chain("<="), make_chain(">"), make_chain(">=")
 Equal = make_chain("=")
 """For operands that are there."""
@@ -399,7 +416,8 @@ def _compile_gathered_rows(element: GatheredRows, compiler: SQLCompiler, **kw: A
 
 
 class GatheredColumn(FunctionElement[str]):
-    """One column of all rows, in their order, as the text of a JSON list; of no row as `GatheredRows`."""
+    """The values of a column of all rows as the text of one JSON list, null of no row on PostgreSQL. Lists of several
+    columns of a SELECT have the same order."""
 
     inherit_cache = True
     type = Text()
@@ -503,9 +521,30 @@ def _make_row_type(names: tuple[str, ...]) -> type[tuple[Any, ...]]:
 
 def is_among(day: ColumnElement[int], ranges: DayRanges) -> ColumnElement[bool]:
     """Whether the day number lies in one of the ranges."""
-    if not ranges:
-        return false()
-    return day.in_(_select_listed(_days_as_json(ranges)))
+    return Among(day, literal(_days_as_json(ranges), Text)) if ranges else false()
+
+
+class Among(FunctionElement[bool]):
+    """(a whole number, a JSON list of such as a text): whether the list holds it. Engines that read columns get the
+    numbers themselves: many refuse a subquery here, and all of them look a list up quickly."""
+
+    inherit_cache = True
+    type = Boolean()
+
+
+@compiles(Among)
+def _compile_among(element: Among, compiler: SQLCompiler, **kw: Any) -> str:
+    number, listed = element.clauses
+    members = MembersOf(listed).table_valued("value")
+    return compiler.process(number.in_(select(cast(members.c.value, BigInteger))), **kw)
+
+
+@compiles(Among, "copy")
+@compiles(Among, "spark")
+def _compile_among_numbers(element: Among, compiler: SQLCompiler, **kw: Any) -> str:
+    number, listed = element.clauses
+    numbers = json.loads(listed.effective_value)
+    return f"{compiler.process(number, **kw)} IN ({', '.join(map(str, numbers))})"
 
 
 def select_numbers(numbers: Sequence[int]) -> Select[int]:
