@@ -122,7 +122,8 @@ class Bucket:
     def _files(self) -> "S3FileSystem":
         from pyarrow.fs import S3FileSystem
 
-        return S3FileSystem(**dict(self.options))
+        # What is small, as a manifest is, goes there by one request.
+        return S3FileSystem(**dict(self.options), allow_delayed_open=True)
 
     def address(self, name: str) -> str:
         return f"s3://{self.path}/{name}"
