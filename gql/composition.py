@@ -19,7 +19,7 @@ from domain.calendar import Clock
 from domain.errors import InvalidInput, Names
 from domain.jobs.progress import ProgressFeed
 from domain.model import Actor, Business
-from domain.store import Cache, Store, Unit
+from domain.store import Cache, MemberPage, Store, Unit
 from gql.logs import log_statement
 from gql.settings import LONGEST_LIFETIME_HOURS, Settings
 from persistence.database.condition import can_write, translate_condition
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from domain.segments.analysis import Analysis
     from domain.segments.handler import RecalculationHandler
     from domain.segments.history import Snapshots
-    from domain.segments.member_export import MemberExport, MemberFiles, MemberPage, MemberWriter
+    from domain.segments.member_export import MemberExport, MemberFiles, MemberWriter
     from domain.segments.member_lists import MemberLists
     from domain.segments.memberships import Memberships
     from domain.segments.recalculation import Recalculations
@@ -290,7 +290,7 @@ def render_workbook(document: "ReportDocument") -> bytes:
     return render_report_xlsx(document)
 
 
-def write_workbook(export: "MemberExport", pages: "AsyncIterator[MemberPage]") -> AsyncGenerator[bytes, None]:
+def write_workbook(export: "MemberExport", pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
     """Members as a workbook, likewise."""
     from persistence.exports.xlsx_members import write_members_xlsx
 

@@ -144,7 +144,7 @@ ContainsText = make_construct(
 """(text, needle): the text holds the needle, exactly; LIKE would not be exact."""
 IsAscii = make_construct(
     lambda text: f"({text} !~ '[^[:ascii:]]')",
-    lambda text: f"({text} NOT GLOB '*[^' || char(1) || '-' || char(127) || ']*')",
+    lambda text: f"(length({text}) = length(CAST({text} AS BLOB)))",
 )
 """Whether a text holds nothing but ASCII."""
 Tail = make_construct(lambda text, count: f"right({text}, {count})", lambda text, count: f"substr({text}, -{count})")
