@@ -7,6 +7,7 @@ import os
 from collections import Counter as Tally
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from tempfile import TemporaryDirectory
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -89,11 +90,17 @@ NAMES = OperationNames()
 
 def count_request(operation: str, seconds: float, status: int | None, codes: Collection[str]) -> None:
     """A request, or an operation on a socket, which has no status, came to its end."""
-    label = NAMES.find_label(operation)
-    REQUESTS.labels(label, "socket" if status is None else str(status)).inc()
-    REQUEST_SECONDS.labels(label).observe(seconds)
+    requests, lasting = _find_numbers(NAMES.find_label(operation), "socket" if status is None else str(status))
+    requests.inc()
+    lasting.observe(seconds)
     for code in codes:
         ERRORS.labels(code).inc()
+
+
+@lru_cache(maxsize=1_000)
+def _find_numbers(label: str, status: str) -> tuple[Counter, Histogram]:
+    """What counts requests of the operation: the library would look for it each time."""
+    return REQUESTS.labels(label, status), REQUEST_SECONDS.labels(label)
 
 
 def count_statement(seconds: float) -> None:

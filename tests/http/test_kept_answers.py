@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from graphql import parse
 
+from domain.businesses.businesses import Businesses
 from domain.model import Viewer
 from gql.counters import ANSWERS
 from gql.schema.answers import AnswerMemory, KeptAnswer
@@ -152,13 +153,12 @@ async def test_refusals_and_the_progress_of_work_are_not_kept(keeping: Face) -> 
 
 
 def make_memory(maximum: int, seconds: list[float]) -> AnswerMemory:
-    async def open_business(key: str) -> Any:
-        raise AssertionError("nothing of the business is in these answers")
+    nobody: Any = None
+    asked = Businesses(nobody, SetClock())
+    return AnswerMemory(make_schema(Settings())._schema, asked, SetClock(), maximum, lambda: seconds[0])
 
-    return AnswerMemory(make_schema(Settings())._schema, open_business, SetClock(), maximum, lambda: seconds[0])
 
-
-async def test_the_memory_is_bounded_in_bytes_and_in_time(clock: SetClock) -> None:
+def test_the_memory_is_bounded_in_bytes_and_in_time() -> None:
     seconds = [0.0]
     memory = make_memory(100_000, seconds)
     document = ("{ __typename }", None)
@@ -169,11 +169,12 @@ async def test_the_memory_is_bounded_in_bytes_and_in_time(clock: SetClock) -> No
     for key in filter(None, keys):
         memory.add(key, None, NOW, KeptAnswer(b"x" * 9_000, 10, 10, 1, 500.0))
         assert memory.size <= 100_000
-    found = [(await memory.find(key))[0] is not None for key in filter(None, keys)]
+    found = [memory.find(key) is not None for key in filter(None, keys)]
     memory.add(keys[0], None, NOW, KeptAnswer(b"x" * 13_000, 10, 10, 0, 0.0))  # type: ignore[arg-type]
-    too_large = (await memory.find(keys[0]))[0]  # type: ignore[arg-type]
+    too_large = memory.find(keys[0])  # type: ignore[arg-type]
     seconds[0] = 101.0
-    too_old = (await memory.find(keys[-1]))[0]  # type: ignore[arg-type]
+    kept = memory.find(keys[-1])  # type: ignore[arg-type]
+    too_old = memory.use(keys[-1], kept, None)  # type: ignore[arg-type]
 
     assert found == [False] * 11 + [True] * 9
     assert too_large is None
