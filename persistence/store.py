@@ -22,6 +22,7 @@ from persistence.database.steps import find_current, find_head
 from persistence.database.transactions import (
     begin_writing,
     choose_reading,
+    letting_go,
     open_session,
     raise_change_in_time,
     require_step,
@@ -59,10 +60,8 @@ class SqlStore:
                     return
             async with self.database.reader.connect() as connection:
                 await connection.execution_options(**choose_reading(self.database.dialect), postgresql_readonly=True)
-                try:
+                async with letting_go(connection):
                     yield Unit(connection, business, self.clock())
-                finally:
-                    await connection.rollback()
 
     @asynccontextmanager
     async def write(self, business: Business) -> AsyncIterator[Unit]:
