@@ -118,9 +118,11 @@ class Answer:
 
     async def write(self) -> bytes:
         """The body as JSON."""
-        if self.data is None:
-            return (await write_json(self.body)).encode()
-        return b'{"data":%b%b' % (self.data, b"," + encode_json(self.body)[1:].encode() if self.body else b"}")
+        body, data = dict(self.body), self.data
+        if data is None and "data" in body:
+            data = (await write_json(body.pop("data"))).encode()
+        rest = encode_json(body).encode()
+        return rest if data is None else b'{"data":%b%b' % (data, b"," + rest[1:] if body else b"}")
 
     @property
     def codes(self) -> list[str]:

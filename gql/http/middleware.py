@@ -171,22 +171,27 @@ def _retrieve_exception(task: "asyncio.Task[Any]") -> None:
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
     """The result of the work; ClientDisconnect, with the work stopped, where the client goes first. The body must have
     been read. Most work ends before anybody need watch for that."""
-    working = asyncio.ensure_future(work)
-    waiting: list[asyncio.Future[Any]] = [working]
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    watching: list[asyncio.Task[None]] = []
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    timer = loop.call_later(UNWATCHED_SECONDS, lambda: watching.append(loop.create_task(watch())))
     try:
-        await asyncio.wait(waiting, timeout=UNWATCHED_SECONDS)
-        if not working.done():
-            waiting.append(asyncio.ensure_future(_wait_for_disconnect(request)))
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        return await work
+    except asyncio.CancelledError:
+        # Others may stop the task at the same time, and they are told so.
+        if gone and not task.uncancel():
+            raise ClientDisconnect from None
+        raise
     finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-
-
-async def _wait_for_disconnect(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        timer.cancel()
+        for watcher in watching:
+            watcher.cancel()
