@@ -1,7 +1,6 @@
-"""What a process counts for Prometheus: requests, statements, answers and reports that were
-kept, work, sockets, refusals. Every
-label has few values, whatever callers name their operations. Of several workers each keeps its numbers in a file in
-memory, so that whichever is asked can add them up, and none is lost with a worker that dies."""
+"""What a process counts for Prometheus: requests, statements, answers and reports that were kept, work, sockets,
+refusals. Every label has few values, whatever callers name their operations. Of several workers each keeps its numbers
+in a file in memory, so that whichever is asked can add them up, and none is lost with a worker that dies."""
 
 import os
 from collections import Counter as Tally
@@ -47,7 +46,7 @@ READINGS = Counter(
     ["by"],
     registry=KEPT,
 )
-ANSWERS = Counter("segments_answers", "Queries over HTTP whose answers may be kept whole.", ["cache"], registry=KEPT)
+ANSWERS = Counter("segments_answers", "Queries whose answers may be kept whole.", ["cache"], registry=KEPT)
 WORK_SECONDS = Histogram(
     "segments_job_seconds",
     "How long work took that came to its end, from its first beginning.",

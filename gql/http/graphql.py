@@ -239,7 +239,8 @@ class Executor:
         """The one answer of a query or mutation, or each of a subscription. Nothing is fetched from a subscription
         before the answer before it was taken, so a slow reader holds one answer and no queue."""
         try:
-            answer = await self.run(viewer, parameters, request_id, QUERIES_AND_MUTATIONS, origin=origin)
+            work = await self.answer_query(viewer, parameters, request_id, lambda: origin, QUERIES_AND_MUTATIONS)
+            answer = work if isinstance(work, Answer) else await work
         except InvalidOperationTypeError:
             pass
         else:

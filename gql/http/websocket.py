@@ -358,7 +358,7 @@ class WebSocketEndpoint:
         if key is None:
             async with aclosing(self.executor.stream(viewer, parameters, request_id, origin)) as answers:
                 async for answer in answers:
-                    yield answer, await write_json(answer.body)
+                    yield answer, (await answer.write()).decode()
 
     async def _stream_shared(
         self, key: Shared, viewer: Viewer, parameters: Parameters, request_id: str, origin: str

@@ -18,6 +18,7 @@ from persistence.database.engines import open_database
 from tests.conftest import NOW, SetClock
 from tests.drivers.face import EVERYTHING, SECRET, Face, presenting
 from tests.drivers.once import ACTOR, CALLS, fill_shop, send
+from tests.drivers.sockets import fetch_answer, live
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +114,21 @@ async def test_nobody_is_given_what_others_asked(keeping: Face) -> None:
         ] == "other"
         assert await keeping.code(REPORT, None, keeping.token("customers:none")) == "FORBIDDEN"
         assert await keeping.code(VIEWER, None, "not-a-token") == "UNAUTHENTICATED"
+
+
+async def test_a_socket_is_told_what_was_kept_for_requests_and_the_other_way_round(keeping: Face) -> None:
+    asked = "{ customers { totalCount } }"
+    async with live(keeping.app) as server, server.initiate(keeping.token()) as client:
+        told = [await keeping.data(asked), (await fetch_answer(client, "1", asked))["data"]]
+        told.append((await fetch_answer(client, "2", VIEWER))["data"])
+        before = hits()
+        told.append(await keeping.data(VIEWER, None, keeping.token(subject="another")))
+        told.append((await fetch_answer(client, "3", asked))["data"])
+        told.append((await fetch_answer(client, "4", VIEWER))["data"])
+
+    assert [one["customers"]["totalCount"] for one in (told[0], told[1], told[4])] == [0, 0, 0]
+    assert [one["viewer"]["subject"] for one in (told[2], told[3], told[5])] == ["tester", "another", "tester"]
+    assert hits() - before == 2
 
 
 async def test_a_kept_answer_is_paid_for_and_says_how_old_its_report_is(keeping: Face) -> None:
