@@ -26,13 +26,12 @@ def protect_text(text: str) -> str:
     return FORMULA.sub("'", text) if is_formula(text) else text
 
 
-def protect_texts(texts: Sequence[str | None]) -> Sequence[str | None]:
+def protect_texts(texts: Sequence[str]) -> Sequence[str]:
     """Each of the texts so; what looks harmless as a whole is not looked at one by one."""
-    there = [text for text in texts if text]
-    together = "".join(there)
-    if ";" not in together and together.isprintable() and "".join([text[0] for text in there]).isalnum():
+    together, signs = "".join(texts), "".join([text[:1] for text in texts])
+    if not together or (signs.isalnum() and ";" not in together and together.isprintable()):
         return texts
-    return [None if text is None else protect_text(text) for text in texts]
+    return list(map(protect_text, texts))
 
 
 def unprotect_text(text: str) -> str:

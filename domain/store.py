@@ -282,7 +282,8 @@ class MemberList:
 Member: TypeAlias = "tuple[CustomerRecord, Membership]"
 MemberCell: TypeAlias = "str | int | None"
 """A text or a number of a file: instants in microseconds since 1970, amounts in minor units."""
-MemberRow: TypeAlias = "tuple[int, bool, *tuple[MemberCell, ...]]"
+MemberPage: TypeAlias = "Sequence[Sequence[MemberCell]]"
+"""The cells of each column, as many in each."""
 MemberKey = tuple[MemberList, PageRequest]
 """Members, and which page of them."""
 SnapshotKey = tuple[int, datetime]
@@ -323,10 +324,10 @@ class MemberRows(Protocol):
         scored: tuple[Span, Quintiles] | None,
         after: int,
         size: int,
-    ) -> list[MemberRow]:
-        """Of the next members at the instant after that customer, by customer, its number, whether it was erased, and
-        what the columns of exports say; `scored` is what their own scores are measured by, where a column asks for
-        these."""
+    ) -> tuple[int, MemberPage] | None:
+        """The next members at the instant after that customer, by customer, but for those who were erased since: the
+        number of the last one, and what the columns of exports say; None where there are no more. `scored` is what
+        their own scores are measured by, where a column asks for these."""
         ...
 
 

@@ -23,9 +23,9 @@ from domain.model import Business, Viewer
 from domain.reports.document import ReportDocument
 from domain.reports.handler import ScheduledReports
 from gql.auth import Authenticator
-from gql.composition import Services, make_owner, make_worker, make_writers, read_system_clock
+from gql.composition import Services, make_lake, make_owner, make_renewal, make_worker, make_writers, read_system_clock
 from gql.console import make_console_routes
-from gql.counters import READINGS, count_statement, count_work
+from gql.counters import ANALYSES, COPIES, READINGS, count_statement, count_work
 from gql.http.endpoint import make_fallback_routes
 from gql.http.explorer import make_asset_routes, make_explorer, make_finder_of_demo_token
 from gql.http.exports import Downloads, RenderPool
@@ -91,6 +91,16 @@ def observe_reading(by: str) -> None:
     READINGS.labels(by).inc()
 
 
+def observe_analysis(outcome: str) -> None:
+    """Count what a columnar copy answered, or why it did not."""
+    ANALYSES.labels(outcome).inc()
+
+
+def observe_copy(kind: str) -> None:
+    """Count a columnar copy that was written."""
+    COPIES.labels(kind).inc()
+
+
 def observe_end(business: Business, kind: JobKind, status: JobStatus, seconds: float) -> None:
     """Count work that has ended, and tell its span."""
     count_work(kind, status, seconds)
@@ -120,7 +130,9 @@ def create_app(
     cache = MemoryCache(redis or DatabaseCache(opened))
     classifiers = load_installed(opened.bulk)
     kept = KeptBusinesses(opened)
-    services = Services(opened, clock, feed, cache, classifiers, timedelta(hours=settings.token_lifetime_hours), kept)
+    lifetime = timedelta(hours=settings.token_lifetime_hours)
+    lake = make_lake(settings, observe_analysis)
+    services = Services(opened, clock, feed, cache, classifiers, lifetime, kept, lake)
     schema = make_schema(settings)
     authenticator = Authenticator(settings, clock, services.revocations.is_revoked)
     admission = Admission(authenticator.authenticate)
@@ -188,11 +200,16 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, object]]:
         # In a store that can only be read there is nothing to work on.
-        working = asyncio.create_task(asyncio.sleep(0) if opened.condition.read_only else worker.run_forever())
+        works = [] if opened.condition.read_only else [worker.run_forever()]
+        if works and lake is not None:
+            works.append(make_renewal(opened, lake, clock, observe_copy).run_forever())
+        working = [asyncio.create_task(work) for work in works]
 
         async def end() -> None:
-            working.cancel()
-            await asyncio.wait({working}, timeout=STOP_SECONDS)
+            for task in working:
+                task.cancel()
+            if working:
+                await asyncio.wait(working, timeout=STOP_SECONDS)
 
         ending: list[asyncio.Task[None]] = []
 
@@ -209,6 +226,8 @@ def create_app(
         throttle.close()
         await services.refusals.close()
         await cache.close()
+        if lake is not None:
+            await lake.engine.close()
         await opened.close()
         await asyncio.to_thread(TRACING.end)
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
@@ -18,7 +19,7 @@ from domain.calendar import Clock
 from domain.errors import InvalidInput, Names
 from domain.jobs.progress import ProgressFeed
 from domain.model import Actor, Business
-from domain.store import Cache, Store, Unit
+from domain.store import Cache, MemberPage, Store, Unit
 from gql.logs import log_statement
 from gql.settings import LONGEST_LIFETIME_HOURS, Settings
 from persistence.database.condition import can_write, translate_condition
@@ -52,12 +53,14 @@ if TYPE_CHECKING:
     from domain.segments.analysis import Analysis
     from domain.segments.handler import RecalculationHandler
     from domain.segments.history import Snapshots
-    from domain.segments.member_export import MemberExport, MemberFiles, MemberPage, MemberWriter
+    from domain.segments.member_export import MemberExport, MemberFiles, MemberWriter
     from domain.segments.member_lists import MemberLists
     from domain.segments.memberships import Memberships
     from domain.segments.recalculation import Recalculations
     from domain.segments.segments import Segments
     from persistence.imports.customers_file import CustomersFile
+    from persistence.lake.reading import Lake
+    from persistence.lake.renewal import Renewal
     from persistence.soundness.checks import Findings, Report
     from persistence.sources.opening import OpenedPurchases, SourceOpener
 
@@ -77,10 +80,11 @@ class Services:
         classifiers: "Classifiers | None" = None,
         token_lifetime: timedelta = timedelta(hours=LONGEST_LIFETIME_HOURS),
         kept: KeptBusinesses | None = None,
+        lake: "Lake | None" = None,
     ) -> None:
         """The feed is told what there is to work on. Revoked tokens are remembered for the lifetime; a command, which
         may have other settings than the server, remembers them for the longest there is."""
-        self.store: Store = SqlStore(database, clock, kept)
+        self.store: Store = SqlStore(database, clock, kept, lake)
         self.clock = clock
         self._feed = feed or ProgressFeed()
         self._report_cache = report_cache
@@ -286,11 +290,53 @@ def render_workbook(document: "ReportDocument") -> bytes:
     return render_report_xlsx(document)
 
 
-def write_workbook(export: "MemberExport", pages: "AsyncIterator[MemberPage]") -> AsyncGenerator[bytes, None]:
+def write_workbook(export: "MemberExport", pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
     """Members as a workbook, likewise."""
     from persistence.exports.xlsx_members import write_members_xlsx
 
     return write_members_xlsx(export, pages)
+
+
+LAKE = "lake"
+"""The folder below the data folder for what was fetched from a bucket."""
+
+
+def make_lake(settings: Settings, tell: Callable[[str], None] = lambda outcome: None) -> "Lake | None":
+    """Where the columnar copies are, and what runs statements over them; None where there are none. InvalidInput says
+    what of it is not installed. `tell` is told how each question ended."""
+    if not settings.lake:
+        return None
+    local = not settings.engine or settings.engine_fallback
+    _require_extra("SEGMENTS_LAKE", "lake", "pyarrow", *(["duckdb"] if local else []))
+    if settings.engine:
+        _require_extra("SEGMENTS_ENGINE", "cluster", "pyspark")
+    from persistence.lake.engines import DuckDbEngine
+    from persistence.lake.places import read_address
+    from persistence.lake.reading import Lake
+    from persistence.lake.spark import SparkEngine
+
+    address = read_address(settings.lake, settings.data / LAKE)
+    engine = DuckDbEngine() if local else None
+    used = SparkEngine(settings.engine, engine) if settings.engine else engine
+    assert used is not None
+    return Lake(address, used, settings.lake_minimum_purchases, tell)
+
+
+def _require_extra(variable: str, extra: str, *packages: str) -> None:
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise InvalidInput(
+            f"{variable} needs {' and '.join(missing)}, not installed here. Run: pip install 'segments-server[{extra}]'"
+        )
+
+
+def make_renewal(
+    database: Database, lake: "Lake", clock: Clock, tell: Callable[[str], None] = lambda kind: None
+) -> "Renewal":
+    """What keeps the copies fresh; `tell` is told how each writing ended."""
+    from persistence.lake.renewal import Renewal
+
+    return Renewal(database, lake, clock, tell)
 
 
 def make_opener(settings: Settings, database: Database, clock: Clock) -> "SourceOpener":
@@ -325,7 +371,14 @@ class OpenStore:
         return SqlStore(self.database, read_system_clock)
 
     def make_services(self, feed: ProgressFeed, clock: Clock = read_system_clock) -> Services:
-        return Services(self.database, clock, feed)
+        return Services(self.database, clock, feed, lake=make_lake(self.settings))
+
+    def make_renewal(self) -> "Renewal":
+        """What writes columnar copies; InvalidInput where there are none."""
+        lake = make_lake(self.settings)
+        if lake is None:
+            raise InvalidInput("There are no columnar copies: let SEGMENTS_LAKE say where they are to be")
+        return make_renewal(self.database, lake, read_system_clock)
 
     def make_recalculation(self, feed: ProgressFeed) -> "RecalculationHandler":
         """What recalculates segments of this store."""

@@ -47,6 +47,15 @@ READINGS = Counter(
     registry=KEPT,
 )
 ANSWERS = Counter("segments_answers", "Queries whose answers may be kept whole.", ["cache"], registry=KEPT)
+ANALYSES = Counter(
+    "segments_copy_analyses",
+    "Statements over all purchases of a business, where columnar copies are set: answered by the copy, or why not.",
+    ["outcome"],
+    registry=KEPT,
+)
+COPIES = Counter(
+    "segments_copies_written", "Columnar copies that were written: base, delta, failed.", ["kind"], registry=KEPT
+)
 WORK_SECONDS = Histogram(
     "segments_job_seconds",
     "How long work took that came to its end, from its first beginning.",

@@ -12,6 +12,7 @@ from gql.logs import LOG_FORMATS, TEXT
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
+ENGINE = re.compile(r"sc://[^\s/:?#@]+(:\d{1,5})?(/;\S*)?")
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 SHORTEST_TOKEN = 16
 """Characters of the one for /metrics."""
@@ -44,6 +45,11 @@ class Settings:
     alert_url: str = field(default="", repr=False)
     cache_url: str = field(default="", repr=False)
     mongodb_uri: str = field(default="", repr=False)
+    lake: str = field(default="", repr=False)
+    """Where columnar copies are: a folder or a bucket."""
+    lake_minimum_purchases: int = 100_000
+    engine: str = field(default="", repr=False)
+    engine_fallback: bool = False
     host: str = "127.0.0.1"
     port: int = 8000
     demo: bool = False
@@ -93,6 +99,10 @@ class Settings:
             alert_url=_read_address(env, "SEGMENTS_ALERT_URL"),
             cache_url=env.get("SEGMENTS_CACHE_URL", ""),
             mongodb_uri=env.get("SEGMENTS_MONGODB_URI", ""),
+            lake=env.get("SEGMENTS_LAKE", ""),
+            lake_minimum_purchases=_read_whole(env, "SEGMENTS_LAKE_MINIMUM_PURCHASES", 100_000, 1, 10**12),
+            engine=_read_engine(env, "SEGMENTS_ENGINE"),
+            engine_fallback=_read_switch(env, "SEGMENTS_ENGINE_FALLBACK", False),
             fonts=Path(env["SEGMENTS_FONTS"]) if "SEGMENTS_FONTS" in env else None,
             port=_read_whole(env, "PORT", 8000, 0, 65535),
             introspection=_read_switch(env, "SEGMENTS_INTROSPECTION", True),
@@ -145,6 +155,15 @@ def _read_address(env: Mapping[str, str], name: str) -> str:
     address = env.get(name, "")
     if address and not ADDRESS.fullmatch(address):
         raise InvalidInput(f"{name} must be an address such as https://shop.example/alerts")
+    return address
+
+
+def _read_engine(env: Mapping[str, str], name: str) -> str:
+    address = env.get(name, "")
+    if address and not ENGINE.fullmatch(address):
+        raise InvalidInput(f"{name} must be an address of Spark Connect such as sc://spark.example:15002")
+    if address and "SEGMENTS_LAKE" not in env:
+        raise InvalidInput(f"{name} runs over columnar copies: let SEGMENTS_LAKE say where they are")
     return address
 
 

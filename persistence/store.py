@@ -38,15 +38,18 @@ if TYPE_CHECKING:
     from persistence.evaluation import SqlEvaluation, SqlMemberStaging
     from persistence.idempotency import IdempotentRequestStore
     from persistence.jobs import JobStore
+    from persistence.lake.reading import Lake
 
 
 @dataclass(frozen=True, slots=True)
 class SqlStore:
-    """Every business's data in one database; businesses are read anew each time unless they are kept."""
+    """Every business's data in one database; businesses are read anew each time unless they are kept, and what only
+    reads asks no columnar copies unless there is a lake of them."""
 
     database: Database
     clock: Clock
     kept: KeptBusinesses | None = None
+    lake: "Lake | None" = None
 
     @asynccontextmanager
     async def read(self, business: Business) -> AsyncIterator[Unit]:
@@ -56,12 +59,12 @@ class SqlStore:
         with translate_errors():
             async with nullcontext() if replica is None else replica.connect(business) as connection:
                 if connection is not None:
-                    yield Unit(connection, business, self.clock())
+                    yield Unit(connection, business, self.clock(), self.lake)
                     return
             async with self.database.reader.connect() as connection:
                 await connection.execution_options(**choose_reading(self.database.dialect), postgresql_readonly=True)
                 async with letting_go(connection):
-                    yield Unit(connection, business, self.clock())
+                    yield Unit(connection, business, self.clock(), self.lake)
 
     @asynccontextmanager
     async def write(self, business: Business) -> AsyncIterator[Unit]:

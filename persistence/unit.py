@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from persistence.imports.imports import ImportStore
     from persistence.jobs import JobStore
     from persistence.labels.classifiers import ClassifiedStore
+    from persistence.lake.analysis import Analysis
+    from persistence.lake.reading import Lake
     from persistence.purchases import PurchaseStore
     from persistence.reports.reports import GroupReportStore, ReportStore
     from persistence.revocations import RevocationStore
@@ -40,11 +42,12 @@ if TYPE_CHECKING:
 @dataclass(eq=False)
 class Unit:
     """One transaction on one business, its repositories all on this connection; `instant` and the audit are for write
-    units."""
+    units. `lake` is where columnar copies are, for units that only read."""
 
     connection: AsyncConnection
     business: Business
     instant: datetime
+    lake: "Lake | None" = None
 
     @cached_property
     def session(self) -> AsyncSession:
@@ -63,16 +66,22 @@ class Unit:
         return PurchaseStore(self.connection, self.session, self.business.id)
 
     @cached_property
+    def analysis(self) -> "Analysis":
+        from persistence.lake.analysis import Analysis
+
+        return Analysis(self.connection, self.business.id, self.lake)
+
+    @cached_property
     def reports(self) -> "ReportStore":
         from persistence.reports.reports import ReportStore
 
-        return ReportStore(self.connection, self.business.id)
+        return ReportStore(self.connection, self.business.id, self.analysis)
 
     @cached_property
     def groups(self) -> "GroupReportStore":
         from persistence.reports.reports import GroupReportStore
 
-        return GroupReportStore(self.connection, self.business.id)
+        return GroupReportStore(self.connection, self.business.id, self.analysis)
 
     @cached_property
     def classified(self) -> "ClassifiedStore":

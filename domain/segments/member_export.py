@@ -2,6 +2,7 @@
 memory than a thousand. A page is read as texts and numbers, column by column, and no entity is made of it. Whoever
 reads slowly holds nothing in the store."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from domain.model import AttributeKind, Business
 from domain.money import find_exponent, format_minor
 from domain.rules.variables import ATTRIBUTE
 from domain.segments.model import Segment
-from domain.store import MemberCell, Store
+from domain.store import MemberCell, MemberPage, Store
 
 MEMBER_COLUMNS = (
     "customer_id",
@@ -33,9 +34,7 @@ MEMBER_COLUMNS = (
 )
 """What is written where nothing is chosen."""
 FURTHER_COLUMNS = ("phone", "country", "city")
-PAGE = 5_000
-MemberPage = Sequence[Sequence[MemberCell]]
-"""The cells of each column, as many in each."""
+PAGE = 10_000
 
 
 class CellKind(StrEnum):
@@ -118,21 +117,28 @@ class MemberFiles:
         return MemberExport(business, segment, as_of, checked, ascii and segment.name.isascii())
 
     async def load_pages(self, export: MemberExport) -> AsyncGenerator[MemberPage, None]:
-        """Members by customer, each page one short unit of the store; whoever was erased since is left out."""
-        business, stored = export.business, [name for name in export.columns if name != "segment"]
-        scored = await self.customers.find_measure(business) if "rfm_segment" in stored else None
-        after = 0
-        while True:
-            async with self.store.read(business) as unit:
-                rows = await unit.member_rows.load(export.segment.id, export.as_of, stored, scored, after, PAGE)
-            there = [row for row in rows if not row[1]]
-            if there:
-                _, _, *read = zip(*there, strict=True)
-                made = dict(zip(stored, read, strict=True))
-                yield [made.get(name) or [export.segment.name] * len(there) for name in export.columns]
-            if len(rows) < PAGE:
-                return
-            after = rows[-1][0]
+        """Members by customer, each page one short unit of the store that is read while the page before is written;
+        whoever was erased since is left out."""
+        stored = [name for name in export.columns if name != "segment"] or ["customer_id"]
+        scored = await self.customers.find_measure(export.business) if "rfm_segment" in stored else None
+
+        async def load(after: int) -> tuple[int, MemberPage] | None:
+            async with self.store.read(export.business) as unit:
+                return await unit.member_rows.load(export.segment.id, export.as_of, stored, scored, after, PAGE)
+
+        coming = asyncio.ensure_future(load(0))
+        try:
+            while (found := await coming) is not None:
+                last, read = found
+                made, there = dict(zip(stored, read, strict=True)), len(read[0])
+                if there == PAGE:
+                    coming = asyncio.ensure_future(load(last))
+                yield [made.get(name) or [export.segment.name] * there for name in export.columns]
+                if there < PAGE:
+                    return
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
 
 Cell = TypeVar("Cell")
@@ -141,10 +147,12 @@ Cell = TypeVar("Cell")
 def write_each(cells: Sequence[MemberCell], write: Callable[[Any], Cell], missing: Cell) -> list[Cell]:
     """What is written for each of the cells; for those that are alike once, where many are."""
     different = set(cells)
-    if 2 * len(different) > len(cells):
+    if 2 * len(different) <= len(cells):
+        written = {cell: missing if cell is None else write(cell) for cell in different}
+        return [written[cell] for cell in cells]
+    if None in different:
         return [missing if cell is None else write(cell) for cell in cells]
-    written = {cell: missing if cell is None else write(cell) for cell in different}
-    return [written[cell] for cell in cells]
+    return list(map(write, cells))
 
 
 def choose_text(kind: CellKind, decimals: int) -> Callable[[Any], str]:

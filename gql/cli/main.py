@@ -114,6 +114,7 @@ PLACES = {
     "db": "gql.cli.store:db_app",
     "backup": "gql.cli.store:copies_app",
     "restore": "gql.cli.store:copies_app",
+    "lake": "gql.cli.store:lake_app",
     "segment": "gql.cli.segments:segment_app",
     "settings": "gql.cli.settings:settings_app",
     "report": "gql.cli.reports:report_app",

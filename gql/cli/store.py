@@ -10,7 +10,7 @@ import typer
 
 from domain.errors import InvalidInput
 from domain.imports.columns import count_noun
-from gql.cli.output import check_file, clean_line
+from gql.cli.output import check_file, clean_line, format_minute
 from gql.cli.session import ACTOR, BusinessOption, Session, command, make_app
 
 businesses_app = make_app("The businesses (tenants) of the store.")
@@ -121,6 +121,48 @@ def restore_copy(
     with show_steps() as report:
         kept = restore_store(context.obj, file, report, keep=keep)
     typer.echo(f"The store is that of {file} now." + (f" What it was is in {kept}." if kept else ""))
+
+
+lake_app = make_app("The columnar copies of purchases.")
+
+
+@lake_app.command(name="status")
+@command
+async def lake_status(session: Session) -> None:
+    """Show the copies, and what has changed since. Example: segments lake status"""
+    from gql.cli.actions.terminal import Fit, print_rows
+
+    renewal, rows = session.store.make_renewal(), []
+    for business in await session.services.businesses.load_all():
+        state = renewal.describe(business.id)
+        newest = state.newest
+        told = [business.key, f"{state.purchases:,}"]
+        if newest is None:
+            rows.append([*told, None, None, None, state.trouble])
+            continue
+        at = format_minute(newest.written_at, business.time_zone)
+        rows.append([*told, at, f"{newest.customers:,}", f"{state.touched:,}", state.trouble])
+    columns = dict.fromkeys(("business", "purchases", "written", "customers", "changed since"), Fit.WHOLE)
+    print_rows({**columns, "no copy, as it is": Fit.PROSE}, rows)
+
+
+@lake_app.command(name="renew")
+@command
+async def lake_renew(
+    session: Session,
+    business: BusinessOption = None,
+    whole: Annotated[bool, typer.Option("--whole", help="All of it, however little has changed.")] = False,
+) -> None:
+    """Write what is due of a copy now. Example: segments lake renew --business shop"""
+    chosen, renewal = await session.choose(business), session.store.make_renewal()
+    manifest = await renewal.renew_now(chosen.id, whole=whole)
+    if manifest is None:
+        typer.echo(f"The copy of {chosen.key} is as new as it has to be. --whole writes it anew.")
+        return
+    newest = manifest.newest
+    kind = "The copy" if manifest.delta is None else "What changed since the copy"
+    told = f"{count_noun(newest.customers, 'customer')} with {count_noun(newest.purchases, 'purchase')}"
+    typer.echo(f"{kind} of {chosen.key} is written: {told}.")
 
 
 history_app = make_app("The history of memberships.")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import (
     CTE,
     BigInteger,
+    Boolean,
     ColumnElement,
     Connection,
     Double,
@@ -107,6 +108,22 @@ def make_chain(symbol: str, sqlite: str | None = None) -> Operator:
 Plus, Minus, Times = make_chain("+"), make_chain("-"), make_chain("*")
 Divide = make_chain("/")
 """Of whole numbers, cut towards zero. The divisor must not be zero."""
+
+
+class Quotient(FunctionElement[int]):
+    """(a, b): of whole numbers, cut towards zero, where statements are read by more than the two databases. The divisor
+    must not be zero."""
+
+    inherit_cache = True
+    type = BigInteger()
+
+
+@compiles(Quotient)
+def _compile_quotient(element: Quotient, compiler: SQLCompiler, **kw: Any) -> str:
+    a, b = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({a} {'div' if compiler.dialect.name == 'spark' else '/'} {b})"
+
+
 Less, AtMost, More, AtLeast = make_chain("<"), make_chain("<="), make_chain(">"), make_chain(">=")
 Equal = make_chain("=")
 """For operands that are there."""
@@ -127,7 +144,7 @@ ContainsText = make_construct(
 """(text, needle): the text holds the needle, exactly; LIKE would not be exact."""
 IsAscii = make_construct(
     lambda text: f"({text} !~ '[^[:ascii:]]')",
-    lambda text: f"({text} NOT GLOB '*[^' || char(1) || '-' || char(127) || ']*')",
+    lambda text: f"(length({text}) = length(CAST({text} AS BLOB)))",
 )
 """Whether a text holds nothing but ASCII."""
 Tail = make_construct(lambda text, count: f"right({text}, {count})", lambda text, count: f"substr({text}, -{count})")
@@ -392,6 +409,24 @@ def _compile_gathered_rows(element: GatheredRows, compiler: SQLCompiler, **kw: A
     return f"CAST(json_agg(json_build_array({compiler.process(element.clauses, **kw)})) AS text)"
 
 
+class GatheredColumn(FunctionElement[str]):
+    """The values of a column of all rows as the text of one JSON list, null of no row on PostgreSQL. Lists of several
+    columns of a SELECT have the same order."""
+
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(GatheredColumn, "sqlite")
+def _compile_gathered_column_sqlite(element: GatheredColumn, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_group_array({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(GatheredColumn)
+def _compile_gathered_column(element: GatheredColumn, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"CAST(json_agg({compiler.process(element.clauses, **kw)}) AS text)"
+
+
 class PartOf(FunctionElement[str]):
     """(a JSON list as text, n): its nth text, counted from 0; of a number, on PostgreSQL, the text that it is."""
 
@@ -480,9 +515,30 @@ def _make_row_type(names: tuple[str, ...]) -> type[tuple[Any, ...]]:
 
 def is_among(day: ColumnElement[int], ranges: DayRanges) -> ColumnElement[bool]:
     """Whether the day number lies in one of the ranges."""
-    if not ranges:
-        return false()
-    return day.in_(_select_listed(_days_as_json(ranges)))
+    return Among(day, literal(_days_as_json(ranges), Text)) if ranges else false()
+
+
+class Among(FunctionElement[bool]):
+    """(a whole number, a JSON list of such as a text): whether the list holds it. Engines that read columns get the
+    numbers themselves: many refuse a subquery here, and all of them look a list up quickly."""
+
+    inherit_cache = True
+    type = Boolean()
+
+
+@compiles(Among)
+def _compile_among(element: Among, compiler: SQLCompiler, **kw: Any) -> str:
+    number, listed = element.clauses
+    members = MembersOf(listed).table_valued("value")
+    return compiler.process(number.in_(select(cast(members.c.value, BigInteger))), **kw)
+
+
+@compiles(Among, "copy")
+@compiles(Among, "spark")
+def _compile_among_numbers(element: Among, compiler: SQLCompiler, **kw: Any) -> str:
+    number, listed = element.clauses
+    numbers = json.loads(listed.effective_value)
+    return f"{compiler.process(number, **kw)} IN ({', '.join(map(str, numbers))})"
 
 
 def select_numbers(numbers: Sequence[int]) -> Select[int]:

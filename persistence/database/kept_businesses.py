@@ -52,6 +52,7 @@ class KeptBusinesses:
         """PostgreSQL's own connection, with the driver and without a pool: what is asked of it takes no transaction."""
         self._asked: set[str] = set()
         self._asking: asyncio.Task[dict[str, object]] | None = None
+        self._reading: set[asyncio.Task[dict[str, object]]] = set()
         self._turn = asyncio.Lock()
         database.closing.append(self._close)
 
@@ -73,6 +74,11 @@ class KeptBusinesses:
 
     async def _close(self) -> None:
         self._drop_counter()
+        # Those who asked may be gone, and what reads for them would open the connection again.
+        for task in self._reading:
+            task.cancel()
+        if self._reading:
+            await asyncio.wait(self._reading)
         await self._drop_versions()
 
     def _count_commits(self) -> int | None:
@@ -104,6 +110,8 @@ class KeptBusinesses:
         self._asked.add(key)
         if self._asking is None:
             self._asking = asyncio.create_task(self._load_versions())
+            self._reading.add(self._asking)
+            self._asking.add_done_callback(self._reading.discard)
         return (await asyncio.shield(self._asking)).get(key)
 
     async def _load_versions(self) -> dict[str, object]:

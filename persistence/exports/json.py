@@ -12,7 +12,8 @@ from typing import Any
 
 from domain.calendar import format_instant
 from domain.reports.document import DocumentCell, DocumentGroup, ReportDocument, Totals
-from domain.segments.member_export import CellKind, MemberExport, MemberPage, choose_text, write_each
+from domain.segments.member_export import CellKind, MemberExport, choose_text, write_each
+from domain.store import MemberPage
 
 
 def render_report_json(document: ReportDocument) -> bytes:

@@ -14,8 +14,8 @@ from xlsxwriter import Workbook
 
 from domain.calendar import from_micros, load_zone
 from domain.formulas import is_formula
-from domain.segments.member_export import CellKind, MemberExport, MemberPage, read_number, write_each
-from domain.store import MemberCell
+from domain.segments.member_export import CellKind, MemberExport, read_number, write_each
+from domain.store import MemberCell, MemberPage
 from persistence.exports.csv import strip_unreadable
 from persistence.exports.xlsx_cells import FIRST_YEAR, build_money_format
 

@@ -41,6 +41,9 @@ EMPTY = f"""SELECT COUNT(*) FROM customer c WHERE c.business_id = :business AND 
 FORGET_TERM = "DELETE FROM customer_term WHERE business_id = :business AND term = :term AND customer_id = :customer"
 TABLES = (("customer_label", "customer_id"), ("customer_metrics", "customer_id"), ("customer", "id"))
 FORGET_CUSTOMERS = "DELETE FROM {table} WHERE business_id = :business AND {column} IN (SELECT customer_id FROM touched)"
+# A columnar copy may still have them.
+MARK_REMOVED = """INSERT INTO removed_customer (business_id, customer_id, removed_at)
+    SELECT b.id, t.customer_id, b.last_instant FROM touched t CROSS JOIN business b WHERE b.id = :business"""
 RUNNING = """SELECT COUNT(*) FROM job WHERE business_id = :business AND kind = 'RECALCULATION'
     AND status = 'RUNNING'"""
 STOREFRONTS = """DELETE FROM storefront WHERE business_id = :business AND id BETWEEN :low AND :high AND id NOT IN
@@ -64,6 +67,7 @@ def remove_customers(connection: Connection, business: int, low: int, high: int)
     )
     empty(connection, "touched")
     fill(connection, "touched", ("customer_id",), [(row[0],) for row in rows])
+    connection.execute(text(MARK_REMOVED), {"business": business})
     for table, column in TABLES:
         connection.execute(text(FORGET_CUSTOMERS.format(table=table, column=column)), {"business": business})
     return len(rows)

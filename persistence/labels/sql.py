@@ -32,7 +32,7 @@ from domain.classification.labels import (
     build_spending_conditions,
     has_share,
 )
-from persistence.database.dialects import Divide, is_among
+from persistence.database.dialects import Quotient, is_among
 from persistence.tables.purchases import WITH_BOUGHT, purchase, purchase_line
 
 FACTS = ("orders", "spend", "recent", "festive", "first_day", "last_day")
@@ -65,7 +65,7 @@ def select_labels(
         festive=each.c.festive,
         last_day=each.c.last_day,
     )
-    mean = Divide(cast(each.c.spend, BigInteger), each.c.orders)
+    mean = Quotient(cast(each.c.spend, BigInteger), each.c.orders)
     spendings = build_spending_conditions(settings, decimals, mean=mean, lifetime=each.c.spend)
     categories = build_category_conditions(
         dominant=each.c.dominant.is_not(None), largest=each.c.dominant, strong=each.c.strong

@@ -1,11 +1,12 @@
 """Whether a store has the newest tables, which every start asks, and the way there. What changes tables is loaded only
 where they are to be changed; an advisory wait keeps two starts apart."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, inspect, text
 
 from domain.errors import InvalidInput
 from persistence.database.steps import MIGRATIONS, find_current, find_head, list_steps
@@ -77,6 +78,7 @@ def apply_steps(engine: Engine) -> None:
             connection.commit()
             try:
                 command.upgrade(build_configuration(connection), "head")
+                renew_epoch(connection)
                 connection.commit()
             finally:
                 # An interruption while it executes has closed it, which lets go of the lock, too.
@@ -90,9 +92,16 @@ def apply_steps(engine: Engine) -> None:
                 # The "begin" of this engine is deferred; the write lock is taken before the step is looked at again.
                 connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS migration_lock (id INTEGER PRIMARY KEY)")
                 command.upgrade(build_configuration(connection), "head")
+                renew_epoch(connection)
                 connection.exec_driver_sql("DROP TABLE migration_lock")
                 if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
                     raise InvalidInput("The store holds rows that refer to nothing; it was left as it was.")
+
+
+def renew_epoch(connection: Connection) -> None:
+    """Let no columnar copy that was written before be one of this store: a step may have rewritten purchases, and what
+    is restored has a history of its own."""
+    connection.execute(text("UPDATE store_identity SET epoch = :epoch"), {"epoch": secrets.token_hex(16)})
 
 
 @contextmanager

@@ -47,8 +47,9 @@ from domain.store import (
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
-from persistence.database.dialects import GatheredRows, MembersOf, is_among
+from persistence.database.dialects import GatheredRows, MembersOf, is_among, select_numbers
 from persistence.labels.sql import select_label_counts
+from persistence.lake.analysis import Analysis
 from persistence.reports.windows import (
     AnySpan,
     RowSpan,
@@ -70,16 +71,17 @@ def _join_customers(business_id: int, rows: Subquery) -> Join:
 
 
 class ReportStore:
-    """Aggregates of one business on one connection."""
+    """Aggregates of one business on one connection; what adds up all purchases of a window goes through `analysis`."""
 
-    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
+    def __init__(self, connection: AsyncConnection, business_id: int, analysis: Analysis) -> None:
         self.connection = connection
         self.business_id = business_id
+        self.analysis = analysis
 
     async def load_cells(self, span: Span) -> list[Cell]:
         """The window's customers by score, at most 125 rows; sums are exact integers."""
         cells = []
-        for digits, customers, orders, spend, days in await self.connection.execute(
+        for digits, customers, orders, spend, days in await self.analysis.run(
             select_score_counts(self.business_id, span)
         ):
             recency, frequency, monetary = digits // 100, digits // 10 % 10, digits % 10
@@ -89,12 +91,12 @@ class ReportStore:
 
     async def load_label_sums(self, span: Span, festive: DayRanges) -> list[LabelSums]:
         """The window's customers by the labels of their behaviour, dimension by dimension."""
-        rows = await self.connection.execute(select_behavior_sums(self.business_id, span, festive))
+        rows = await self.analysis.run(select_behavior_sums(self.business_id, span, festive))
         return [LabelSums(dimension, label, *(int(value) for value in sums)) for dimension, label, *sums in rows]
 
     async def compute_quintiles(self, span: Span) -> Quintiles:
         """The four cut values of orders and of spend, and of how many customers; no cut values where there are none."""
-        population, *values = (await self.connection.execute(select_quintiles(self.business_id, span))).one()
+        [(population, *values)] = await self.analysis.run(select_quintiles(self.business_id, span))
         if population is None:
             return Quintiles((), (), 0)
         return Quintiles(tuple(map(int, values[:4])), tuple(map(int, values[4:])), int(population))
@@ -312,23 +314,37 @@ def is_reported(business_id: int, chosen: Reported) -> ColumnElement[bool]:
 
 
 class GroupReportStore:
-    """Groups of one business on one connection."""
+    """Groups of one business on one connection; what adds up all purchases of a window goes through `analysis`."""
 
-    def __init__(self, connection: AsyncConnection, business_id: int) -> None:
+    def __init__(self, connection: AsyncConnection, business_id: int, analysis: Analysis) -> None:
         self.connection = connection
         self.business_id = business_id
+        self.analysis = analysis
 
     async def sum_transitions(self, before: Span, after: Span, grouping: Grouping) -> list[TransitionSums]:
         """How many went from where to where."""
-        rows = await self.connection.execute(select_transition_sums(self.business_id, before, after, grouping))
+        rows = await self.analysis.run(select_transition_sums(self.business_id, before, after, grouping))
         return [
             TransitionSums(Transition(dimension, low, high), count, int(spent), int(spends))
             for dimension, low, high, count, spent, spends in rows
         ]
 
     async def sum_trend(self, spans: Sequence[Span], grouping: Grouping) -> list[TrendSums]:
-        """Customers and spend by label in each of the windows, which are of one length and storefront. The statement
-        is that of one window, evaluated for each: it is the same however many there are."""
+        """Customers and spend by label in each of the windows, which are of one length and storefront. The store's
+        statement is that of one window, evaluated for each: it is the same however many there are."""
+        if self.analysis.lake is not None:
+            each = [
+                select_label_sums(self.business_id, span, grouping).add_columns(
+                    literal_column(str(place)).label("place")
+                )
+                for place, span in enumerate(spans)
+            ]
+            copied = await self.analysis.ask_copy(union_all(*each))
+            if copied is not None:
+                return [
+                    TrendSums(place, dimension, label, int(customers), int(spend))
+                    for dimension, label, customers, spend, place in copied
+                ]
         days, storefront = spans[0].days, spans[0].storefront_id
         listed = MembersOf(literal(json.dumps([span.last_day for span in spans]), Text)).table_valued("value")
         ends = select(cast(listed.c.value, BigInteger).label("last_day")).subquery("ends")
@@ -399,15 +415,29 @@ class GroupReportStore:
         if len(wanted) <= FILTERED:
             rows = rows.where(or_(*wanted.values()))
         matches = rows.subquery("found")
-        statement = (
-            select(*CUSTOMER_COLUMNS, *(matches.c[column.name] for column in named))
-            .select_from(_join_customers(self.business_id, matches))
-            .where(matches.c.place <= request.size + 1)
-            .order_by(customer.c.id)
-        )
+        first = matches.c.place <= request.size + 1
+        keys = [matches.c[column.name] for column in named]
+        copied = await self.analysis.ask_copy(select(matches.c.customer_id, *keys).where(first))
+        if copied is None:
+            statement = (
+                select(*CUSTOMER_COLUMNS, *keys)
+                .select_from(_join_customers(self.business_id, matches))
+                .where(first)
+                .order_by(customer.c.id)
+            )
+            found = [(row, row[len(CUSTOMER_COLUMNS) :]) for row in await self.connection.execute(statement)]
+        else:
+            # Names of customers are in the store alone.
+            ids = select_numbers(sorted({row[0] for row in copied}))
+            mine = (customer.c.business_id == self.business_id, customer.c.id.in_(ids))
+            rows_by_id = {
+                row.id: row
+                for row in await self.connection.execute(select(*CUSTOMER_COLUMNS).select_from(CUSTOMERS).where(*mine))
+            }
+            found = [(rows_by_id[row[0]], tuple(row[1:])) for row in sorted(copied, key=lambda row: int(row[0]))]
         listed: dict[K, list[Any]] = {one: [] for one in wanted}
-        for row in await self.connection.execute(statement):
-            one = make_key(*row[len(CUSTOMER_COLUMNS) :])
+        for row, key_of_row in found:
+            one = make_key(*key_of_row)
             if one in listed:
                 listed[one].append(row)
         return {
@@ -419,4 +449,4 @@ class GroupReportStore:
     ) -> list[tuple[str, str, int]]:
         """Customers by dimension and label of their classification."""
         statement = select_label_counts(self.business_id, span, settings, decimals)
-        return [(dimension, label, count) for dimension, label, count in await self.connection.execute(statement)]
+        return [(dimension, label, count) for dimension, label, count in await self.analysis.run(statement)]

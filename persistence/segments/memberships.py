@@ -227,10 +227,10 @@ class MembershipStore:
         of_attribute = (
             select(1)
             .where(held.business_id == self.business_id, held.customer_id == customer.c.id, held.name.in_(own))
-            .where(Negation(IsAscii(func.coalesce(held.text, ""))))
+            .where(Negation(IsAscii(held.text)))
             .exists()
         )
-        others = [Negation(IsAscii(func.coalesce(column, ""))) for column in named] + ([of_attribute] if own else [])
+        others = [Negation(IsAscii(column)) for column in named] + ([of_attribute] if own else [])
         if not others:
             return True
         joined = membership.join(
@@ -240,6 +240,8 @@ class MembershipStore:
             select(1)
             .select_from(joined)
             .where(is_of_segment(self.business_id, segment_id), covers(as_of), or_(*others))
+            # So that customers are read one after the other, as they stand.
+            .order_by(membership.c.customer_id)
             .limit(1)
         )
         return (await self.connection.execute(statement)).first() is None

@@ -21,7 +21,7 @@ from sqlalchemy import URL, Connection, inspect
 from domain.errors import Conflict, InvalidInput, Unavailable
 from persistence.database.condition import DAMAGED, check_file, find_name, translate_condition
 from persistence.database.engines import Database, open_database, parse_url
-from persistence.migrations.migrate import refuse_newer, upgrade
+from persistence.migrations.migrate import refuse_newer, renew_epoch, upgrade
 from persistence.soundness.checks import Report
 
 PAGES = 1_000
@@ -165,6 +165,8 @@ def prepare_copy(source: Path, copy: Path, report: Report) -> None:
                 raise InvalidInput(f"{source} is no store: it holds none of its tables")
         report("upgrading", 0, 1)
         upgrade(database.bulk)
+        with database.bulk.begin() as connection:
+            renew_epoch(connection)
     finally:
         database.bulk.dispose()
 
@@ -233,6 +235,8 @@ def restore_dump(address: str, source: Path) -> None:
             options = ("--no-owner", "--exit-on-error", "--single-transaction", f"--dbname={show_address(database)}")
             run(database, connection, "pg_restore", options, str(source), str(source))
         upgrade(database.bulk)
+        with database.bulk.begin() as connection:
+            renew_epoch(connection)
     finally:
         database.bulk.dispose()
 

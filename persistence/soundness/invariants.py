@@ -97,6 +97,8 @@ INSTANTS = (
     ("snapshot", "at"),
     ("customer_metrics", "changed_at"),
     ("label_state", "seen_at"),
+    ("columnar_copy", "instant"),
+    ("removed_customer", "removed_at"),
 )
 """Those that a write gives, which are never later than the business's newest."""
 NUMBERS = (
@@ -105,6 +107,7 @@ NUMBERS = (
     ("purchase", "written_by"),
     ("purchase_import", "id"),
     ("source_state", "data_version"),
+    ("columnar_copy", "change_number"),
 )
 """Change numbers, which are never above the business's."""
 WORDS = (

@@ -8,6 +8,7 @@ beside the files. The exit code is 1 where a part fails, answers differ or, at f
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,12 +33,14 @@ LONGEST_FAILURE = 300
 def measure(name: str, sizes: Sizes) -> Iterator[Line]:
     """The lines of a part; one that fails is a line of the table and does not end the others."""
     print(f"{name} …", file=sys.stderr, flush=True)
+    began = time.monotonic()
     try:
         for line in PARTS[name](sizes):
             print(" | ".join(line.cells()), file=sys.stderr, flush=True)
             yield line
     except Failed as failure:
         yield Line(name, failure=f"FAILED: {failure}"[:LONGEST_FAILURE])
+    print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str]) -> int:

@@ -99,8 +99,8 @@ def write_file(file: PurchaseFile) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured: purchases of the stores of reports, rows of the files, customers of stores of segments,
-    rounds that two sides take turns, seconds of a burst of requests, followers of one run."""
+    """How much is measured: purchases of the stores of reports and of growth, rows of the files, customers of stores of
+    segments, rounds that two sides take turns, seconds of a burst of requests, followers of one run."""
 
     purchases: tuple[int, ...]
     rows: int
@@ -112,7 +112,7 @@ class Sizes:
 
 SIZES = {
     "tiny": Sizes((2_000,), 2_000, 2_000, 1, 0.2, 10),
-    "small": Sizes((100_000,), 100_000, 10_000, 5, 1.0, 100),
+    "small": Sizes((100_000,), 100_000, 10_000, 3, 0.5, 100),
     "medium": Sizes((100_000, 1_000_000), 1_000_000, 100_000, 5, 2.0, 900),
     "full": Sizes((100_000, 1_000_000, 10_000_000), 1_000_000, 1_000_000, 5, 3.0, 900),
 }

@@ -17,6 +17,7 @@ BARS = {"one": 3.0, "ten": 1.5}
 MEMORY_BAR = 400.0
 LOCK_BAR = 1.0
 POSTGRESQL_BAR = 1.5
+DAYS = (90, 730)
 ROUNDS = 3
 """At most: the largest takes half a minute."""
 
@@ -69,12 +70,17 @@ def compare_with_pandas(file: PurchaseFile, rounds: int) -> Iterator[Line]:
 
 
 def compare_databases(file: PurchaseFile, rounds: int) -> Iterator[Line]:
-    """Import and recording on PostgreSQL, with the settings that it comes with, beside SQLite."""
+    """Import, reports and recording on PostgreSQL, with the settings that it comes with, beside SQLite."""
     with TemporaryDirectory(dir=FOLDER) as folder, Worker("ours.postgresql", write_file(file), folder) as worker:
         names = ("postgresql", "sqlite")
         found = take_turns({n: partial(worker.ask, what="import", on=n) for n in names}, rounds, warm=False)
         what = f"import of {file.rows:,} rows, {file.form}, into PostgreSQL; into SQLite"
         yield compare(what, *found.values(), bar=POSTGRESQL_BAR)
+        for days in DAYS:
+            found = take_turns({n: partial(worker.ask, what="report", on=n, days=days) for n in names}, rounds)
+            what = f"report of {days} days over {file.rows:,} purchases, on PostgreSQL; on SQLite"
+            require_equal(what, {name: taken.answer for name, taken in found.items()})
+            yield Line(what, *(taken.seconds for taken in found.values()))
         found = take_turns({n: partial(worker.ask, what="record", on=n) for n in names}, rounds)
         require_equal("recording", {name: taken.answer for name, taken in found.items()})
         what = f"recording five purchases after {file.rows:,} rows, on PostgreSQL; on SQLite"

@@ -1,29 +1,36 @@
 """What became slower: a few ratios of the processor's time, ours to a peer's or to a smaller one of ours, beside those
-that are kept in ratios.json. Both sides take turns and the least counts, so that other work on the machine, and
-another machine, change little. One that is a quarter above what is kept is measured once more, for longer, before
-it is said."""
+that are kept in ratios.json. Both sides take turns, so that other work on the machine, and another machine,
+change little. While one is a quarter above what is kept, more turns are taken before it is said."""
 
 import json
+import math
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
+from statistics import median
 
-from tests.benchmarks.comparison import Taken, Turn, require_equal, take_turns
+from tests.benchmarks.comparison import Taken, Turn, require_equal
 from tests.benchmarks.data import FOLDER, one_row_an_order, write_file
-from tests.benchmarks.exports import export, make_everybody
+from tests.benchmarks.exports import export, make_members
 from tests.benchmarks.processes import BUSINESS, Worker
-from tests.benchmarks.segments import clear, find_thresholds, make_segments
+from tests.benchmarks.segments import calculate, find_thresholds
 from tests.benchmarks.serving import FRESH, REPORT, TYPENAME, start_ours, start_strawberry
 from tests.benchmarks.stores import copy_folder, fill_folder, import_folder
 
 KEPT = Path(__file__).with_name("ratios.json")
 TOLERATED = 1.25
 PURCHASES, ROWS, RUN_TOGETHER = 100_000, 20_000, 10
-ROUNDS, AGAIN = 3, 8
-BURST = 0.8
+MORE_THAN = 4
+"""Orders that members have whose files are written: half of the customers."""
+LEAST_ROUNDS, MOST_ROUNDS = 4, 14
+TICK = 1e-6
+SHORTEST, LONGEST = 2, 10
+"""Seconds for which turns that are short go on, and where one is above what is kept."""
+BURST = 0.4
 """Seconds of requests a turn."""
 PAGES = 40
 Comparison = tuple[str, Turn, Turn]
@@ -35,16 +42,21 @@ def main(keep: bool) -> int:
     measured: dict[str, float] = {}
     with tempfile.TemporaryDirectory(dir=make_folder()) as name, ExitStack() as stack:
         for what, ours, other in prepare(stack, Path(name)):
-            measured[what] = measure(ours, other, ROUNDS)
-            limit = kept.get(what, measured[what]) * TOLERATED
-            if measured[what] > limit and not keep:
-                measured[what] = min(measured[what], measure(ours, other, AGAIN))
-            said = "slower" if measured[what] > limit else ""
-            print(f"{what:75} {measured[what]:8.3f}   kept {kept.get(what, 0):8.3f}   {said}".rstrip(), flush=True)
+            limit = 0.0 if keep else kept.get(what, math.inf) * TOLERATED
+            measured[what] = measure(ours, other, limit)
+            told = (f"{what:60}", f"{measured[what]:8.3f}", f"kept {kept.get(what, 0):8.3f}")
+            print(*told, judge(measured[what], kept.get(what, 0)), sep="   ", flush=True)
     if keep:
         KEPT.write_text(json.dumps({k: float(f"{v:.3g}") for k, v in measured.items()}, indent=1) + "\n")
         return 0
     return int(any(value > kept.get(what, value) * TOLERATED for what, value in measured.items()))
+
+
+def judge(ratio: float, kept: float) -> str:
+    """What a ratio is beside the one that is kept; one that is lower by as much should be kept, to be held to."""
+    if not kept:
+        return "new"
+    return "SLOWER" if ratio > kept * TOLERATED else "faster" if ratio * TOLERATED < kept else ""
 
 
 def make_folder() -> Path:
@@ -53,10 +65,25 @@ def make_folder() -> Path:
     return FOLDER
 
 
-def measure(ours: Turn, other: Turn, rounds: int) -> float:
-    """The ratio of the least times of the processor."""
-    found = take_turns({"ours": ours, "other": other}, rounds)
-    return found["ours"].processor / max(found["other"].processor, 1e-6)
+def measure(ours: Turn, other: Turn, limit: float) -> float:
+    """The ratio of some rounds, and of more of them for as long as it is above the limit. The first warms both and does
+    not count."""
+    for turn in (ours, other):
+        turn()
+    began, taken = time.monotonic(), list[tuple[float, float]]()
+    while True:
+        taken.append((ours().processor, max(other().processor, TICK)))
+        ratio = estimate(taken)
+        rounds, seconds = (LEAST_ROUNDS, SHORTEST) if ratio <= limit else (MOST_ROUNDS, LONGEST)
+        if len(taken) >= rounds and time.monotonic() > began + seconds:
+            return ratio
+
+
+def estimate(taken: list[tuple[float, float]]) -> float:
+    """The ratio of both sides by their times in each round: that of the least times or the median of the rounds,
+    whichever is lower, as other work on the machine can hit the one or the other."""
+    least = min(one for one, _ in taken) / min(other for _, other in taken)
+    return min(least, median(one / other for one, other in taken))
 
 
 def prepare(stack: ExitStack, folder: Path) -> Iterator[Comparison]:
@@ -121,12 +148,8 @@ def compare_runs(stack: ExitStack, commands: Worker, folder: Path, store: Path) 
     bare = stack.enter_context(Worker("peers.statements", store))
 
     def ours() -> Taken:
-        keys = make_segments(commands, folder, thresholds)
-        taken = commands.ask(words=["recalculate"])
-        for key in keys:
-            commands.ask(words=["segment", "delete", key])
-        clear(store)
-        return taken
+        with calculate(commands, folder, store, thresholds) as taken:
+            return taken
 
     wrote = partial(bare.ask, thresholds=[100 * more for more in thresholds])
     yield f"{RUN_TOGETHER} segments in one run; the bare statements", ours, wrote
@@ -134,7 +157,7 @@ def compare_runs(stack: ExitStack, commands: Worker, folder: Path, store: Path) 
 
 def compare_files(stack: ExitStack, commands: Worker, folder: Path) -> Iterator[Comparison]:
     """Beside the libraries that write them."""
-    make_everybody(commands, folder)
+    make_members(commands, folder, MORE_THAN)
     mine = folder / "ours.csv"
     export(commands, "csv", mine)
     library = stack.enter_context(Worker("peers.files", mine))

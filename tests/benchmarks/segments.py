@@ -5,7 +5,7 @@ import json
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -21,6 +21,8 @@ FOLLOWERS_BAR = 3.0
 MANY = 50
 ENTERING = 48
 """Per cent of the customers, of the one segment that is run by itself."""
+PARTS = [89 + 10 * number / MANY for number in range(MANY)]
+"""Per cent of the customers that are not in each of many."""
 ROUNDS = 3
 NUMBERS = count(1)
 
@@ -37,7 +39,7 @@ def measure(sizes: Sizes) -> Iterator[Line]:
             rounds = min(sizes.rounds, ROUNDS)
             (one,) = find_thresholds(store, [100 - ENTERING])
             yield from compare_runs("recalculation", ours, bare, store, [one], rounds, SEGMENT_BAR)
-            many = find_thresholds(store, [89 + 10 * number / MANY for number in range(MANY)])
+            many = find_thresholds(store, PARTS)
             yield from compare_runs(f"{MANY} segments in one run", ours, bare, store, many, rounds, MANY_BAR)
             # What follows needs segments that were calculated.
             make_segments(ours, folder, many)
@@ -74,13 +76,9 @@ def compare_runs(
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
 
         def run() -> Taken:
-            keys = make_segments(ours, Path(folder), thresholds)
-            taken = ours.ask(words=["recalculate"])
-            again.append(ours.ask(words=["recalculate"]))
-            entered.append(count_members(store))
-            for key in keys:
-                ours.ask(words=["segment", "delete", key])
-            clear(store)
+            with calculate(ours, Path(folder), store, thresholds) as taken:
+                again.append(ours.ask(words=["recalculate"]))
+                entered.append(count_members(store))
             return taken
 
         wrote = partial(bare.ask, thresholds=[100 * more for more in thresholds])
@@ -94,18 +92,23 @@ def compare_runs(
     yield Line(f"{what}: memory", found["ours"].megabytes, unit="MB")
 
 
+@contextmanager
+def calculate(ours: Worker, folder: Path, store: Path, thresholds: Sequence[int]) -> Iterator[Taken]:
+    """What a first run of such segments took. They are there until the block ends; the next run finds what this did."""
+    keys = make_segments(ours, folder, thresholds)
+    yield ours.ask(words=["recalculate"])
+    for key in keys:
+        ours.ask(words=["segment", "delete", key])
+    with closing(sqlite3.connect(store)) as connection, connection:
+        for table in ("membership", "membership_change", "snapshot"):
+            connection.execute(f"DELETE FROM {table}")
+
+
 def count_members(store: Path) -> int:
     """Of all segments."""
     with closing(sqlite3.connect(store)) as connection:
         (members,) = connection.execute("SELECT COUNT(*) FROM membership WHERE left_at IS NULL").fetchone()
         return int(members)
-
-
-def clear(store: Path) -> None:
-    """Take away what runs left of segments that were deleted, so that the next one finds what the first did."""
-    with closing(sqlite3.connect(store)) as connection, connection:
-        for table in ("membership", "membership_change", "snapshot"):
-            connection.execute(f"DELETE FROM {table}")
 
 
 def follow(data: Path, thresholds: Sequence[int], sizes: Sizes) -> Iterator[Line]:

@@ -34,7 +34,7 @@ from tests.benchmarks.stores import import_folder
 
 CALLERS = (1, 32)
 WORKERS = os.cpu_count() or 1
-PAGES = 400
+PAGES = 150
 """That are walked through and asked in turn."""
 LEAST = 12
 """Requests of a burst, however slow: the kernel counts a process's time in hundredths of a second."""
@@ -240,7 +240,7 @@ def compare_stores(postgresql: Asked, sqlite: Asked, sizes: Sizes) -> Iterator[L
             server.bodies[query] = [json.dumps({"query": query})]
     for query, what in FRESH.items():
         for pages in zip(*(islice(server.walk(query), PAGES) for server in servers.values()), strict=True):
-            require_equal(what, dict(zip(servers, pages, strict=True)))
+            require_equal(what, dict(zip(servers, map(drop_ids, pages), strict=True)))
     for callers in CALLERS:
         times: dict[str, Taken] = {}
         for query, what in NAMES.items():
@@ -249,6 +249,13 @@ def compare_stores(postgresql: Asked, sqlite: Asked, sizes: Sizes) -> Iterator[L
             times[query] = found["PostgreSQL"]
             yield compare_rates(f"{what}, {callers} at once, on PostgreSQL; on SQLite", *found.values())
         yield compare_processor(times, f"{callers} at once, PostgreSQL", KEPT_BARS["PostgreSQL"])
+
+
+def drop_ids(value: Any) -> Any:
+    """An answer without global ids: an import gives numbers range by range, and ranges are as long as they are fast."""
+    if isinstance(value, dict):
+        return {name: drop_ids(part) for name, part in value.items() if name != "id"}
+    return [drop_ids(part) for part in value] if isinstance(value, list) else value
 
 
 def compare_rates(what: str, ours: Taken, peer: Taken, bar: float | None = None) -> Line:

@@ -4,7 +4,9 @@ made once into the folder of the files, are the same on every machine, and belon
 import shutil
 import sqlite3
 from contextlib import closing
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.benchmarks.data import AS_OF, FOLDER, ROWS_PER_CUSTOMER, PurchaseFile, write_file
 from tests.benchmarks.processes import BUSINESS, segments
@@ -70,8 +72,16 @@ def start_anew(data: Path) -> Path:
     """An empty store of the newest tables in a folder that held nothing."""
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
-    segments(data, "db", "upgrade")
+    (data / "segments.sqlite").write_bytes(make_empty())
     return data
+
+
+@cache
+def make_empty() -> bytes:
+    """The file of an empty store, made once a process."""
+    with TemporaryDirectory() as name:
+        segments(Path(name), "db", "upgrade")
+        return (Path(name) / "segments.sqlite").read_bytes()
 
 
 def import_folder(file: PurchaseFile) -> Path:

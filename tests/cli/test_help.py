@@ -49,6 +49,8 @@ OPTIONS = {
     "db check": "",
     "backup": "--force",
     "restore": "--keep",
+    "lake status": "",
+    "lake renew": "--business --whole",
     "segment list": "--business --search --kind --sort --reverse --first --format",
     "segment show": "--business --format",
     "segment create": "--business",

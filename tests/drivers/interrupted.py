@@ -19,7 +19,7 @@ ACQUIRING, EVALUATING, WRITING = 1, 2, 3
 """Heartbeats of a run of a small segment: when it is acquired, before it evaluates, and when it has evaluated."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Interrupted(SqlStore):
     """Does `meanwhile` right before the heartbeat of that number."""
 
@@ -37,7 +37,7 @@ class Interrupted(SqlStore):
 
 def make_interrupted(working: Working, place: int, meanwhile: Callable[[], Awaitable[object]], owner: str) -> Runner:
     """A worker of its own on the store."""
-    store = Interrupted(working.store.database, working.clock, place, meanwhile)
+    store = Interrupted(working.store.database, working.clock, place=place, meanwhile=meanwhile)
     return Runner(store, working.clock, working.feed, owner)
 
 

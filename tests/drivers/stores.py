@@ -25,7 +25,8 @@ SHAPE = text(
 )
 """Every column that a table or an index has, or had, and the step that the store is at."""
 TABLES = text(
-    "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+    "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public' "
+    "AND tablename NOT IN ('alembic_version', 'store_identity')"
 )
 RESTART = (
     "SELECT setval(quote_ident(sequencename)::regclass, start_value, false) FROM pg_sequences "

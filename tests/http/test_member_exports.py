@@ -10,7 +10,8 @@ from decimal import Decimal
 import pytest
 from openpyxl import load_workbook
 
-from domain.segments.member_export import MemberExport, MemberFiles, MemberPage
+from domain.segments.member_export import MemberExport, MemberFiles
+from domain.store import MemberPage
 from gql.http import exports
 from tests.drivers.face import Face
 from tests.http.test_exports import REPORT, get

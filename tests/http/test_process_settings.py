@@ -10,6 +10,7 @@ from gql.settings import Settings
 
 PUBLIC = "an address such as https://shop.example or https://shop.example/segments"
 PROXIES = "addresses or networks such as 10.0.0.5, 10.1.0.0/16, separated by commas"
+ENGINES = "an address of Spark Connect such as sc://spark.example:15002"
 ORIGINS = "origins such as https://shop.example, separated by commas"
 
 KEYS = (
@@ -51,6 +52,10 @@ def test_every_variable_is_read() -> None:
             "SEGMENTS_INTROSPECTION": "off",
             "SEGMENTS_PERSISTED_QUERIES": "off",
             "SEGMENTS_TOKEN_LIFETIME_HOURS": "8",
+            "SEGMENTS_LAKE": "s3://shop/copies",
+            "SEGMENTS_LAKE_MINIMUM_PURCHASES": "5",
+            "SEGMENTS_ENGINE": "sc://spark.example:15002",
+            "SEGMENTS_ENGINE_FALLBACK": "on",
         }
     )
 
@@ -75,6 +80,10 @@ def test_every_variable_is_read() -> None:
         introspection=False,
         persisted_queries=False,
         token_lifetime_hours=8,
+        lake="s3://shop/copies",
+        lake_minimum_purchases=5,
+        engine="sc://spark.example:15002",
+        engine_fallback=True,
     )
     assert settings.url == "postgresql://shop:pass@db/shop"
 
@@ -96,6 +105,8 @@ def test_an_empty_variable_counts_as_absent() -> None:
         ("SEGMENTS_LOG_FORMAT", "xml", "one of: text, json"),
         ("SEGMENTS_INTROSPECTION", "maybe", "on or off"),
         ("SEGMENTS_TOKEN_LIFETIME_HOURS", "0", "a whole number between 1 and 8760"),
+        ("SEGMENTS_LAKE_MINIMUM_PURCHASES", "0", "a whole number between 1 and 1000000000000"),
+        *(("SEGMENTS_ENGINE", value, ENGINES) for value in ("spark.example", "http://spark", "sc://", "sc://a b")),
         ("SEGMENTS_COST_RESTORE", "0", "a whole number between 1 and 1000000000"),
         ("SEGMENTS_TRUSTED_PROXIES", "*", PROXIES),
         ("SEGMENTS_TRUSTED_PROXIES", "10.0.0.5, proxy.example", PROXIES),
@@ -114,6 +125,14 @@ def test_a_wrong_variable_is_named_with_what_would_be_right(name: str, value: st
         Settings.from_environment({name: value})
 
     assert refused.value.message == f"{name} must be {right}"
+
+
+def test_a_cluster_without_copies_is_refused() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        Settings.from_environment({"SEGMENTS_ENGINE": "sc://spark.example"})
+
+    message = "SEGMENTS_ENGINE runs over columnar copies: let SEGMENTS_LAKE say where they are"
+    assert refused.value.message == message
 
 
 def test_a_token_for_the_numbers_that_can_be_guessed_is_refused() -> None:

@@ -1,4 +1,5 @@
-"""Report documents for the tests of files, made from scored cells as the store would return them."""
+"""What files are made of, for their tests: report documents from scored cells as the store would return them, and
+members of a segment."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,10 +8,13 @@ from decimal import Decimal
 
 from domain.classification.groups import Meaning, Method
 from domain.classification.rfm import EIGHT, UNCLASSIFIED, RfmScheme
+from domain.model import Business, BusinessSettings
 from domain.reports.document import DocumentCell, DocumentGroup, ReportDocument, Totals
 from domain.reports.insights import Insights
 from domain.reports.transitions import MONTHS, list_months_back
 from domain.reports.trend import Trend, TrendSeries
+from domain.segments.member_export import MemberExport
+from domain.segments.model import Definition, Segment, SegmentKind
 
 GENERATED = datetime(2026, 9, 28, 12, 5, 33, tzinfo=UTC)
 EIGHT_ROWS = (
@@ -203,3 +207,11 @@ def trended(made: ReportDocument) -> ReportDocument:
         for row in made.rows
     )
     return replace(made, trend=Trend(tuple(list_months_back(made.last)), series))
+
+
+def member_export(columns: tuple[str, ...]) -> MemberExport:
+    """These columns of the members of a segment, in Japan."""
+    business = Business(1, "shop", "Shop", "JPY", "Asia/Tokyo", BusinessSettings(), 1, 1, 1)
+    flags = (SegmentKind.MANUAL, False, False, Definition(), None, 1)
+    segment = Segment(1, "vip", "VIP", None, *flags, GENERATED, GENERATED, GENERATED, None, None, None, None, 1)
+    return MemberExport(business, segment, GENERATED, columns)

@@ -18,7 +18,7 @@ from gql.auth import find_signing_secret, issue_token
 from gql.cli.actions.bars import show_steps
 from gql.cli.actions.demo import fill_demo
 from gql.cli.session import Session
-from gql.composition import open_store, read_system_clock
+from gql.composition import make_lake, open_store, read_system_clock
 from gql.counters import share_counters
 from gql.http.processes import REQUEST_SECONDS, Workers, raise_file_limit, serve_alone
 from gql.http.uvicorn_protocol import PatientProtocol
@@ -81,6 +81,8 @@ def make_application(settings: Settings, key: str | None) -> Starlette:
 
 def prepare_store(settings: Settings) -> str | None:
     """The store made ready; in demo mode an empty one is filled. The key of the business that a ready token is for."""
+    # Said before anything is served, and once.
+    make_lake(settings)
     if not settings.demo:
         open_store(settings).close()
         return None

@@ -1,6 +1,6 @@
-"""Import and recording on PostgreSQL and on SQLite: a worker, `python -m tests.benchmarks.ours.postgresql FILE FOLDER`,
-whose questions name what is done and on which of the two. PostgreSQL is a server of its own with the settings that it
-comes with; what it spends counts in the wall's seconds only."""
+"""Import, reports and recording on PostgreSQL and on SQLite: a worker, `python -m tests.benchmarks.ours.postgresql FILE
+FOLDER`, whose questions name what is done and on which of the two. PostgreSQL is a server of its own with the settings
+that it comes with; what it spends counts in the wall's seconds only."""
 
 import asyncio
 import sys
@@ -14,11 +14,13 @@ from sqlalchemy import text
 from domain.model import Actor
 from gql.composition import Services, read_system_clock
 from persistence.database.engines import open_database
-from tests.benchmarks.comparison import Taken
+from tests.benchmarks.comparison import Taken, find_least
+from tests.benchmarks.ours.reports import NOW, NothingCached, report
 from tests.benchmarks.processes import BUSINESS, answer_questions, segments
 from tests.shops.factories import purchase
 
 CALLS, ITEMS = 40, 5
+REPORTS = 3
 NUMBERS = count(1)
 """Of purchases that are recorded: each is new."""
 
@@ -54,14 +56,29 @@ async def record(url: str) -> Taken:
     return Taken(least, processor, answer=created)
 
 
+async def measure_report(url: str, days: int) -> Taken:
+    """The uncached report of so many days: the least that one took, and its groups."""
+    database = open_database(url)
+    services = Services(database, lambda: NOW, report_cache=NothingCached())
+    taken = []
+    for _ in range(REPORTS):
+        wall, spent = time.perf_counter(), time.process_time()
+        answer = await report(services, days, previous=False)
+        taken.append(Taken(time.perf_counter() - wall, time.process_time() - spent, answer=answer))
+    await database.close()
+    return find_least(taken)
+
+
 def main(file: Path, folder: Path) -> None:
     """Answer until the input ends."""
     folder.chmod(0o755)
     with get_server(folder / "server", cleanup_mode="stop") as server, asyncio.Runner() as runner:
         urls = {"sqlite": f"sqlite:///{folder / 'on.sqlite'}", "postgresql": server.get_uri()}
 
-        def ask(what: str, on: str) -> Taken:
-            return import_anew(urls[on], file, folder) if what == "import" else runner.run(record(urls[on]))
+        def ask(what: str, on: str, days: int = 0) -> Taken:
+            if what == "import":
+                return import_anew(urls[on], file, folder)
+            return runner.run(record(urls[on]) if what == "record" else measure_report(urls[on], days))
 
         answer_questions(ask)
 

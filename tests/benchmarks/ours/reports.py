@@ -1,5 +1,6 @@
 """The uncached report of this project in a process that is warm: a worker, `python -m tests.benchmarks.ours.reports
-DATA`, whose questions name the days and whether the previous window is asked for, too."""
+DATA [copy]`, whose questions name the days and whether the previous window is asked for, too. With the second argument
+a columnar copy answers, which is written first."""
 
 import asyncio
 import sys
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from domain.store import CachedValue
-from gql.composition import Services
+from gql.composition import Services, make_lake, make_renewal
 from gql.settings import Settings
 from persistence.database.engines import open_database
+from persistence.lake.reading import ANSWERED
+from tests.benchmarks.comparison import Failed
 from tests.benchmarks.data import AS_OF
 from tests.benchmarks.processes import answer_questions
 
@@ -40,15 +43,25 @@ async def report(services: Services, days: int, previous: bool) -> dict[str, tup
     return {group.kind.name: (group.customers, group.revenue) for group in made.everyone if group.customers}
 
 
-def main(data: Path) -> None:
+def require_answered(outcome: str) -> None:
+    """Or the store would be measured once more."""
+    if outcome != ANSWERED:
+        raise Failed(f"the copy did not answer: {outcome}")
+
+
+def main(data: Path, *copied: str) -> None:
     """Answer until the input ends."""
-    settings = replace(Settings.from_environment(), data=data)
+    lake_folder = str(data / "lake") if copied else ""
+    settings = replace(Settings.from_environment(), data=data, lake=lake_folder, lake_minimum_purchases=1)
     database = open_database(settings.url)
-    services = Services(database, lambda: NOW, report_cache=NothingCached())
+    lake = make_lake(settings, require_answered)
+    services = Services(database, lambda: NOW, report_cache=NothingCached(), lake=lake)
     with asyncio.Runner() as runner:
+        if lake is not None:
+            runner.run(make_renewal(database, lake, lambda: NOW).run_once())
         answer_questions(lambda days, previous=False: runner.run(report(services, days, previous)))
         runner.run(database.close())
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

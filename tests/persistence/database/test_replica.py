@@ -10,12 +10,16 @@ from sqlalchemy import text
 
 from domain.errors import InvalidInput
 from domain.model import Actor, Business, NewCustomer
+from domain.segments.model import SegmentKind
+from domain.segments.validation import Draft
 from gql.composition import Services
+from gql.settings import Settings
 from persistence.database import replica as replicas
 from persistence.database.engines import Database, open_database
 from persistence.database.replica import ANSWERED, AWAY, BEHIND
 from persistence.store import SqlStore
 from tests.conftest import SetClock
+from tests.drivers.face import SECRET, presenting
 from tests.drivers.stores import PostgresqlServer
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +117,37 @@ async def test_whoever_does_not_only_read_asks_the_store(pair: Pair) -> None:
 
     assert await pair.read(shop) == "Ann"
     assert pair.told == []
+
+
+async def test_files_are_of_the_replica_once_it_has_what_was_written(pair: Pair) -> None:
+    for database in (pair.store, pair.copy):
+        services = Services(database, pair.clock)
+        shop = await services.businesses.open("shop")
+        made, _ = await services.segments.create(shop, Draft("VIP", SegmentKind.MANUAL), ACTOR)
+        await services.memberships.assign(shop, made.id, [1], ACTOR)
+
+    async with presenting(pair.store, pair.clock, Settings(jwt_secret=SECRET)) as face:
+        assert pair.store.replica is not None
+        pair.store.replica.tell = pair.told.append
+        number = (await face.data("{ segments(first: 1) { nodes { id } } }"))["segments"]["nodes"][0]["id"]
+
+        async def load() -> tuple[str, set[str]]:
+            """The name of the only member in a file, and who answered."""
+            pair.told.clear()
+            answer = await face.client.get(
+                f"/exports/segments/{number}/members.csv?columns=name", headers=face.bearer()
+            )
+            report = await face.client.get("/exports/segmentation.json", headers=face.bearer())
+            assert (answer.status_code, report.status_code) == (200, 200)
+            return answer.text.splitlines()[1], set(pair.told)
+
+        with pair.copy.bulk.begin() as connection:
+            connection.execute(text("UPDATE customer SET name = 'of the copy'"))
+        assert await load() == ("of the copy", {ANSWERED})
+        await pair.write(pair.store, "Bea")
+        assert await load() == ("Bea", {BEHIND})
+        await pair.write(pair.copy, "Bea")
+        assert await load() == ("Bea", {ANSWERED})
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,22 @@
 """The report as CSV: rectangular, exact, readable by programs and by spreadsheets, and no name runs as a formula."""
 
+import asyncio
 import csv
 import io
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from domain.formulas import protect_text
 from domain.reports.document import Layout, ReportDocument
 from domain.reports.insights import Insights
-from persistence.exports.csv import COLUMNS, render_report_csv
-from tests.shops.report_documents import EIGHT_ROWS, categories, document, eight_segments, group
+from domain.store import MemberPage
+from persistence.exports.csv import COLUMNS, render_report_csv, write_members_csv
+from tests.shops.report_documents import EIGHT_ROWS, categories, document, eight_segments, group, member_export
 
 MARK = b"\xef\xbb\xbf"
 SUM = "All customers"
@@ -219,3 +224,25 @@ def test_a_currency_without_decimals_has_none() -> None:
     found = table(replace(eight_segments(), currency="JPY", decimals=0, groups=(whole,)))
 
     assert (found[0]["total_revenue"], found[0]["average_order_value"]) == ("1200", "400")
+
+
+CELLS = st.text(st.sampled_from('a1é ,;"=\r\n\t\x00'), max_size=4) | st.none()
+
+
+@given(st.integers(1, 3).flatmap(lambda width: st.lists(st.lists(CELLS, min_size=width, max_size=width), min_size=1)))
+@example([["a", "b"]])
+@example([[None]])
+@example([["a", "b\n"]])
+@example([["a,b", "c"]])
+def test_members_are_written_as_the_library_writes_them(rows: list[list[str | None]]) -> None:
+    columns = ("customer_id", "name", "email")[: len(rows[0])]
+
+    async def give() -> AsyncGenerator[MemberPage, None]:
+        yield list(zip(*rows, strict=True))
+
+    async def write() -> bytes:
+        return b"".join([piece async for piece in write_members_csv(member_export(columns), give())])
+
+    expected = io.StringIO(newline="")
+    csv.writer(expected).writerows([columns, *([protect_text(cell or "") for cell in row] for row in rows)])
+    assert asyncio.run(write()).decode() == expected.getvalue()

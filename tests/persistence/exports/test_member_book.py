@@ -14,12 +14,11 @@ from openpyxl import load_workbook
 from xlsxwriter import Workbook
 
 from domain.calendar import to_micros
-from domain.model import Business, BusinessSettings
-from domain.segments.member_export import MemberExport, MemberPage
-from domain.segments.model import Definition, Segment, SegmentKind
+from domain.store import MemberPage
 from persistence.exports import xlsx_members
 from persistence.exports.xlsx_members import MemberBook, write_members_xlsx
 from tests.drivers.sockets import becomes
+from tests.shops.report_documents import member_export
 
 pytestmark = pytest.mark.anyio
 AT = datetime(2024, 6, 15, 20, tzinfo=UTC)
@@ -33,20 +32,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def export() -> MemberExport:
-    business = Business(1, "shop", "Shop", "JPY", "Asia/Tokyo", BusinessSettings(), 1, 1, 1)
-    flags = (SegmentKind.MANUAL, False, False, Definition(), None, 1)
-    segment = Segment(1, "vip", "VIP", None, *flags, AT, AT, AT, None, None, None, None, 1)
-    return MemberExport(business, segment, AT, COLUMNS)
-
-
 async def pages(count: int) -> AsyncGenerator[MemberPage, None]:
     for page in range(count):
         yield [[f"C{page}", "-2"], ["=1+1", None], [1500, 0], [to_micros(AT), None]]
 
 
 async def test_rows_have_their_types_and_the_currency_its_format() -> None:
-    body = b"".join([piece async for piece in write_members_xlsx(export(), pages(1))])
+    body = b"".join([piece async for piece in write_members_xlsx(member_export(COLUMNS), pages(1))])
 
     sheet = load_workbook(io.BytesIO(body)).active
     assert [[cell.value for cell in row] for row in sheet] == [
@@ -62,7 +54,7 @@ async def test_rows_have_their_types_and_the_currency_its_format() -> None:
 async def test_a_full_sheet_is_followed_by_another_with_its_own_header(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xlsx_members, "LARGEST_SHEET", 4)
 
-    body = b"".join([piece async for piece in write_members_xlsx(export(), pages(4))])
+    body = b"".join([piece async for piece in write_members_xlsx(member_export(COLUMNS), pages(4))])
 
     found = load_workbook(io.BytesIO(body))
     assert found.sheetnames == ["Members", "Members 2", "Members 3"]
@@ -74,7 +66,7 @@ async def test_a_full_sheet_is_followed_by_another_with_its_own_header(monkeypat
 
 
 async def test_a_finished_book_leaves_no_file(folder: Path) -> None:
-    made = [piece async for piece in write_members_xlsx(export(), pages(3))]
+    made = [piece async for piece in write_members_xlsx(member_export(COLUMNS), pages(3))]
 
     assert made
     assert list(folder.iterdir()) == []
@@ -90,7 +82,7 @@ async def test_a_book_that_is_given_up_leaves_no_file(folder: Path) -> None:
         await asyncio.sleep(60)
 
     async def read() -> None:
-        async for _ in write_members_xlsx(export(), endless()):
+        async for _ in write_members_xlsx(member_export(COLUMNS), endless()):
             pass
 
     reading = asyncio.create_task(read())
@@ -107,7 +99,7 @@ async def read_until(moment: Event) -> None:
     """Begin to read a book, and be cancelled at that moment as whoever runs the request is: until it has ended."""
 
     async def read() -> None:
-        async for _ in write_members_xlsx(export(), pages(2)):
+        async for _ in write_members_xlsx(member_export(COLUMNS), pages(2)):
             pass
 
     reading = asyncio.create_task(read())
@@ -174,6 +166,6 @@ async def test_a_source_that_fails_leaves_no_file(folder: Path) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        [piece async for piece in write_members_xlsx(export(), failing())]
+        [piece async for piece in write_members_xlsx(member_export(COLUMNS), failing())]
 
     assert list(folder.iterdir()) == []

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 RICH = f"{HEADER},category,storefront,channel,status"
 ACTOR = Actor("tester")
 RECORDS = {"job", "purchase_import", "import_reject", "import_range"}
-RECORDS |= {"audit_event", "audit_sequence", "alembic_version"}
+RECORDS |= {"audit_event", "audit_sequence", "alembic_version", "removed_customer"}
 COUNTERS = {"change_number", "data_version", "last_instant", "next_customer", "next_purchase", "next_storefront"}
 IGNORED = {"business": COUNTERS, "customer_metrics": {"changed_at"}}
 

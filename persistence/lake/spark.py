@@ -1,0 +1,199 @@
+"""The engine of a cluster: the same statement over the same copy, sent to Apache Spark or Sail by Spark Connect. The
+cluster reads the files itself, from a folder that its hosts share or from a bucket; whoever changed since the copy goes
+there as one more file a table. It is asked for nothing but to read, and no state of it is relied on."""
+
+import asyncio
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
+
+from domain.errors import Unavailable
+from persistence.lake.engines import SECONDS, CopyDialect, CopyTables, Engine, Rows, Statement, find_tables, write_view
+from persistence.lake.manifest import NoCopy
+from persistence.lake.places import TOUCHED
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql.connect.session import SparkSession
+
+TRIES = 3
+"""How often a cluster that does not answer is asked again, within a second."""
+log = logging.getLogger("segments")
+
+
+class SparkTypes(PGTypeCompiler):
+    """What Spark calls the types that statements cast to."""
+
+    def visit_TEXT(self, type_: object, **kw: Any) -> str:
+        return "STRING"
+
+    def visit_DOUBLE_PRECISION(self, type_: object, **kw: Any) -> str:
+        return "DOUBLE"
+
+
+class SparkDialect(CopyDialect):
+    """Spark's words. What must be said otherwise is compiled for the name `spark`."""
+
+    name = "spark"
+    supports_statement_cache = True
+    type_compiler_cls = SparkTypes
+
+    def __init__(self) -> None:
+        super().__init__("named")
+        names = self.identifier_preparer
+        names.initial_quote = names.final_quote = names.escape_quote = "`"
+
+
+DIALECT = SparkDialect()
+
+
+def write_statement(tables: CopyTables, statement: Statement, touched: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """The statement with the tables that it reads, as text, and its bound values by name. `touched` names the file of
+    those who changed since the copy, by table."""
+    parts = {"base": tables.manifest.base.files}
+    if tables.manifest.delta is not None:
+        parts["delta"] = tables.manifest.delta.files
+
+    def source(side: str, name: str) -> str:
+        # Each by its name: of a pattern nobody would notice that one is gone.
+        files = (touched[name],) if side == TOUCHED else parts[side][name]
+        paths = (tables.place.address(file).replace("`", "``") for file in files)
+        return f"({' UNION ALL '.join(f'SELECT * FROM parquet.`{path}`' for path in paths)})"
+
+    views = [f"{name} AS ({write_view(tables, name, source)})" for name in sorted(find_tables(statement))]
+    compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
+    text = str(compiled).lstrip()
+    rest = f", {text[5:]}" if text.startswith("WITH ") else f" {text}"
+    return f"WITH {', '.join(views)}{rest}", dict(compiled.params)
+
+
+@contextmanager
+def upload(tables: CopyTables) -> Iterator[dict[str, str]]:
+    """Names of files, by table, that hold who changed since the copy; they are gone afterwards. A writer of copies lets
+    them be for an hour, in case nobody is left to take them away."""
+    name = f"{TOUCHED}.{int(time.time())}.{uuid4().hex}"
+    files = {table: f"{name}.{table}.parquet" for table in tables.touched}
+    try:
+        for table, rows in tables.touched.items():
+            tables.place.put(files[table], partial(_write_parquet, rows))
+        yield files
+    finally:
+        with suppress(OSError):
+            tables.place.remove(files.values())
+
+
+def _write_parquet(rows: "pa.Table", path: Path) -> None:
+    from pyarrow import parquet
+
+    parquet.write_table(rows, path, compression="zstd")
+
+
+@dataclass
+class SparkEngine:
+    """A cluster at an address such as `sc://host:15002`. Unavailable where it cannot be reached or does not understand
+    the statement, unless there is a `fallback`, which is asked then."""
+
+    address: str
+    fallback: Engine | None = None
+    seconds: float = SECONDS
+    _session: "SparkSession | None" = None
+    _opening: Lock = field(default_factory=Lock)
+
+    async def run(self, tables: CopyTables, statement: Statement) -> Rows:
+        try:
+            return await self._run(tables, statement)
+        except Unavailable as error:
+            # Not told to whoever asks: it names machines, and may hold what was asked.
+            reason = " ".join(str(error.__cause__).split())[:200]
+            log.warning("the cluster at %s does not answer: %s", self.address, reason)
+            if self.fallback is None:
+                raise
+            log.warning("the engine of this process answers instead of the cluster")
+            return await self.fallback.run(tables, statement)
+
+    async def _run(self, tables: CopyTables, statement: Statement) -> Rows:
+        tag = uuid4().hex
+        work = asyncio.ensure_future(asyncio.to_thread(self._ask, tables, statement, tag))
+        try:
+            async with asyncio.timeout(self.seconds):
+                return await asyncio.shield(work)
+        except (asyncio.CancelledError, TimeoutError):
+            while not work.done():
+                # It may just have been about to begin.
+                await asyncio.to_thread(self._interrupt, tag)
+                await asyncio.wait({work}, timeout=0.05)
+            with suppress(Exception):
+                work.result()
+            raise
+
+    def _ask(self, tables: CopyTables, statement: Statement, tag: str) -> Rows:
+        try:
+            with upload(tables) as touched:
+                text, values = write_statement(tables, statement, touched)
+                known = self._session
+                try:
+                    return self._collect(text, values, tag)
+                except Unavailable:
+                    if known is None or known is self._session:
+                        raise
+                    # The server was begun anew since, which knows nothing of what there was before.
+                    return self._collect(text, values, tag)
+        except OSError as error:
+            raise NoCopy("gone") from error
+        except Unavailable as error:
+            if not tables.manifest.files <= set(tables.place.list_names()):
+                raise NoCopy("gone") from error
+            raise
+
+    def _collect(self, text: str, values: Mapping[str, Any], tag: str) -> Rows:
+        session = self._open()
+        session.addTag(tag)
+        try:
+            with warnings.catch_warnings():
+                # What was tried in vain is told by what is raised.
+                warnings.simplefilter("ignore")
+                columns = session.sql(text, args=dict(values)).toArrow().columns
+            return list(zip(*(column.to_pylist() for column in columns), strict=True))
+        except Exception as error:
+            with self._opening:
+                if self._session is session:
+                    self._session = None
+            raise Unavailable("The cluster that SEGMENTS_ENGINE names does not answer.") from error
+        finally:
+            session.removeTag(tag)
+
+    def _open(self) -> "SparkSession":
+        with self._opening:
+            if self._session is None:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    from pyspark.sql.connect.client.retries import DefaultPolicy
+                    from pyspark.sql.connect.session import SparkSession
+
+                    self._session = SparkSession(self.address)
+                self._session.client.set_retry_policies([DefaultPolicy(max_retries=TRIES, max_backoff=300)])
+            return self._session
+
+    def _interrupt(self, tag: str) -> None:
+        session = self._session
+        if session is not None:
+            with suppress(Exception):
+                session.interruptTag(tag)
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(Exception):
+                await asyncio.to_thread(session.stop)
+        if self.fallback is not None:
+            await self.fallback.close()

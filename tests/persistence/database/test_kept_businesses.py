@@ -1,0 +1,33 @@
+"""Businesses that a process holds: what asks the store for them ends with it, whoever has left meanwhile."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from domain.model import Business
+from persistence.database.engines import Database, open_database
+from persistence.database.kept_businesses import KeptBusinesses
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("turns", [1, 2, 5, 20])
+async def test_a_store_that_is_closed_while_it_is_asked_leaves_no_connection_open(
+    turns: int, database: Database, shop: Business
+) -> None:
+    own = open_database(database.bulk.url.render_as_string(hide_password=False))
+    kept = KeptBusinesses(own)
+    asking = asyncio.create_task(kept.find(shop.key))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    asking.cancel()
+    with suppress(asyncio.CancelledError):
+        await asking
+    await own.close()
+
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    assert [task for task in others if "KeptBusinesses" in repr(task.get_coro())] == []
+    assert kept._versions is None
+    assert kept._counter is None

@@ -1,0 +1,206 @@
+"""A copy that cannot answer, or cannot be written: the store answers, and the metric and the log say so."""
+
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from domain.calendar import Span
+from domain.errors import Conflict, InvalidInput, Unavailable
+from domain.model import Actor, Business
+from gql.composition import Services
+from persistence.database.engines import Database
+from persistence.lake import renewal as renewals
+from persistence.lake.engines import DuckDbEngine
+from persistence.lake.manifest import Manifest, name_manifest
+from persistence.lake.places import Folder, read_address
+from persistence.lake.reading import ANSWERED, SMALL, Lake
+from persistence.lake.renewal import BASE, DELTA, FAILED, Renewal
+from persistence.lake.writing import DELTA_EVERY
+from persistence.migrations.migrate import renew_epoch
+from tests.conftest import SetClock
+from tests.shops.factories import purchase
+
+pytestmark = pytest.mark.anyio
+TESTER = Actor("tester")
+SHOPPERS = 30
+
+
+@dataclass
+class Copied:
+    """A business with a copy."""
+
+    database: Database
+    clock: SetClock
+    folder: Path
+    business: Business
+    outcomes: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        address = read_address(str(self.folder / "lake"), self.folder / "held")
+        self.lake = Lake(address, DuckDbEngine("256MB"), SHOPPERS, self.outcomes.append)
+        self.renewal = Renewal(self.database, self.lake, self.clock, self.written.append)
+        self.plain = Services(self.database, self.clock)
+        self.copied = Services(self.database, self.clock, lake=self.lake)
+
+    async def ask(self) -> str:
+        """How the question ended, whose answer is that of the store."""
+        today = self.clock.now.date().toordinal()
+        span = Span(today - 700, today)
+        stored = await self.plain.read(self.business, lambda unit: unit.reports.load_cells(span))
+        found = await self.copied.read(self.business, lambda unit: unit.reports.load_cells(span))
+        assert sorted(found, key=repr) == sorted(stored, key=repr) != []
+        return self.outcomes[-1]
+
+    async def renew(self) -> list[str]:
+        """What was written of what is due."""
+        count = len(self.written)
+        await self.renewal.run_once()
+        return self.written[count:]
+
+    async def buy(self, *shoppers: int) -> None:
+        self.clock.now += timedelta(seconds=1)
+        bought = [purchase(f"c{n}", f"o{n}-{self.clock.now}", "2024-02-01", 700) for n in shoppers]
+        await self.plain.purchases.record(self.business, bought, TESTER)
+
+    def files(self, ending: str = "") -> list[Path]:
+        return sorted(path for path in (self.folder / "lake").rglob("*") if path.is_file() and ending in path.name)
+
+    def rest(self) -> None:
+        """The time passes that a copy which could not be written is left alone."""
+        self.renewal._rests_until.clear()
+
+
+@pytest.fixture
+async def copied(database: Database, services: Services, clock: SetClock, tmp_path: Path) -> Copied:
+    business = await services.businesses.create("copied", None, "UTC", "EUR")
+    made = Copied(database, clock, tmp_path, business)
+    await made.buy(*range(SHOPPERS - 1))
+    assert (await made.renew(), await made.ask()) == ([], SMALL)
+    await made.buy(SHOPPERS - 1)
+    assert (await made.ask(), await made.renew(), await made.ask()) == ("absent", [BASE], ANSWERED)
+    return made
+
+
+def cut(copied: Copied) -> None:
+    for path in copied.files(".parquet"):
+        os.truncate(path, path.stat().st_size // 2)
+
+
+def overwrite(copied: Copied) -> None:
+    for path in copied.files(".parquet"):
+        path.write_bytes(bytes(path.stat().st_size))
+
+
+def take_away(copied: Copied) -> None:
+    for path in copied.files(".parquet"):
+        path.unlink()
+
+
+def spoil(copied: Copied) -> None:
+    (path,) = copied.files("manifest")
+    path.write_text("{")
+
+
+def rewrite_otherwise(copied: Copied) -> None:
+    (path,) = copied.files("manifest")
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+
+
+def restore(copied: Copied) -> None:
+    with copied.database.bulk.begin() as connection:
+        renew_epoch(connection)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (cut, "cannot be read"),
+        (overwrite, "cannot be read"),
+        (take_away, "gone"),
+        (spoil, "damaged"),
+        (rewrite_otherwise, "another version"),
+        (restore, "of another store"),
+    ],
+)
+async def test_where_the_copy_cannot_answer_the_store_does_until_it_is_written_anew(
+    copied: Copied, trouble: Callable[[Copied], None], told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    trouble(copied)
+    # Another process, which has not looked at it yet.
+    copied.lake._held.clear()
+
+    ended = [await copied.ask(), await copied.ask()]
+
+    assert ended == [told] * 2
+    assert [record.message for record in caplog.records if record.name == "segments"] == [
+        f"the columnar copy of business {copied.business.id} does not answer: it is {told}"
+    ]
+    assert (await copied.renew(), await copied.ask()) == ([BASE], ANSWERED)
+    assert caplog.records[-1].message == f"the columnar copy of business {copied.business.id} answers again"
+    assert await copied.renew() == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+async def test_a_copy_that_cannot_be_written_is_told_and_the_one_before_answers(
+    copied: Copied, code: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await copied.buy(1, 2)
+    before = copied.files()
+
+    def fail(place: Folder, name: str, write: object) -> None:
+        raise OSError(code, os.strerror(code), str(place.root / name))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "put", fail)
+        assert await copied.renew() == [FAILED]
+        assert await copied.renew() == []
+        with pytest.raises(Unavailable, match=os.strerror(code)):
+            await copied.renewal.renew_now(copied.business.id)
+    assert await copied.ask() == ANSWERED
+    assert copied.files() == before
+    said = f"the columnar copy of business {copied.business.id} cannot be written: [Errno {code}] {os.strerror(code)}"
+    assert [record.message[: len(said)] for record in caplog.records] == [said]
+    copied.rest()
+    assert (await copied.renew(), await copied.ask()) == ([DELTA], ANSWERED)
+
+
+async def test_what_is_due_is_written_and_two_generations_stay(copied: Copied) -> None:
+    assert await copied.renew() == []
+    await copied.buy(1)
+    assert (await copied.renew(), await copied.ask()) == ([], ANSWERED)
+    copied.clock.now += DELTA_EVERY
+    assert (await copied.renew(), await copied.renew(), await copied.ask()) == ([DELTA], [], ANSWERED)
+    await copied.buy(2, 3)
+    assert (await copied.renew(), await copied.ask()) == ([DELTA], ANSWERED)
+    assert len(copied.files("manifest")) == 2
+    await copied.buy(*range(4, 11))
+    assert await copied.ask() == "too much has changed"
+    assert (await copied.renew(), await copied.ask()) == ([BASE], ANSWERED)
+    manifests = [Manifest.read(path.read_bytes()) for path in copied.files("manifest")]
+    kept = {name for one in manifests for name in (name_manifest(one.generation), *one.files)}
+    assert len(manifests) == 2
+    assert {path.name for path in copied.files()} == kept
+
+
+async def test_who_asks_for_a_copy_is_told_why_there_is_none(copied: Copied, services: Services) -> None:
+    small = await services.businesses.create("small", None, "UTC", "EUR")
+
+    with pytest.raises(InvalidInput, match=r"^The business has 0 purchases; copies are of 30 and more"):
+        await copied.renewal.renew_now(small.id)
+    assert copied.renewal.describe(small.id).trouble == "absent"
+    state = copied.renewal.describe(copied.business.id)
+    assert (state.purchases, state.touched, state.trouble) == (SHOPPERS, 0, "")
+    assert await copied.renewal.renew_now(copied.business.id) is None
+
+    def write_beside(what: str) -> None:
+        raise renewals.LeaseLost
+
+    copied.renewal.step = write_beside
+    with pytest.raises(Conflict, match=r"^Another worker is writing this copy$"):
+        await copied.renewal.renew_now(copied.business.id, whole=True)
