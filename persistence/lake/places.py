@@ -4,6 +4,7 @@ machine afterwards."""
 
 import os
 import re
+import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#]*)?(\?[^\s#]*)?")
 OPTIONS = {"region": "region", "endpoint": "endpoint_override", "scheme": "scheme"}
 PIECE = 1 << 20
+UNFINISHED, UNFINISHED_SECONDS = ".unfinished", 3600
 TOUCHED = "touched"
 """What the names of files begin with that hold who changed since a copy, followed by the second they were written in:
 an engine of other machines reads them for the length of one statement."""
@@ -53,6 +55,10 @@ class Place(Protocol):
         """Of what was fetched to this machine, let all others go."""
         ...
 
+    def remove_unfinished(self) -> None:
+        """Take away what was left by a writer that was killed an hour ago or more."""
+        ...
+
 
 def _settle(path: Path) -> None:
     opened = os.open(path, os.O_RDONLY)
@@ -72,14 +78,14 @@ class Folder:
         return str((self.root / name).absolute())
 
     def list_names(self) -> list[str]:
-        return sorted(path.name for path in self.root.glob("*") if not path.name.endswith(".unfinished"))
+        return sorted(path.name for path in self.root.glob("*") if not path.name.endswith(UNFINISHED))
 
     def fetch(self, name: str) -> Path:
         return self.root / name
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
-        unfinished = self.root / f"{name}.{uuid4().hex[:8]}.unfinished"
+        unfinished = self.root / f"{name}.{uuid4().hex[:8]}{UNFINISHED}"
         try:
             write(unfinished)
             _settle(unfinished)
@@ -94,6 +100,12 @@ class Folder:
 
     def keep_fetched(self, names: Collection[str]) -> None:
         """Nothing is fetched: the files are on this machine."""
+
+    def remove_unfinished(self) -> None:
+        for path in self.root.glob(f"*{UNFINISHED}"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - UNFINISHED_SECONDS:
+                    path.unlink()
 
 
 @dataclass(frozen=True)
@@ -110,7 +122,8 @@ class Bucket:
     def _files(self) -> "S3FileSystem":
         from pyarrow.fs import S3FileSystem
 
-        return S3FileSystem(**dict(self.options))
+        # What is small, as a manifest is, goes there by one request.
+        return S3FileSystem(**dict(self.options), allow_delayed_open=True)
 
     def address(self, name: str) -> str:
         return f"s3://{self.path}/{name}"
@@ -150,6 +163,9 @@ class Bucket:
 
     def keep_fetched(self, names: Collection[str]) -> None:
         self.held.remove(name for name in self.held.list_names() if name not in names)
+
+    def remove_unfinished(self) -> None:
+        self.held.remove_unfinished()
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,6 +248,7 @@ class CopyWriter:
         needed = {name for one in kept for name in (name_manifest(one.generation), *one.files)}
         names = (name for name in self.place.list_names() if name not in needed)
         self.place.remove(name for name in names if not self._is_read(name))
+        self.place.remove_unfinished()
 
     def _is_read(self, name: str) -> bool:
         """Whether the file may be what a statement of other machines reads besides the copy."""

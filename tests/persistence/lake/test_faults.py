@@ -188,6 +188,19 @@ async def test_what_is_due_is_written_and_two_generations_stay(copied: Copied) -
     assert {path.name for path in copied.files()} == kept
 
 
+async def test_what_a_killed_writer_left_goes_when_it_is_old(copied: Copied) -> None:
+    folder = copied.files()[0].parent
+    old, young = folder / "a.parquet.1.unfinished", folder / "b.parquet.2.unfinished"
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (0, 0))
+
+    await copied.renewal.renew_now(copied.business.id, whole=True)
+
+    assert (old.exists(), young.exists()) == (False, True)
+    assert await copied.ask() == ANSWERED
+
+
 async def test_who_asks_for_a_copy_is_told_why_there_is_none(copied: Copied, services: Services) -> None:
     small = await services.businesses.create("small", None, "UTC", "EUR")
 
