@@ -54,7 +54,7 @@ def read_fraction(text: str) -> float:
 def read_json(text: str) -> Any:
     """The value; BadJson, or another ValueError where the text is no JSON at all."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_int=read_whole, parse_float=read_fraction)
+        value = DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if _is_deep(value):
@@ -67,6 +67,10 @@ def read_json(text: str) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise BadJson(f"{name} is not JSON.")
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=read_whole, parse_float=read_fraction)
+"""Made once, as the library makes one a call."""
 
 
 def _is_deep(value: object) -> bool:

@@ -189,7 +189,7 @@ def create_app(
 
     # In a store that can only be read no write counts the purchases whose instant has passed.
     maximum = 0 if opened.condition.read_only else settings.answer_memory
-    answers = AnswerMemory(schema._schema, services.businesses.open, clock, maximum)
+    answers = AnswerMemory(schema._schema, services.businesses, clock, maximum)
     documents = PersistedDocuments(settings.persisted_queries)
     executor = Executor(schema, settings, make_context, throttle, documents, answers)
     requests = IdempotentRequests(services.store, clock)
@@ -241,7 +241,7 @@ def create_app(
             expose_headers=["X-Request-Id", "ETag", "Content-Disposition", "Retry-After", REPLAYED],
         )
     ]
-    middleware = [Middleware(RequestMiddleware, settings.public_url), *(across if origins else [])]
+    middleware = [Middleware(RequestMiddleware), *(across if origins else [])]
     methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     app = Starlette(
         routes=[

@@ -1,12 +1,12 @@
-"""What a process counts for Prometheus: requests, statements, answers and reports that were
-kept, work, sockets, refusals. Every
-label has few values, whatever callers name their operations. Of several workers each keeps its numbers in a file in
-memory, so that whichever is asked can add them up, and none is lost with a worker that dies."""
+"""What a process counts for Prometheus: requests, statements, answers and reports that were kept, work, sockets,
+refusals. Every label has few values, whatever callers name their operations. Of several workers each keeps its numbers
+in a file in memory, so that whichever is asked can add them up, and none is lost with a worker that dies."""
 
 import os
 from collections import Counter as Tally
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from tempfile import TemporaryDirectory
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -46,7 +46,7 @@ READINGS = Counter(
     ["by"],
     registry=KEPT,
 )
-ANSWERS = Counter("segments_answers", "Queries over HTTP whose answers may be kept whole.", ["cache"], registry=KEPT)
+ANSWERS = Counter("segments_answers", "Queries whose answers may be kept whole.", ["cache"], registry=KEPT)
 ANALYSES = Counter(
     "segments_copy_analyses",
     "Statements over all purchases of a business, where columnar copies are set: answered by the copy, or why not.",
@@ -98,11 +98,17 @@ NAMES = OperationNames()
 
 def count_request(operation: str, seconds: float, status: int | None, codes: Collection[str]) -> None:
     """A request, or an operation on a socket, which has no status, came to its end."""
-    label = NAMES.find_label(operation)
-    REQUESTS.labels(label, "socket" if status is None else str(status)).inc()
-    REQUEST_SECONDS.labels(label).observe(seconds)
+    requests, lasting = _find_numbers(NAMES.find_label(operation), "socket" if status is None else str(status))
+    requests.inc()
+    lasting.observe(seconds)
     for code in codes:
         ERRORS.labels(code).inc()
+
+
+@lru_cache(maxsize=1_000)
+def _find_numbers(label: str, status: str) -> tuple[Counter, Histogram]:
+    """What counts requests of the operation: the library would look for it each time."""
+    return REQUESTS.labels(label, status), REQUEST_SECONDS.labels(label)
 
 
 def count_statement(seconds: float) -> None:

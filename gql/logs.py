@@ -4,6 +4,7 @@ variables, tokens or customers' data; statements are logged with their duration 
 import json
 import logging
 import sys
+import time
 from collections.abc import Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -37,17 +38,27 @@ def _read_fields(record: logging.LogRecord) -> Mapping[str, object]:
 def _show(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.1f}"
-    if isinstance(value, Collection) and not isinstance(value, str):
-        return ",".join(map(str, value)) or "-"
-    return str(value)
+    if isinstance(value, str) or not isinstance(value, Collection):
+        return str(value)
+    return ",".join(map(str, value)) or "-"
 
 
 class OneLineFormatter(logging.Formatter):
     """A record as one line: line breaks of whatever was put into it are shown, not made."""
 
+    _second = -1
+    _begins = ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """The library's, of which the second is written once for all of its records."""
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._begins = second, time.strftime(self.default_time_format, self.converter(second))
+        return f"{self._begins},{int(record.msecs):03d}"
+
     def format(self, record: logging.LogRecord) -> str:
         """The message and its fields, with what would begin a new line escaped."""
-        shown = "".join(f" {name}={_show(value)}" for name, value in _read_fields(record).items())
+        shown = "".join([f" {name}={_show(value)}" for name, value in _read_fields(record).items()])
         return (super().format(record) + shown).replace("\r", "\\r").replace("\n", "\\n")
 
 
@@ -73,7 +84,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up(level: str, form: str = TEXT) -> None:
-    """Send everything of ours, and the warnings of others, to standard error."""
+    """Send everything of ours, and the warnings of others, to standard error. What no line shows is not looked for."""
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     handler = logging.StreamHandler(sys.stderr)
     line = OneLineFormatter("%(asctime)s level=%(levelname)s %(name)s %(message)s")
     handler.setFormatter(JsonFormatter() if form == JSON else line)

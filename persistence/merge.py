@@ -148,10 +148,10 @@ OTHER_NAMES = """SELECT n.external_id, c.external_id FROM customer n JOIN custom
     WHERE n.business_id = :business AND n.merged_into > 0 AND NOT n.erased"""
 MOVE = "UPDATE {table} SET customer_id = :target WHERE business_id = :business AND customer_id = :source"
 OF_IMPORTS = " AND import_id IN (SELECT id FROM purchase_import WHERE business_id = :business)"
-RAISE_IDS = """UPDATE business SET next_customer = next_customer + :customers,
-    next_purchase = next_purchase + :size, next_storefront = next_storefront + :storefronts WHERE id = :business"""
 WAITING = """UPDATE business SET matures_at = (SELECT MIN(purchased_at) FROM purchase
-    WHERE business_id = :business AND counted = 0 AND status <= 1) WHERE id = :business"""
+    WHERE business_id = :business AND counted = 0 AND status <= 1){more} WHERE id = :business"""
+RAISED = """, next_customer = next_customer + :customers, next_purchase = next_purchase + :size,
+    next_storefront = next_storefront + :storefronts"""
 NUMBERS = """SELECT next_customer, next_purchase, next_storefront, change_number AS writer, erasure_key FROM business
     WHERE id = :business"""
 
@@ -246,7 +246,8 @@ def resolve(connection: Connection, part: Range, extend: Extend | None = None) -
 
 
 def apply(connection: Connection, result: MergeResult) -> None:
-    """Write the resolved range and the totals it touches. The caller holds the business's write transaction."""
+    """Write the resolved range and the totals it touches. The caller holds the business's write transaction, in which
+    it was resolved."""
     span = result.span
     storefronts = 0
     if result.unseen_storefronts:
@@ -260,15 +261,15 @@ def apply(connection: Connection, result: MergeResult) -> None:
     for statement in (ADD, *replacing, *adding):
         connection.execute(text(statement), span)
     raised = {"customers": result.buyers, "size": span["high"] - span["low"] + 1, "storefronts": storefronts}
-    connection.execute(text(RAISE_IDS), {"business": span["business"], **raised})
-    refresh(connection, span["business"])
+    connection.execute(text(REFRESH), {"business": span["business"]})
+    connection.execute(text(WAITING.format(more=RAISED)), {"business": span["business"], **raised})
 
 
 def refresh(connection: Connection, business: int) -> None:
     """Make the totals of the customers in `touched` agree with their purchases."""
     prefer_index_joins(connection)
     connection.execute(text(REFRESH), {"business": business})
-    connection.execute(text(WAITING), {"business": business})
+    connection.execute(text(WAITING.format(more="")), {"business": business})
 
 
 def _add_terms(connection: Connection, business: int, first: int) -> None:

@@ -17,11 +17,12 @@ from domain.calendar import Clock, from_micros, to_micros
 from domain.errors import AlreadyTaken
 from domain.model import Actor, AuditOutcome, AuditTarget, Business, Revocation
 from persistence.database.engines import Database
-from persistence.database.kept_businesses import KeptBusinesses, load_business
+from persistence.database.kept_businesses import KeptBusinesses, StoredBusiness, load_business
 from persistence.database.steps import find_current, find_head
 from persistence.database.transactions import (
     begin_writing,
     choose_reading,
+    letting_go,
     open_session,
     raise_change_in_time,
     require_step,
@@ -62,10 +63,8 @@ class SqlStore:
                     return
             async with self.database.reader.connect() as connection:
                 await connection.execution_options(**choose_reading(self.database.dialect), postgresql_readonly=True)
-                try:
+                async with letting_go(connection):
                     yield Unit(connection, business, self.clock(), self.lake)
-                finally:
-                    await connection.rollback()
 
     @asynccontextmanager
     async def write(self, business: Business) -> AsyncIterator[Unit]:
@@ -112,6 +111,13 @@ class SqlStore:
         """The business of that key, and whether purchases wait to be counted."""
         with translate_errors():
             found = await (load_business(self.database, key) if self.kept is None else self.kept.find(key))
+        return self._describe(found)
+
+    def find_held_business(self, key: str) -> tuple[Business, bool] | None:
+        """The same without waiting; None where the store has to be asked."""
+        return self._describe(None if self.kept is None else self.kept.find_held(key))
+
+    def _describe(self, found: StoredBusiness | None) -> tuple[Business, bool] | None:
         if found is None:
             return None
         waits = found.matures_at is not None and found.matures_at <= to_micros(self.clock())

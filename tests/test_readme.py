@@ -166,7 +166,16 @@ def import_shop(place: Place) -> None:
     assert "8 created" in place.shell(command)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/operations.md", "docs/reports.md", "docs/classification.md"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "README.md",
+        *(
+            pytest.param(document, marks=pytest.mark.slow)
+            for document in ("docs/operations.md", "docs/reports.md", "docs/classification.md")
+        ),
+    ],
+)
 def test_the_commands_print_what_the_document_says(place: Place, document: str) -> None:
     if document != "README.md":
         import_shop(place)

@@ -2,7 +2,6 @@
 into words. Only a JSON object in an exact content type is read, only with a token; whatever comes in, what goes out is
 strict JSON with a fitting status, and work that nobody waits for any more is stopped."""
 
-import asyncio
 import json
 import re
 import time
@@ -39,7 +38,7 @@ from gql.http.idempotency import (
     read_key,
 )
 from gql.http.json_body import MAXIMUM_BODY, decode_json, encode_json, write_json
-from gql.http.middleware import CLOSED, log_request, run_with_deadline, while_connected
+from gql.http.middleware import CLOSED, find_origin, log_request, run_with_deadline, while_connected
 from gql.http.persisted import PersistedDocuments
 from gql.http.throttling import MINIMUM_COST, Admission, Throttle, Throttled
 from gql.schema.answers import AnswerMemory, KeptAnswer, Key
@@ -47,6 +46,7 @@ from gql.schema.context import CacheStats, Context, Cost
 from gql.schema.errors import MAXIMUM_ERRORS, build_refusal, format_error, is_surprise
 from gql.settings import Settings
 
+HIT, MISS = REPORTS.labels("hit"), REPORTS.labels("miss")
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,99}")
 BEGINNING = re.compile(r"(?:[\s,\ufeff]|#.*+)*+(?:query|mutation|subscription)\s++(\w++)", re.ASCII)
 """An operation with a name at the beginning of a document, after comments. What repeats is never tried twice."""
@@ -57,7 +57,15 @@ Confirm = Callable[[Viewer], Awaitable[None]]
 RETRY_SECONDS = 5
 MakeContext = Callable[[Viewer, str, Cost], Context]
 RESPONSE_JSON = "application/graphql-response+json"
-HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Vary": "Accept, Origin"}
+HEADERS = {
+    media: [
+        (b"cache-control", b"no-store"),
+        (b"vary", b"Accept, Origin"),
+        (b"content-type", f"{media}; charset=utf-8".encode()),
+    ]
+    for media in ("application/json", RESPONSE_JSON)
+}
+"""Of every answer, by its media type."""
 RETRY = {"Retry-After": "1"}
 """Of a request whose Idempotency-Key cannot be claimed now."""
 CHARSETS = ("", "charset=utf-8", 'charset="utf-8"')
@@ -91,7 +99,7 @@ class Parameters:
     @property
     def name_for_log(self) -> str:
         """The operation's name, or that of the one that the document begins with; where it is none, a dash."""
-        first = BEGINNING.match(self.query)
+        first = None if self.operation_name else BEGINNING.match(self.query)
         name = self.operation_name or (first[1] if first else "")
         return name if NAME.fullmatch(name) else "-"
 
@@ -110,10 +118,11 @@ class Answer:
 
     async def write(self) -> bytes:
         """The body as JSON."""
-        if self.data is None:
-            return (await write_json(self.body)).encode()
-        rest = "".join(f",{encode_json(name)}:{encode_json(value)}" for name, value in self.body.items())
-        return b"".join((b'{"data":', self.data, rest.encode(), b"}"))
+        body, data = dict(self.body), self.data
+        if data is None and "data" in body:
+            data = (await write_json(body.pop("data"))).encode()
+        rest = encode_json(body).encode()
+        return rest if data is None else b'{"data":%b%b' % (data, b"," + rest[1:] if body else b"}")
 
     @property
     def codes(self) -> list[str]:
@@ -146,22 +155,28 @@ class Executor:
         return context
 
     async def answer_query(
-        self, viewer: Viewer, parameters: Parameters, request_id: str, origin: str, allowed: Collection[OperationType]
+        self,
+        viewer: Viewer,
+        parameters: Parameters,
+        request_id: str,
+        find_origin: Callable[[], str],
+        allowed: Collection[OperationType],
     ) -> "Answer | Awaitable[Answer]":
         """The answer that is kept, for which the caller pays all the same, or what will make it."""
         key = self.answers.find_key(viewer, (parameters.query, parameters.operation_name), parameters.variables)
         business = None
-        if key is not None:
-            try:
-                async with asyncio.timeout(self.settings.deadline_seconds):
-                    kept, business = await self.answers.find(key)
-            except TimeoutError:
-                return _build_timeout(self.settings.deadline_seconds, None)
-            if kept is not None:
+        if key is not None and (kept := self.answers.find(key)) is not None:
+            if kept.state is not None:
+                try:
+                    business = await self.answers.open_business(key, self.settings.deadline_seconds)
+                except TimeoutError:
+                    return _build_timeout(self.settings.deadline_seconds, None)
+            age = self.answers.use(key, kept, business)
+            if age is not None:
                 cost = self.throttle.open(viewer).repeat(kept.requested, kept.actual)
                 self._keep_document(viewer, parameters)
-                return Answer(_build_extensions(CacheStats(kept.reports, 0, kept.age), cost), data=kept.data)
-        return self.run(viewer, parameters, request_id, allowed, None, origin, True, key, business)
+                return Answer(_build_extensions(CacheStats(kept.reports, 0, age), cost), data=kept.data)
+        return self.run(viewer, parameters, request_id, allowed, None, find_origin(), True, key, business)
 
     async def run(
         self,
@@ -224,7 +239,8 @@ class Executor:
         """The one answer of a query or mutation, or each of a subscription. Nothing is fetched from a subscription
         before the answer before it was taken, so a slow reader holds one answer and no queue."""
         try:
-            answer = await self.run(viewer, parameters, request_id, QUERIES_AND_MUTATIONS, origin=origin)
+            work = await self.answer_query(viewer, parameters, request_id, lambda: origin, QUERIES_AND_MUTATIONS)
+            answer = work if isinstance(work, Answer) else await work
         except InvalidOperationTypeError:
             pass
         else:
@@ -291,8 +307,9 @@ def _build_extensions(cache: CacheStats, cost: Mapping[str, int] | None) -> dict
     """What an answer says beside its data: of its reports how many were kept, and since when; and what it cost."""
     extensions: dict[str, Any] = {}
     if cache.hit or cache.miss:
-        REPORTS.labels("hit").inc(cache.hit)
-        REPORTS.labels("miss").inc(cache.miss)
+        for counter, number in ((HIT, cache.hit), (MISS, cache.miss)):
+            if number:
+                counter.inc(number)
         extensions["cache"] = {"hit": cache.hit, "miss": cache.miss, "age": round(cache.age, 3)}
     if cost is not None:
         extensions["cost"] = cost
@@ -327,38 +344,40 @@ class GraphQLEndpoint:
 
     async def respond(self, request: Request) -> Response:
         """The answer to a request."""
-        began, request_id = time.perf_counter(), request.state.request_id
+        began, request_id, method = time.perf_counter(), request.state.request_id, request.method
+        headers = _read_headers(request.scope)
+        accept = headers.get("accept", "")
         operation = "-"
         codes: list[str] = []
         try:
-            if request.method == "GET" and not request.query_params and _wants_page(request):
+            if method == "GET" and not request.query_params and "text/html" in accept:
                 response = self.explorer(request)
             else:
-                viewer = await self._authenticate(request)
-                parameters = await self._read_parameters(request, viewer)
+                viewer = await self._authenticate(request, headers)
+                parameters = await self._read_parameters(request, headers, viewer)
                 operation = parameters.name_for_log
-                answer = await self._execute(request, viewer, parameters, request_id)
+                answer = await self._execute(request, headers, viewer, parameters, request_id)
                 codes = answer.codes
-                response = await _make_response(request, answer)
+                response = await _make_response(accept, answer)
                 if answer.replayed:
                     response.headers[REPLAYED] = "true"
         except HttpError as error:
             codes = [error.code]
             answer = Answer({"errors": [build_refusal(error.message, error.code)]}, error.status, error.headers)
-            response = await _make_response(request, answer, request_error=False)
+            response = await _make_response(accept, answer, request_error=False)
         except Throttled as error:
             codes = [error.code]
-            response = await _make_response(request, refuse(error))
+            response = await _make_response(accept, refuse(error))
         except ClientDisconnect:
             response = Response(status_code=CLOSED)
-        method = request.method if request.method in ("GET", "POST") else "-"
-        log_request(request_id, method, operation, began, status=response.status_code, codes=codes)
+        named = method if method in ("GET", "POST") else "-"
+        log_request(request_id, named, operation, began, status=response.status_code, codes=codes)
         return response
 
-    async def _authenticate(self, request: Request) -> Viewer:
+    async def _authenticate(self, request: Request, headers: Mapping[str, str]) -> Viewer:
         """Who asks, and has not spent everything: that is known before the body is read."""
         try:
-            viewer = await self.admission.admit(request, read_bearer_token(request.headers))
+            viewer = await self.admission.admit(request, read_bearer_token(headers))
         except Unauthenticated as error:
             raise HttpError(401, error.message, error.code, CHALLENGE) from error
         except Unavailable as error:
@@ -366,29 +385,31 @@ class GraphQLEndpoint:
         self.executor.throttle.check(viewer)
         return viewer
 
-    async def _read_parameters(self, request: Request, viewer: Viewer) -> Parameters:
+    async def _read_parameters(self, request: Request, headers: Mapping[str, str], viewer: Viewer) -> Parameters:
         if request.method == "GET":
             values: Any = dict(request.query_params)
             for part in ("variables", "extensions"):
                 if part in values:
                     values[part] = _decode(values[part].encode("utf-8", "replace"))
         elif request.method == "POST":
-            values = _decode(await _read_body(request))
+            values = _decode(await _read_body(request, headers))
         else:
             raise HttpError(405, "Use POST, or GET for a query.", headers={"Allow": "GET, POST"})
         return self.executor.read_parameters(viewer, values)
 
-    async def _execute(self, request: Request, viewer: Viewer, parameters: Parameters, request_id: str) -> Answer:
+    async def _execute(
+        self, request: Request, headers: Mapping[str, str], viewer: Viewer, parameters: Parameters, request_id: str
+    ) -> Answer:
         allowed = QUERIES if request.method == "GET" else QUERIES_AND_MUTATIONS
+        origin = partial(find_origin, request, self.executor.settings.public_url)
         try:
-            key = _read_key(request, parameters)
+            key = _read_key(request.method, headers, parameters)
             if key is None:
-                origin = request.state.origin
                 work = await self.executor.answer_query(viewer, parameters, request_id, origin, allowed)
                 if isinstance(work, Answer):
                     return work
             else:
-                work = self._run_once(viewer, parameters, request_id, key, request.state.origin)
+                work = self._run_once(viewer, parameters, request_id, key, origin())
             return await while_connected(request, work)
         except InvalidOperationTypeError as error:
             if request.method == "GET":
@@ -417,28 +438,37 @@ class GraphQLEndpoint:
             raise HttpError(STATUSES[error.code], error.message, error.code, headers) from error
 
 
-def _read_key(request: Request, parameters: Parameters) -> str | None:
+def _read_headers(scope: Scope) -> dict[str, str]:
+    """By their names in lower case, as a server hands them on; of several the first."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+
+
+def _read_key(method: str, headers: Mapping[str, str], parameters: Parameters) -> str | None:
     """The Idempotency-Key of a mutation; HttpError where the key, or the document with one, cannot be."""
-    if HEADER not in request.headers or request.method != "POST":
+    if HEADER.lower() not in headers or method != "POST":
         return None
     try:
-        return read_key(request.headers) if is_mutation(parameters.query, parameters.operation_name) else None
+        return read_key(headers) if is_mutation(parameters.query, parameters.operation_name) else None
     except InvalidInput as error:
         raise HttpError(400, error.message, error.code) from error
 
 
-async def _read_body(request: Request) -> bytes:
-    kind, _, rest = request.headers.get("content-type", "").partition(";")
+async def _read_body(request: Request, headers: Mapping[str, str]) -> bytes:
+    kind, _, rest = headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "application/json" or rest.strip().lower() not in CHARSETS:
         raise HttpError(415, "The content type must be application/json.")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if headers.get("content-encoding", "identity").lower() != "identity":
         raise HttpError(415, "The body must not be compressed.")
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
+    data, receive, goes_on = b"", request.receive, True
+    while goes_on:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        data += message.get("body", b"")
         if len(data) > MAXIMUM_BODY:
             raise HttpError(413, f"The body must be at most {MAXIMUM_BODY} bytes.", "LIMIT_EXCEEDED")
-    return bytes(data)
+        goes_on = message.get("more_body", False)
+    return data
 
 
 def _decode(data: bytes) -> Any:
@@ -448,17 +478,17 @@ def _decode(data: bytes) -> Any:
         raise HttpError(400, str(error)) from error
 
 
-def _wants_page(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "")
-
-
-async def _make_response(request: Request, answer: Answer, request_error: bool = True) -> Response:
-    accept = request.headers.get("accept", "")
+async def _make_response(accept: str, answer: Answer, request_error: bool = True) -> Response:
     modern = RESPONSE_JSON in accept
     status = answer.status
     if request_error and status == 400 and not modern and "application/json" in accept:
         # Clients that ask for plain JSON read the status as the transport's, not the operation's.
         status = 200
-    media = RESPONSE_JSON if modern else "application/json"
-    headers = {**HEADERS, **answer.headers, "Content-Type": f"{media}; charset=utf-8"}
-    return Response(await answer.write(), status, headers)
+    response = Response(status_code=status)
+    response.body = await answer.write()
+    response.raw_headers = [
+        *HEADERS[RESPONSE_JSON if modern else "application/json"],
+        (b"content-length", b"%d" % len(response.body)),
+        *((name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()),
+    ]
+    return response

@@ -45,8 +45,9 @@ PASSING = frozenset(
 
 
 def read_key(headers: Mapping[str, str]) -> str | None:
-    """The key of a request, None where it has none; InvalidInput where it cannot be one."""
-    key = headers.get(HEADER)
+    """The key of a request by its headers, named in lower case; None where it has none, InvalidInput where it cannot be
+    one."""
+    key = headers.get(HEADER.lower())
     if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
         raise InvalidInput(f"{HEADER} must be 1 to {LONGEST_KEY} printable ASCII characters")
     return key

@@ -69,7 +69,7 @@ async def write_json(value: object) -> str:
 
 def _write_pieces(value: object) -> Iterator[str]:
     before: str
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and any(isinstance(inner, dict | list) for inner in value.values()):
         before = "{"
         for key, inner in value.items():
             yield f"{before}{encode_json(key)}:"

@@ -4,13 +4,13 @@ under the id; nothing passes to the server, whose log would show the words of th
 
 import asyncio
 import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -35,6 +35,7 @@ UNWATCHED_SECONDS = 0.05
 HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 """What may stand between the scheme and the path of an address."""
 SECURE = ("https", "wss")
+NOSNIFF = (b"x-content-type-options", b"nosniff")
 LOOPBACK_ORIGINS = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
 log = logging.getLogger("segments")
 
@@ -72,22 +73,25 @@ def _read_last(headers: Headers, name: str) -> str:
     return ",".join(headers.getlist(name)).rpartition(",")[2].strip()
 
 
+def make_request_id() -> str:
+    """A random id of a request, or of an operation on a socket."""
+    return os.urandom(8).hex()
+
+
 class RequestMiddleware:
     """The outermost layer of the application: gives each request or socket its id, as `request.state.request_id` and as
-    the header X-Request-Id, and as `request.state.origin` where the client has reached us, and answers in place of what
-    failed."""
+    the header X-Request-Id, and answers in place of what failed."""
 
-    def __init__(self, app: ASGIApp, public_url: str = "") -> None:
-        self.app, self.public_url = app, public_url
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """RuntimeError, without words of ours, where half an answer was sent already."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        request_id = uuid.uuid4().hex[:16]
-        origin = find_origin(HTTPConnection(scope), self.public_url)
-        scope.setdefault("state", {}).update(request_id=request_id, origin=origin)
+        request_id = make_request_id()
+        scope.setdefault("state", {})["request_id"] = request_id
         said = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in CALLER_HEADERS}
         activity.set(Activity(request_id, said))
         started = False
@@ -96,9 +100,8 @@ class RequestMiddleware:
             nonlocal started
             started = True
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers.setdefault("X-Content-Type-Options", "nosniff")
+                own = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                message["headers"] = own if NOSNIFF in own else [*own, NOSNIFF]
             await send(message)
 
         try:
@@ -168,22 +171,27 @@ def _retrieve_exception(task: "asyncio.Task[Any]") -> None:
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
     """The result of the work; ClientDisconnect, with the work stopped, where the client goes first. The body must have
     been read. Most work ends before anybody need watch for that."""
-    working = asyncio.ensure_future(work)
-    waiting: list[asyncio.Future[Any]] = [working]
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    watching: list[asyncio.Task[None]] = []
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    timer = loop.call_later(UNWATCHED_SECONDS, lambda: watching.append(loop.create_task(watch())))
     try:
-        await asyncio.wait(waiting, timeout=UNWATCHED_SECONDS)
-        if not working.done():
-            waiting.append(asyncio.ensure_future(_wait_for_disconnect(request)))
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        return await work
+    except asyncio.CancelledError:
+        # Others may stop the task at the same time, and they are told so.
+        if gone and not task.uncancel():
+            raise ClientDisconnect from None
+        raise
     finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-
-
-async def _wait_for_disconnect(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        timer.cancel()
+        for watcher in watching:
+            watcher.cancel()

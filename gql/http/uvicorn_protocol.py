@@ -60,7 +60,6 @@ class PatientProtocol(SlowReader, HttpToolsProtocol):
     stranger: Stranger
     deadline: asyncio.TimerHandle | None = None
     received = 0
-    headed = 0
     bodied = 0
     began = 0.0
     in_headers = True
@@ -88,14 +87,15 @@ class PatientProtocol(SlowReader, HttpToolsProtocol):
         if self.refused:
             return
         if self.in_headers:
-            if self.deadline is None:
-                self._expect(HEADER_SECONDS)
             self.received += len(data)
         super().data_received(data)
         if self.refused or self.transport.is_closing():
             return
         if self.in_headers and self.received > MAXIMUM_HEADERS:
             self._refuse(431)
+        elif self.in_headers and self.received and self.deadline is None:
+            # Most requests come whole, and never owe anything.
+            self._expect(HEADER_SECONDS)
         elif self.in_body and not self.cycle.response_complete:
             self.received += len(data)
             if self.received > 2 * MAXIMUM_HEADERS + FRAMING * self.bodied:
@@ -114,28 +114,17 @@ class PatientProtocol(SlowReader, HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The next request on the connection."""
         self.in_headers = True
-        self.headed = 0
         super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        """Part of the address, which counts as a header."""
-        self.headed += len(url)
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or after the body a trailer."""
-        self.headed += len(name) + len(value)
-        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The body is owed next."""
-        if self.headed > MAXIMUM_HEADERS:
+        if len(self.url) + sum([len(name) + len(value) for name, value in self.headers]) > MAXIMUM_HEADERS:
             self._refuse(431)
             return
+        self._settle()
         self.in_headers, self.in_body = False, True
         self.received = self.bodied = 0
         self.began = self.loop.time()
-        self._expect(BODY_SECONDS)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

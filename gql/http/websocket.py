@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import time
-import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
@@ -28,7 +27,7 @@ from gql.counters import SOCKETS
 from gql.http.endpoint import HttpError
 from gql.http.graphql import Answer, Confirm, Executor, Parameters, refuse
 from gql.http.json_body import decode_json, encode_json, write_json
-from gql.http.middleware import build_origin_pattern, log_request
+from gql.http.middleware import build_origin_pattern, find_origin, log_request, make_request_id
 from gql.http.strangers import find_host, find_stranger
 from gql.http.throttling import Admission, Throttled
 from gql.logs import Activity, activity
@@ -197,14 +196,14 @@ class Socket:
 
     async def operate(self, key: str, viewer: Viewer, payload: dict[str, Any]) -> None:
         """Run one operation and say how it ended."""
-        executor, request_id, began = self.endpoint.executor, uuid.uuid4().hex[:16], time.perf_counter()
+        executor, request_id, began = self.endpoint.executor, make_request_id(), time.perf_counter()
         activity.set(Activity(request_id, business=viewer.business))
         end: dict[str, Any] = {"id": key, "type": "complete"}
         operation, codes = "-", Counter[str]()
         try:
             parameters = executor.read_parameters(viewer, payload)
             operation = parameters.name_for_log
-            origin = self.websocket.state.origin
+            origin = find_origin(self.websocket, executor.settings.public_url)
             async with aclosing(self.endpoint.stream(viewer, parameters, request_id, origin)) as answers:
                 async for answer, text in answers:
                     codes.update(answer.codes)
@@ -359,7 +358,7 @@ class WebSocketEndpoint:
         if key is None:
             async with aclosing(self.executor.stream(viewer, parameters, request_id, origin)) as answers:
                 async for answer in answers:
-                    yield answer, await write_json(answer.body)
+                    yield answer, (await answer.write()).decode()
 
     async def _stream_shared(
         self, key: Shared, viewer: Viewer, parameters: Parameters, request_id: str, origin: str

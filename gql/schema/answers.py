@@ -3,15 +3,17 @@ its business changes, its day ends or ten minutes have passed. Whether the busin
 before each answer, never of a message; an answer is kept for its document, its variables, its business and its
 permissions, and for whoever asked where it shows that. What was asked longest ago goes first."""
 
+import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from graphql import DocumentNode, GraphQLSchema
 
+from domain.businesses.businesses import Businesses
 from domain.calendar import Clock, load_zone, to_local_date
 from domain.errors import DomainError
 from domain.model import Business, Viewer
@@ -25,6 +27,7 @@ LARGEST_PART = 8
 """No answer takes more than such a part of the memory."""
 OVERHEAD = 1_000
 """Bytes beside the texts of an answer, about."""
+HIT, MISS = ANSWERS.labels("hit"), ANSWERS.labels("miss")
 Document = tuple[str, str | None]
 """A document and the name of the operation."""
 Key = tuple[Document, str, str, frozenset[str], Viewer | None]
@@ -49,19 +52,19 @@ class KeptAnswer:
 
 
 class AnswerMemory:
-    """At most `maximum` bytes of answers, and where that is 0 none. `open_business` is asked with every answer, so that
+    """At most `maximum` bytes of answers, and where that is 0 none. The business is opened with every answer, so that
     whatever waits for its instant is counted."""
 
     def __init__(
         self,
         schema: GraphQLSchema,
-        open_business: Callable[[str], Awaitable[Business]],
+        businesses: Businesses,
         clock: Clock,
         maximum: int,
         count_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._schema = schema
-        self._open_business = open_business
+        self._businesses = businesses
         self.clock = clock
         self._maximum = maximum
         self._count_seconds = count_seconds
@@ -78,25 +81,36 @@ class AnswerMemory:
         whose = viewer if keeping is Keeping.VIEWER else None
         return document, given, viewer.business, viewer.permissions, whose
 
-    async def find(self, key: Key) -> tuple[KeptAnswer | None, Business | None]:
-        """The answer if there is one that holds, and the business as it was asked for to know that, if it was."""
-        kept, business = self._answers.get(key), None
-        if kept is not None:
-            if kept.state is not None:
-                try:
-                    business = await self._open_business(key[2])
-                except DomainError:
-                    # The operation says what is the matter.
-                    return None, None
-            age = self._count_seconds() - kept.made_at + kept.age
-            if age > SECONDS or (business is not None and kept.state != _build_state(business, self.clock())):
-                kept = None
-            else:
-                kept = replace(kept, age=age)
-                if key in self._answers:
-                    self._answers.move_to_end(key)
-        ANSWERS.labels("miss" if kept is None else "hit").inc()
-        return kept, business
+    def find(self, key: Key) -> KeptAnswer | None:
+        """What was answered last, which may hold no more."""
+        kept = self._answers.get(key)
+        if kept is None:
+            MISS.inc()
+        return kept
+
+    async def open_business(self, key: Key, seconds: float) -> Business | None:
+        """The business that an answer is of; None where it cannot be had: the operation says what is the matter.
+        TimeoutError where it takes longer."""
+        held = self._businesses.find_held(key[2])
+        if held is not None:
+            return held
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._businesses.open(key[2])
+        except DomainError:
+            return None
+
+    def use(self, key: Key, kept: KeptAnswer, business: Business | None) -> float | None:
+        """How old what the answer says is, in seconds; None where it holds no more, of the business as it is now."""
+        age = self._count_seconds() - kept.made_at + kept.age
+        now = None if business is None else _build_state(business, self.clock())
+        if age > SECONDS or now != kept.state:
+            MISS.inc()
+            return None
+        if key in self._answers:
+            self._answers.move_to_end(key)
+        HIT.inc()
+        return age
 
     def learn(self, name: Document, document: DocumentNode) -> None:
         """The document is valid; from now on its answers may be kept."""

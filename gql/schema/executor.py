@@ -12,9 +12,11 @@ from typing import Any
 
 from graphql import (
     GraphQLField,
+    GraphQLID,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
+    GraphQLString,
     GraphQLType,
     get_nullable_type,
     is_leaf_type,
@@ -26,7 +28,7 @@ from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import AwaitableOrValue, Path, gather_with_cancel
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from gql.schema.fields import GET, Read, make_list_writer, make_reader
+from gql.schema.fields import GET, Read, find_class, make_leaf_writer, make_list_writer, make_reader
 from gql.schema.pacing import Pace
 
 DISCARDED: ContextVar[bool] = ContextVar("DISCARDED", default=False)
@@ -137,13 +139,15 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
         get = definition.extensions.get(GET)
         if get is None:
             return None
-        write = self._make_writer(get_nullable_type(definition.type), details)
-        return None if write is None else make_reader(get, write, is_non_null_type(definition.type))
+        kind = get_nullable_type(definition.type)
+        write = self._make_writer(kind, details)
+        text = kind in (GraphQLID, GraphQLString)
+        return None if write is None else make_reader(get, write, is_non_null_type(definition.type), text)
 
     def _make_writer(self, kind: GraphQLType, details: FieldDetailsList) -> Read | None:
         """What writes a value that is there as the schema says; None where something of it has to be executed."""
         if is_leaf_type(kind):
-            return kind.coerce_output_value
+            return make_leaf_writer(kind)
         if not is_list_type(kind):
             return self._make_object_reader(kind, details)
         item = kind.of_type
@@ -161,9 +165,10 @@ class PacedExecutor(StrawberryGraphQLCoreExecutionContext):
         plain = selection.plain
         # Strawberry looks at the class of the object alone.
         belongs: Callable[[Any, Any], Any] | None = kind.is_type_of
+        own = find_class(kind)
 
         def read(item: Any) -> dict[str, Any]:
-            if belongs is not None and belongs(item, None) is not True:
+            if type(item) is not own and belongs is not None and belongs(item, None) is not True:
                 raise TypeError
             return {name: read_field(item) for name, read_field in plain}
 

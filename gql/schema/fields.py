@@ -9,10 +9,19 @@ from operator import attrgetter
 from typing import Any
 
 import strawberry
-from graphql import GraphQLField, GraphQLResolveInfo, get_nullable_type, is_leaf_type, is_object_type
+from graphql import (
+    GraphQLField,
+    GraphQLLeafType,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    get_nullable_type,
+    is_leaf_type,
+    is_object_type,
+)
 from graphql.pyutils import Undefined
-from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.schema.schema_converter import CustomGraphQLEnumType, GraphQLCoreConverter
 from strawberry.types.arguments import convert_argument
+from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
@@ -23,11 +32,22 @@ FEW = 20
 Read = Callable[[Any], Any]
 
 
-def make_reader(get: Read, write: Read, required: bool) -> Read:
-    """The written value of a field; raises where the library has to say what is wrong."""
+def make_leaf_writer(kind: GraphQLLeafType) -> Read:
+    """What the library writes, without its search through the values of an enum."""
+    write = kind.coerce_output_value
+    if not isinstance(kind, CustomGraphQLEnumType):
+        return write
+    names: dict[Any, str] = {kind.wrapped_cls(value.value): name for name, value in kind.values.items()}
+    return lambda value: names.get(value) or write(value)
+
+
+def make_reader(get: Read, write: Read, required: bool, text: bool) -> Read:
+    """The written value of a field, which a `text` is already; raises where the library has to say what is wrong."""
 
     def read(source: Any) -> Any:
         value = get(source)
+        if text and type(value) is str:
+            return value
         if value is None and not required:
             return None
         written = write(value)
@@ -50,6 +70,12 @@ def make_list_writer(write: Read) -> Read:
         return written
 
     return write_items
+
+
+def find_class(kind: GraphQLObjectType) -> type | None:
+    """The class of the objects that a type is made of; of a page or an edge that of every page or edge."""
+    known = kind.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    return (known.concrete_of or known).origin if isinstance(known, StrawberryObjectDefinition) else None
 
 
 def prepare_fields(schema: strawberry.Schema) -> None:

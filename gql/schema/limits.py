@@ -35,6 +35,7 @@ from graphql import (
     get_nullable_type,
     is_composite_type,
     is_list_type,
+    specified_rules,
 )
 from graphql.language import SKIP, VisitorAction
 from graphql.utilities import validate_input_literal
@@ -87,17 +88,8 @@ def find_value(node: ValueNode, path: list[str | int]) -> ValueNode:
     return node
 
 
-class InputLiterals(SchemaExtension):
-    """Puts our rule in the place of the library's before the document is validated."""
-
-    def on_operation(self) -> Iterator[None]:
-        rules = self.execution_context.validation_rules
-        self.execution_context.validation_rules = tuple(
-            InputLiteralRule if rule is ValuesOfCorrectTypeRule else rule for rule in rules
-        )
-        yield
-
-
+RULES = tuple(InputLiteralRule if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules)
+"""The library's, with ours in the place of its own."""
 MAXIMUM_DEPTH = 15
 MAXIMUM_INTROSPECTION_DEPTH = 20
 MAXIMUM_ALIASES = 15
@@ -352,6 +344,7 @@ class DocumentLimits(SchemaExtension):
     def on_operation(self) -> Iterator[None]:
         """The parser stops at the limit by itself; comments count too."""
         self.execution_context.parse_options["max_tokens"] = MAXIMUM_TOKENS
+        self.execution_context.validation_rules = RULES
         yield
 
     def on_validate(self) -> Iterator[None]:
@@ -380,7 +373,6 @@ def make_extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
     hidden: list[Callable[[], SchemaExtension]] = [lambda: AddValidationRules([NoSchemaIntrospectionCustomRule])]
     return [
         DocumentLimits,
-        InputLiterals,
         *([] if settings.introspection else hidden),
         lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
         lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),

@@ -284,11 +284,17 @@ def run_together(connection: Connection, statements: Sequence[str]) -> None:
 
 
 def fill(connection: Connection, name: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
-    """Add a few rows."""
-    if rows:
-        mark = "%s" if connection.dialect.name == "postgresql" else "?"
-        marks = ", ".join([mark] * len(columns))
-        connection.exec_driver_sql(f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({marks})", list(rows))
+    """Add a few rows of texts and whole numbers, on PostgreSQL by one statement that is the same for any number."""
+    if not rows:
+        return
+    said = ", ".join(columns)
+    if connection.dialect.name == "postgresql":
+        listed = json.dumps([dict(zip(columns, row, strict=True)) for row in rows])
+        read = f"SELECT {said} FROM json_populate_recordset(NULL::{name}, %s)"
+        connection.exec_driver_sql(f"INSERT INTO {name} ({said}) {read}", (listed,))
+    else:
+        marks = ", ".join("?" * len(columns))
+        connection.exec_driver_sql(f"INSERT INTO {name} ({said}) VALUES ({marks})", list(rows))
 
 
 def load(connection: Connection, name: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:

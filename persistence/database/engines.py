@@ -184,7 +184,9 @@ def _open_postgresql(url: URL) -> Database:
     driver = url.set(drivername="postgresql+psycopg")
 
     def options(more: str = "") -> dict[str, Any]:
-        return {"connect_args": {"options": f"-c timezone=UTC{more}"}, "pool_pre_ping": True}
+        # Or it would tell each time of temporary tables that are there already.
+        quiet = "-c client_min_messages=warning"
+        return {"connect_args": {"options": f"-c timezone=UTC {quiet}{more}"}, "pool_pre_ping": True}
 
     limited = options(f" -c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={BUSY_SECONDS}s")
     engine = create_async_engine(driver, pool_size=10, max_overflow=10, pool_timeout=POOL_SECONDS, **limited)

@@ -47,6 +47,7 @@ class KeptBusinesses:
         self._held: dict[str, tuple[object, StoredBusiness]] = {}
         """Each with the mark that was read before it."""
         self._counter: sqlite3.Connection | None = None
+        self._counting: sqlite3.Cursor | None = None
         self._versions: Any = None
         """PostgreSQL's own connection, with the driver and without a pool: what is asked of it takes no transaction."""
         self._asked: set[str] = set()
@@ -54,6 +55,11 @@ class KeptBusinesses:
         self._reading: set[asyncio.Task[dict[str, object]]] = set()
         self._turn = asyncio.Lock()
         database.closing.append(self._close)
+
+    def find_held(self, key: str) -> StoredBusiness | None:
+        """The business as it was committed last; None where that has to be waited for."""
+        held = self._held.get(key) if self._database.dialect == "sqlite" else None
+        return held[1] if held is not None and held[0] == self._count_commits() else None
 
     async def find(self, key: str) -> StoredBusiness | None:
         """The business as it was committed last; what is held is read anew where that cannot be known."""
@@ -78,14 +84,14 @@ class KeptBusinesses:
     def _count_commits(self) -> int | None:
         """A number that is another one after every commit of others."""
         try:
-            if self._counter is None:
+            if self._counting is None:
                 pooled = self._database.bulk.raw_connection()
                 self._counter = pooled.driver_connection
                 pooled.detach()
                 assert self._counter is not None
                 # It is asked within the event loop, which waits for nobody.
-                self._counter.execute("PRAGMA busy_timeout = 0")
-            count: int = self._counter.execute(COMMITS).fetchone()[0]
+                self._counting = self._counter.execute("PRAGMA busy_timeout = 0")
+            count: int = self._counting.execute(COMMITS).fetchone()[0]
         except FAILURES:
             self._drop_counter()
             # Another connection counts from elsewhere.
@@ -96,7 +102,7 @@ class KeptBusinesses:
     def _drop_counter(self) -> None:
         if self._counter is not None:
             self._counter.close()
-            self._counter = None
+            self._counter = self._counting = None
 
     async def _find_version(self, key: str) -> object:
         """Of whoever asks while others are answered, all together get the next answer: what was committed before they

@@ -152,6 +152,19 @@ def choose_writing(dialect: str) -> dict[str, str]:
 
 
 @asynccontextmanager
+async def letting_go(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Ends a transaction that only read. PostgreSQL's is committed: the driver forgets with every rollback what it has
+    prepared, so that each page would be planned anew."""
+    try:
+        yield
+    except BaseException:
+        if not connection.invalidated:
+            await connection.rollback()
+        raise
+    await (connection.commit() if connection.dialect.name == "postgresql" else connection.rollback())
+
+
+@asynccontextmanager
 async def connect_briefly(database: Database, seconds: float) -> AsyncIterator[AsyncConnection]:
     """A connection that writes or gives up after so long: TimeoutError on PostgreSQL, OperationalError on SQLite, whose
     wait for the write lock cannot be broken off, so that it must be a short one."""

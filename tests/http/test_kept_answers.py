@@ -2,13 +2,13 @@
 somebody else's."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from graphql import parse
 
+from domain.businesses.businesses import Businesses
 from domain.model import Viewer
 from gql.counters import ANSWERS
 from gql.schema.answers import AnswerMemory, KeptAnswer
@@ -18,6 +18,7 @@ from persistence.database.engines import open_database
 from tests.conftest import NOW, SetClock
 from tests.drivers.face import EVERYTHING, SECRET, Face, presenting
 from tests.drivers.once import ACTOR, CALLS, fill_shop, send
+from tests.drivers.sockets import fetch_answer, live
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
@@ -41,28 +42,21 @@ DOCUMENTS = (
     '{ segmentationTrend(from: "2024-05-01", to: "2024-06-01") { customerCount } }',
     "{ segmentPreview(definition: {criteria: {minOrders: 1}}) { matchCount population } }",
 )
-
-
-@asynccontextmanager
-async def working_beside(face: Face, memory: int) -> AsyncIterator[Face]:
-    """Another worker on the same store, with connections and a memory of its own."""
-    database = open_database(face.database.bulk.url.render_as_string(hide_password=False))
-    settings = Settings(jwt_secret=SECRET, answer_memory=memory)
-    try:
-        async with presenting(database, face.clock, settings) as other:
-            yield other
-    finally:
-        await database.close()
+FEW = (PAGE, REPORT, VIEWER)
 
 
 @pytest.fixture
 async def keeping(both: Face) -> AsyncIterator[Face]:
-    """A worker that keeps what it answers, over each database."""
-    async with working_beside(both, 1 << 20) as made:
-        yield made
+    """A worker that keeps what it answers, over each database, with connections of its own; the other one executes."""
+    database = open_database(both.database.bulk.url.render_as_string(hide_password=False))
+    try:
+        async with presenting(database, both.clock, Settings(jwt_secret=SECRET, answer_memory=1 << 20)) as made:
+            yield made
+    finally:
+        await database.close()
 
 
-async def ask_all(face: Face, documents: Sequence[str] = DOCUMENTS) -> list[Any]:
+async def ask_all(face: Face, documents: Sequence[str]) -> list[Any]:
     token = face.token(token_id="the-same")
     return [await face.data(document, None, token) for document in documents]
 
@@ -73,40 +67,39 @@ def hits() -> float:
 
 async def test_an_answer_that_is_kept_costs_no_statement_and_is_the_same(keeping: Face) -> None:
     await fill_shop(keeping)
-    first = [await ask_all(keeping) for _ in range(2)]
+    first = [await ask_all(keeping, FEW) for _ in range(2)]
     before, statements = hits(), keeping.statements()
 
-    again = await ask_all(keeping)
+    again = await ask_all(keeping, FEW)
 
     assert [again] * 2 == first
     assert statements == []
-    assert hits() - before == len(DOCUMENTS)
+    assert hits() - before == len(FEW)
 
 
-SOME = ("recordPurchases", "updateBusinessSettings")
+SOME = ("recordPurchases", "eraseCustomer")
 
 
 @pytest.mark.parametrize(
     ("names", "documents"),
-    [(SOME, DOCUMENTS[:3]), pytest.param(tuple(CALLS), DOCUMENTS, marks=pytest.mark.slow)],
+    [(SOME, FEW), pytest.param(tuple(CALLS), DOCUMENTS, marks=pytest.mark.slow)],
     ids=["some", "all"],
 )
 async def test_whatever_is_written_by_any_worker_and_whatever_day_begins_the_next_answer_is_as_if_none_were_kept(
     names: tuple[str, ...], documents: tuple[str, ...], both: Face, keeping: Face
 ) -> None:
     ids = await fill_shop(both)
-    async with working_beside(both, 0) as computing:
-        for name in names:
-            await ask_all(keeping, documents)
-            await send(both, CALLS[name].document, CALLS[name].fill(ids), None)
-            assert await ask_all(keeping, documents) == await ask_all(computing, documents), name
-        tomorrow = both.clock() + timedelta(days=1)
-        shop = await both.services.businesses.open("shop")
-        await both.services.purchases.record(shop, [purchase("E", "O7", tomorrow.isoformat(), 700)], ACTOR)
-        for hours in (1, 23, 24 * 40):
-            await ask_all(keeping, documents)
-            both.clock.now += timedelta(hours=hours)
-            assert await ask_all(keeping, documents) == await ask_all(computing, documents), hours
+    for name in names:
+        await ask_all(keeping, documents)
+        await send(both, CALLS[name].document, CALLS[name].fill(ids), None)
+        assert await ask_all(keeping, documents) == await ask_all(both, documents), name
+    tomorrow = both.clock() + timedelta(days=1)
+    shop = await both.services.businesses.open("shop")
+    await both.services.purchases.record(shop, [purchase("E", "O7", tomorrow.isoformat(), 700)], ACTOR)
+    for hours in (1, 23, 24 * 40):
+        await ask_all(keeping, documents)
+        both.clock.now += timedelta(hours=hours)
+        assert await ask_all(keeping, documents) == await ask_all(both, documents), hours
 
 
 async def test_nobody_is_given_what_others_asked(keeping: Face) -> None:
@@ -121,6 +114,21 @@ async def test_nobody_is_given_what_others_asked(keeping: Face) -> None:
         ] == "other"
         assert await keeping.code(REPORT, None, keeping.token("customers:none")) == "FORBIDDEN"
         assert await keeping.code(VIEWER, None, "not-a-token") == "UNAUTHENTICATED"
+
+
+async def test_a_socket_is_told_what_was_kept_for_requests_and_the_other_way_round(keeping: Face) -> None:
+    asked = "{ customers { totalCount } }"
+    async with live(keeping.app) as server, server.initiate(keeping.token()) as client:
+        told = [await keeping.data(asked), (await fetch_answer(client, "1", asked))["data"]]
+        told.append((await fetch_answer(client, "2", VIEWER))["data"])
+        before = hits()
+        told.append(await keeping.data(VIEWER, None, keeping.token(subject="another")))
+        told.append((await fetch_answer(client, "3", asked))["data"])
+        told.append((await fetch_answer(client, "4", VIEWER))["data"])
+
+    assert [one["customers"]["totalCount"] for one in (told[0], told[1], told[4])] == [0, 0, 0]
+    assert [one["viewer"]["subject"] for one in (told[2], told[3], told[5])] == ["tester", "another", "tester"]
+    assert hits() - before == 2
 
 
 async def test_a_kept_answer_is_paid_for_and_says_how_old_its_report_is(keeping: Face) -> None:
@@ -152,13 +160,12 @@ async def test_refusals_and_the_progress_of_work_are_not_kept(keeping: Face) -> 
 
 
 def make_memory(maximum: int, seconds: list[float]) -> AnswerMemory:
-    async def open_business(key: str) -> Any:
-        raise AssertionError("nothing of the business is in these answers")
+    nobody: Any = None
+    asked = Businesses(nobody, SetClock())
+    return AnswerMemory(make_schema(Settings())._schema, asked, SetClock(), maximum, lambda: seconds[0])
 
-    return AnswerMemory(make_schema(Settings())._schema, open_business, SetClock(), maximum, lambda: seconds[0])
 
-
-async def test_the_memory_is_bounded_in_bytes_and_in_time(clock: SetClock) -> None:
+def test_the_memory_is_bounded_in_bytes_and_in_time() -> None:
     seconds = [0.0]
     memory = make_memory(100_000, seconds)
     document = ("{ __typename }", None)
@@ -169,11 +176,12 @@ async def test_the_memory_is_bounded_in_bytes_and_in_time(clock: SetClock) -> No
     for key in filter(None, keys):
         memory.add(key, None, NOW, KeptAnswer(b"x" * 9_000, 10, 10, 1, 500.0))
         assert memory.size <= 100_000
-    found = [(await memory.find(key))[0] is not None for key in filter(None, keys)]
+    found = [memory.find(key) is not None for key in filter(None, keys)]
     memory.add(keys[0], None, NOW, KeptAnswer(b"x" * 13_000, 10, 10, 0, 0.0))  # type: ignore[arg-type]
-    too_large = (await memory.find(keys[0]))[0]  # type: ignore[arg-type]
+    too_large = memory.find(keys[0])  # type: ignore[arg-type]
     seconds[0] = 101.0
-    too_old = (await memory.find(keys[-1]))[0]  # type: ignore[arg-type]
+    kept = memory.find(keys[-1])  # type: ignore[arg-type]
+    too_old = memory.use(keys[-1], kept, None)  # type: ignore[arg-type]
 
     assert found == [False] * 11 + [True] * 9
     assert too_large is None

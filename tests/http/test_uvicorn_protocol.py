@@ -19,7 +19,7 @@ from tests.drivers.documents import ROOT
 KNOWN_VERSIONS = "uvicorn>=0.54,<0.55"
 OVERRIDDEN = [
     (PatientProtocol, HttpToolsProtocol, "connection_made connection_lost data_received handle_websocket_upgrade"),
-    (PatientProtocol, HttpToolsProtocol, "on_message_begin on_url on_header on_headers_complete on_body"),
+    (PatientProtocol, HttpToolsProtocol, "on_message_begin on_headers_complete on_body"),
     (PatientProtocol, HttpToolsProtocol, "on_message_complete on_response_complete timeout_keep_alive_handler"),
     (PatientProtocol, HttpToolsProtocol, "pause_writing resume_writing"),
     (PatientSocket, WebSocketsSansIOProtocol, "pause_writing resume_writing receive run_asgi keepalive_timeout"),
@@ -27,7 +27,7 @@ OVERRIDDEN = [
     (Workers, Multiprocess, "keep_subprocess_alive join_all"),
 ]
 READ = [
-    (HttpToolsProtocol, "loop transport client cycle app_state ws_protocol_class"),
+    (HttpToolsProtocol, "loop transport client cycle app_state ws_protocol_class url headers"),
     (RequestResponseCycle, "response_started response_complete"),
     (WebSocketsSansIOProtocol, "loop transport app_state conn frames writable read_paused close_sent disconnected"),
     (Multiprocess, "config sockets processes should_exit"),

@@ -63,6 +63,7 @@ def expire_lease(place: Path) -> None:
         connection.execute("UPDATE job SET heartbeat_at = heartbeat_at - 31000000")
 
 
+@pytest.mark.slow
 def test_i3_an_upload_whose_server_is_killed_is_imported_by_the_next(place: Path) -> None:
     with running(place) as server:
         number = send_file(server, file_of(ROWS))

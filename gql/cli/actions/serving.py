@@ -48,6 +48,7 @@ def serve_on(listener: socket.socket, settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         # As many are accepted at once, and each is an open file before a place is found for it.
         backlog=min(BACKLOG, raise_file_limit() // 4),

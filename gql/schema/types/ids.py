@@ -27,8 +27,9 @@ class GlobalId(NamedTuple):
 
 def encode(kind: str, *numbers: int) -> ID:
     """The global id of the type's item; the first number is the business's."""
-    text = f"{kind}:{'.'.join(map(str, numbers))}"
-    return ID(base64.urlsafe_b64encode(text.encode()).decode().rstrip("="))
+    # No letter, digit, colon or point has the bits of a character that addresses write otherwise.
+    text = f"{kind}:{'.'.join([str(number) for number in numbers])}"
+    return ID(binascii.b2a_base64(text.encode(), newline=False).decode().rstrip("="))
 
 
 def decode(value: str) -> GlobalId | None:
