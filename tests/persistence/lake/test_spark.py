@@ -50,10 +50,10 @@ def find_executors(workers: list[int]) -> list[int]:
 @pytest.fixture
 def spark(tmp_path: Path) -> Iterator[tuple[str, list[int]]]:
     """The address of the Connect server, and the processes of the workers."""
-    programs = [shutil.which(name) for name in ("java", "spark-class", "spark-submit")]
-    if None in programs:
-        pytest.skip("Spark needs Java 17, and spark-class and spark-submit on the PATH: pip install pyspark in a venv")
-    _, spark_class, submit = map(str, programs)
+    home = os.environ.get("SPARK_HOME")
+    if home is None or shutil.which("java") is None:
+        pytest.skip("Spark needs Java 17, and SPARK_HOME, which is the folder of pyspark in a venv of its own")
+    spark_class, submit = (str(Path(home) / "bin" / name) for name in ("spark-class", "spark-submit"))
     port, connect = free_port(), free_port()
     master = f"spark://127.0.0.1:{port}"
     folder = tmp_path / "spark"
