@@ -50,7 +50,9 @@ async def keeping(both: Face) -> AsyncIterator[Face]:
     """A worker that keeps what it answers, over each database, with connections of its own; the other one executes."""
     database = open_database(both.database.bulk.url.render_as_string(hide_password=False))
     try:
-        async with presenting(database, both.clock, Settings(jwt_secret=SECRET, answer_memory=1 << 20)) as made:
+        async with presenting(
+            database, both.clock, Settings(jwt_secret=SECRET, answer_memory=1 << 20, cost_restore=1)
+        ) as made:
             yield made
     finally:
         await database.close()
