@@ -201,6 +201,7 @@ LOADED_LATE = {
     "gql/cli/actions/terminal.py": {"rich"},
     "gql/tracing.py": {"opentelemetry"},
     "persistence/database/dialects.py": {"sqlalchemy"},
+    "persistence/imports/scratch.py": {"duckdb"},
     "persistence/migrations/migrate.py": {"alembic", "persistence.tables.metadata"},
     "persistence/reports/cache.py": {"aiocache", "redis"},
     "persistence/sources/calamine.py": {"persistence.sources.xlsx"},

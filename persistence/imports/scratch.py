@@ -1,0 +1,120 @@
+"""What an import sorts and groups on its way, in columns: an in-memory database of its own that puts what does not fit
+into a folder beside. The folder goes with the import; that of one that was killed goes with the next import."""
+
+import csv
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
+
+Values = Sequence[object] | Mapping[str, object]
+PREFIX = "segments-import-"
+LOCK = "lock"
+MEMORY_MIB = 128
+PIECE = 20_000
+"""Rows handed out at a time."""
+
+
+class Scratch:
+    """Tables of one import. Rows come in as text of cells, which it reads faster than Python could hand them over."""
+
+    def __init__(self, folder: Path, database: "duckdb.DuckDBPyConnection") -> None:
+        self.folder = folder
+        self.database = database
+
+    def execute(self, statement: str, values: Values = ()) -> None:
+        """Do it; nothing is answered."""
+        self.database.execute(statement, values)
+
+    def change(self, statement: str, values: Values = ()) -> int:
+        """Do it; how many rows it wrote."""
+        return int(self.read_one(statement, values)[0])
+
+    def read(self, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
+        """Few rows."""
+        return self.database.execute(statement, values).fetchall()
+
+    def read_one(self, statement: str, values: Values = ()) -> tuple[Any, ...]:
+        """The only row."""
+        (row,) = self.read(statement, values)
+        return row
+
+    def read_many(self, statement: str, values: Values = ()) -> Iterator[list[tuple[Any, ...]]]:
+        """Many rows, in portions. Nothing else may be asked meanwhile."""
+        found = self.database.execute(statement, values)
+        while rows := found.fetchmany(PIECE):
+            yield rows
+
+    def create(self, table: str, columns: Mapping[str, str]) -> None:
+        """Make the empty table."""
+        said = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        self.execute(f"CREATE OR REPLACE TABLE {table} ({said})")
+
+    def load(self, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> None:
+        """Add rows of the columns, whose types are said; None is missing, and so is an empty text."""
+        # Rows may be made of what is loaded into other tables meanwhile.
+        path = self.folder / f"{table}.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+        source = write_source(path, columns, quote='"')
+        self.execute(f"INSERT INTO {table} SELECT * FROM {source}")
+
+    def interrupt(self) -> None:
+        """Break off what it is at; from another thread."""
+        self.database.interrupt()
+
+
+def write_source(path: Path, columns: Mapping[str, str], *, delimiter: str = ",", quote: str = "") -> str:
+    """What stands after FROM for the rows of a file without a header. The file has no doubtful row."""
+    types = ", ".join(f"{write_text(name)}: '{kind}'" for name, kind in columns.items())
+    return (
+        f"read_csv({write_text(str(path))}, auto_detect = false, header = false, delim = {write_text(delimiter)}, "
+        f"quote = {write_text(quote)}, escape = {write_text(quote)}, columns = {{{types}}}, parallel = false, "
+        "new_line = '\\n', max_line_size = 8388608, buffer_size = 16777216)"
+    )
+
+
+def write_text(text: str) -> str:
+    """A text within a statement."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextmanager
+def open_scratch() -> Iterator[Scratch]:
+    """A place for one import, which is gone afterwards."""
+    # 100 ms that no other command need wait for.
+    import duckdb
+
+    remove_orphans()
+    made = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
+    with (made / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Found by others only now that it is held.
+        folder = made.rename(made.with_name(made.name[1:]))
+        config: dict[str, Any] = {
+            "threads": 1,
+            "memory_limit": f"{MEMORY_MIB}MiB",
+            "temp_directory": str(folder / "spilled"),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        database = duckdb.connect(config=config)
+        try:
+            yield Scratch(folder, database)
+        finally:
+            database.close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_orphans() -> None:
+    """Remove the folders of imports that were killed: nobody holds their lock."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError), (folder / LOCK).open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
