@@ -87,8 +87,7 @@ class PlainReader:
 
     def _load_cells(self, scratch: Scratch, text: PlainText) -> None:
         """The cells of our columns, with the line and what is looked up of a date."""
-        path = scratch.folder / "plain.csv"
-        path.write_bytes(text.text.encode())
+        path = scratch.keep_text("plain.csv", text.text)
         columns = {f"c{place}": "VARCHAR" for place in range(self.reader.columns.width)}
         quote = "" if text.quote == NO_QUOTE else text.quote
         source = write_source(path, columns, delimiter=text.delimiter, quote=quote)

@@ -2,13 +2,18 @@
 into a folder beside. The folder goes with the import; that of one that was killed goes with the next import."""
 
 import csv
+import errno
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from domain.errors import Unavailable
+from persistence.database.failures import FULL
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,7 +27,8 @@ PIECE = 20_000
 
 
 class Scratch:
-    """Tables of one import. Rows come in as text of cells, which it reads faster than Python could hand them over."""
+    """Tables of one import. Rows come in as text of cells, which it reads faster than Python could hand them over.
+    Unavailable where the disk has no space for them."""
 
     def __init__(self, folder: Path, database: "duckdb.DuckDBPyConnection") -> None:
         self.folder = folder
@@ -30,7 +36,8 @@ class Scratch:
 
     def execute(self, statement: str, values: Values = ()) -> None:
         """Do it; nothing is answered."""
-        self.database.execute(statement, values)
+        with translate_faults():
+            self.database.execute(statement, values)
 
     def change(self, statement: str, values: Values = ()) -> int:
         """Do it; how many rows it wrote."""
@@ -38,7 +45,8 @@ class Scratch:
 
     def read(self, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
         """Few rows."""
-        return self.database.execute(statement, values).fetchall()
+        with translate_faults():
+            return self.database.execute(statement, values).fetchall()
 
     def read_one(self, statement: str, values: Values = ()) -> tuple[Any, ...]:
         """The only row."""
@@ -47,9 +55,13 @@ class Scratch:
 
     def read_many(self, statement: str, values: Values = ()) -> Iterator[list[tuple[Any, ...]]]:
         """Many rows, in portions. Nothing else may be asked meanwhile."""
-        found = self.database.execute(statement, values)
-        while rows := found.fetchmany(PIECE):
+        self.execute(statement, values)
+        while rows := self._fetch():
             yield rows
+
+    def _fetch(self) -> list[tuple[Any, ...]]:
+        with translate_faults():
+            return self.database.fetchmany(PIECE)
 
     def create(self, table: str, columns: Mapping[str, str]) -> None:
         """Make the empty table."""
@@ -60,14 +72,44 @@ class Scratch:
         """Add rows of the columns, whose types are said; None is missing, and so is an empty text."""
         # Rows may be made of what is loaded into other tables meanwhile.
         path = self.folder / f"{table}.csv"
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with self._write(path) as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
         source = write_source(path, columns, quote='"')
         self.execute(f"INSERT INTO {table} SELECT * FROM {source}")
 
+    def keep_text(self, name: str, text: str) -> Path:
+        """Where the text can be read from."""
+        with self._write(self.folder / name) as file:
+            file.write(text)
+        return self.folder / name
+
+    @contextmanager
+    def _write(self, path: Path) -> Iterator[TextIO]:
+        with translate_faults(), path.open("w", encoding="utf-8", newline="") as file:
+            yield file
+
     def interrupt(self) -> None:
         """Break off what it is at; from another thread."""
         self.database.interrupt()
+
+
+@contextmanager
+def translate_faults() -> Iterator[None]:
+    """What broke off a statement, as others of the program have it: Unavailable for want of space, and Ctrl-C."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise Unavailable(FULL) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable(FULL) from error
+        raise
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
 
 
 def write_source(path: Path, columns: Mapping[str, str], *, delimiter: str = ",", quote: str = "") -> str:
@@ -92,7 +134,8 @@ def open_scratch() -> Iterator[Scratch]:
     import duckdb
 
     remove_orphans()
-    made = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
+    with translate_faults():
+        made = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=find_place()))
     with (made / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # Found by others only now that it is held.
@@ -112,9 +155,14 @@ def open_scratch() -> Iterator[Scratch]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def find_place() -> Path:
+    """Where SQLite has its temporary files, too, so that there is one place to have space in."""
+    return Path(os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir())
+
+
 def remove_orphans() -> None:
     """Remove the folders of imports that were killed: nobody holds their lock."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for folder in find_place().glob(f"{PREFIX}*"):
         with suppress(OSError), (folder / LOCK).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
