@@ -99,5 +99,5 @@ sbom: $(SUPPLY)/installed
 LOCKED = uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --no-header --no-annotate --quiet
 lock:
 	$(LOCKED) --group install $(UPGRADE) --output-file requirements.lock
-	$(LOCKED) --group dev --extra otel --extra lake --extra cluster $(UPGRADE) --constraint requirements.lock --output-file requirements-dev.lock \
+	$(LOCKED) --group dev --extra otel $(UPGRADE) --constraint requirements.lock --output-file requirements-dev.lock \
 	  $$(sed -n 's/^\([A-Za-z0-9._-]*\).*==.*/--no-emit-package \1/p' requirements.lock)

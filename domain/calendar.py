@@ -154,6 +154,27 @@ def format_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def format_micros(micros: int) -> str:
+    """The same of microseconds since 1970, for files of millions: most days and minutes of them come again."""
+    seconds, part = divmod(micros, 1_000_000)
+    day, second = divmod(seconds, 86_400)
+    text = _format_utc_day(day) + _format_minute(second // 60) + TWO_DIGITS[second % 60]
+    return f"{text}.{part:06}Z" if part else f"{text}Z"
+
+
+TWO_DIGITS = tuple(f"{number:02}" for number in range(60))
+
+
+@lru_cache(maxsize=4096)
+def _format_utc_day(day: int) -> str:
+    return f"{date.fromordinal(EPOCH.toordinal() + day)}T"
+
+
+@lru_cache(maxsize=1440)
+def _format_minute(minute: int) -> str:
+    return f"{TWO_DIGITS[minute // 60]}:{TWO_DIGITS[minute % 60]}:"
+
+
 def format_day(day: date) -> str:
     """Such as 3 April 2024."""
     return f"{day.day} {month_name[day.month]} {day.year}"

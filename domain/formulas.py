@@ -2,6 +2,7 @@
 `protect_text` is read back by `unprotect_text`, whatever it was."""
 
 import re
+from collections.abc import Sequence
 
 SIGNS = "=+@＝＋－＠-"
 """What a formula begins with, in both widths."""
@@ -23,6 +24,15 @@ def is_formula(text: str) -> bool:
 def protect_text(text: str) -> str:
     """The text for a file without types: an apostrophe before what looks like a formula."""
     return FORMULA.sub("'", text) if is_formula(text) else text
+
+
+def protect_texts(texts: Sequence[str | None]) -> Sequence[str | None]:
+    """Each of the texts so; what looks harmless as a whole is not looked at one by one."""
+    there = [text for text in texts if text]
+    together = "".join(there)
+    if ";" not in together and together.isprintable() and "".join([text[0] for text in there]).isalnum():
+        return texts
+    return [None if text is None else protect_text(text) for text in texts]
 
 
 def unprotect_text(text: str) -> str:

@@ -262,6 +262,14 @@ def to_decimal(minor: int, decimals: int) -> Decimal:
     return Decimal(minor).scaleb(-decimals)
 
 
+def format_minor(minor: int, decimals: int) -> str:
+    """The same as plain text, such as 12.50."""
+    digits = str(minor)
+    if minor > 0 and 0 < decimals < len(digits):
+        return f"{digits[:-decimals]}.{digits[-decimals:]}"
+    return format(to_decimal(minor, decimals), "f")
+
+
 def compute_mean(total: int, count: int, decimals: int) -> Decimal | None:
     """Average of minor units in major units, rounded half-even to the minor unit; None without anything to average."""
     if not count:

@@ -280,6 +280,9 @@ class MemberList:
 
 
 Member: TypeAlias = "tuple[CustomerRecord, Membership]"
+MemberCell: TypeAlias = "str | int | None"
+"""A text or a number of a file: instants in microseconds since 1970, amounts in minor units."""
+MemberRow: TypeAlias = "tuple[int, bool, *tuple[MemberCell, ...]]"
 MemberKey = tuple[MemberList, PageRequest]
 """Members, and which page of them."""
 SnapshotKey = tuple[int, datetime]
@@ -307,6 +310,24 @@ class Members(Protocol):
     async def load_page(self, which: MemberList, request: PageRequest) -> Page[Member]: ...
     async def load_pages(self, keys: Sequence[MemberKey]) -> list[Page[Member]]: ...
     async def count(self, lists: Sequence[MemberList]) -> list[int]: ...
+
+
+class MemberRows(Protocol):
+    """Members of one business for files: no entities, but texts and whole numbers as they are kept."""
+
+    async def load(
+        self,
+        segment_id: int,
+        at: datetime,
+        columns: Sequence[str],
+        scored: tuple[Span, Quintiles] | None,
+        after: int,
+        size: int,
+    ) -> list[MemberRow]:
+        """Of the next members at the instant after that customer, by customer, its number, whether it was erased, and
+        what the columns of exports say; `scored` is what their own scores are measured by, where a column asks for
+        these."""
+        ...
 
 
 class Naming(StrEnum):
@@ -372,9 +393,14 @@ class Memberships(Protocol):
 
     async def close_segment(self, segment_id: int, at: datetime, by: str | None) -> Difference: ...
     async def close_customer(self, customer_id: int, at: datetime, by: str | None) -> int: ...
-    async def sync_rule_members(
-        self, segment_id: int, at: datetime, by: str | None, *, only: bool = False
-    ) -> Difference: ...
+    async def sync_rule_members(self, segment_id: int, flag: int, at: datetime, by: str | None) -> Difference:
+        """Make RULE memberships of the segment agree with what is evaluated of all customers."""
+        ...
+
+    async def sync_evaluated(self, flags: Mapping[int, int], at: datetime, by: str | None) -> Mapping[int, Difference]:
+        """Make RULE memberships of these segments agree with what is evaluated of some customers; which segments
+        changed, and how."""
+        ...
 
 
 class MembershipHistory(Protocol):
@@ -431,7 +457,16 @@ class Jobs(Protocol):
         """Hold the oldest work of the kind that waits or whose lease has expired; None where there is none."""
         ...
 
-    async def acquire_part(self, job_id: int, owner: str, now: datetime) -> Job | None: ...
+    async def acquire_parts(self, ids: Sequence[int], owner: str, now: datetime) -> list[Job]:
+        """Hold those of these parts of a run that nobody else holds, in their order."""
+        ...
+
+    async def heartbeat_all(
+        self, leases: Sequence[Lease], now: datetime, phase: str, done: int, total: int | None
+    ) -> AbstractSet[int]:
+        """The same as `heartbeat` of work of one kind and owner; the ids of what may go on."""
+        ...
+
     async def heartbeat(self, lease: Lease, now: datetime, phase: str, done: int, total: int | None) -> bool:
         """Keep the lease and say how far the work is; False where its holder must stop."""
         ...
@@ -742,6 +777,8 @@ class Unit(Protocol):
     @property
     def members(self) -> Members: ...
     @property
+    def member_rows(self) -> MemberRows: ...
+    @property
     def named(self) -> NamedCustomers: ...
     @property
     def memberships(self) -> Memberships: ...
@@ -795,22 +832,38 @@ class Unit(Protocol):
         ...
 
 
+MOST_TOGETHER = 60
+"""Rules that are evaluated together: each is one bit of a whole number that both databases hold."""
+
+
 class Evaluation(Protocol):
-    """Customers for whom a rule holds, kept aside while they are found: no lock is held for it."""
+    """For whom rules hold, kept aside while it is found: no lock is held for it."""
 
     @property
     def unit(self) -> Unit: ...
-    async def prepare(self, trees: Sequence[Condition]) -> None: ...
-    async def measure_population(self) -> tuple[int, int]: ...
-    async def forget(self) -> None: ...
-    async def evaluate_range(self, tree: Condition, references: Mapping[str, Segment], low: int, high: int) -> int: ...
-    async def reevaluate_changed(self, tree: Condition, references: Mapping[str, Segment]) -> None:
-        """Evaluate those customers anew that changed since, or whose membership of a segment did that the rule uses."""
+    @property
+    def flags(self) -> Mapping[int, int]:
+        """The bit of each segment in what is kept."""
         ...
 
-    async def evaluate_customers(
-        self, tree: Condition, references: Mapping[str, Segment], customers: Sequence[int]
-    ) -> None: ...
+    async def prepare(self, trees: Mapping[int, Condition], references: Mapping[str, Segment]) -> None:
+        """Let these rules be evaluated, by the ids of their segments, of which none uses another: at most
+        MOST_TOGETHER. `references` are the segments that they may use, by key."""
+        ...
+
+    def evaluate_everybody(self) -> AsyncIterator[tuple[int, int]]:
+        """Evaluate all customers; how many are done of how many, from none of them on."""
+        ...
+
+    async def reevaluate_changed(self, unit: Unit) -> None:
+        """Evaluate those customers anew that changed since, or whose membership of a segment did that a rule uses;
+        within the write unit."""
+        ...
+
+    async def evaluate_customers(self, customers: Sequence[int]) -> None:
+        """Evaluate these customers only."""
+        ...
+
     async def load_changed_customers(self, size: int) -> list[list[int]]:
         """The customers who changed and whose memberships have not followed, in portions."""
         ...
@@ -819,7 +872,9 @@ class Evaluation(Protocol):
         """They have followed now; within the write unit."""
         ...
 
-    def write(self) -> AbstractAsyncContextManager[Unit]: ...
+    def write(self) -> AbstractAsyncContextManager[Unit]:
+        """The write unit, which keeps or forgets what is evaluated within it with the rest that it does."""
+        ...
 
 
 class MemberStaging(Protocol):

@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     FromClause,
+    Select,
     and_,
     bindparam,
     delete,
@@ -34,7 +36,7 @@ from domain.model import (
 from domain.pages import Page, PageRequest, Position, build_page
 from domain.store import CustomerFilter, CustomerRecord, CustomerSort, Refusal
 from persistence.database.dialects import Selective
-from persistence.database.pages import apply_keyset, begins_with
+from persistence.database.pages import apply_keyset, begins_with, bind_keyset, shape_keyset
 from persistence.erasure import find_erased, is_of_customer
 from persistence.tables.businesses import business
 from persistence.tables.columns import FAR_FUTURE, MISSING_TEXT, is_storable, to_optional_instant, to_optional_micros
@@ -155,6 +157,27 @@ def read_attribute(row: Any) -> AttributeValue:
     return str(row.text) if row.instant is None else from_micros(row.instant)
 
 
+@cache
+def _select_page(sort: CustomerSort, reverse: bool, shape: PageRequest) -> Select[Any]:
+    """A page of all present customers of a business."""
+    own: ColumnElement[int] = bindparam("business")
+    statement = select(*COLUMNS).select_from(JOINED).where(customer.c.business_id == own, PRESENT)
+    key: ColumnElement[Any] = customer.c.id
+    if sort in BY_METRICS:
+        # Said of the metrics too, so that the page is read along their index.
+        statement = statement.where(customer_metrics.c.business_id == own)
+        key = customer_metrics.c.customer_id
+    return apply_keyset(statement, SORT_COLUMNS[sort], key, shape, reverse)
+
+
+@cache
+def _select_by_ids(merged: bool) -> Select[Any]:
+    """The customers of those ids."""
+    which = (customer.c.business_id == bindparam("business"), customer.c.id.in_(bindparam("ids", expanding=True)))
+    statement = select(*COLUMNS).select_from(JOINED).where(*which)
+    return statement if merged else statement.where(customer.c.merged_into.is_(None))
+
+
 class CustomerStore:
     """Customers of one business on one connection."""
 
@@ -165,7 +188,8 @@ class CustomerStore:
         self.ruled = ruled
 
     async def _build_conditions(self, where: CustomerFilter) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = [customer.c.business_id == self.business_id, PRESENT]
+        """What a filter says beside that the customers are the business's and present."""
+        conditions: list[ColumnElement[bool]] = []
         if where.rule is not None or where.segment_ids or where.reported:
             conditions.append(await self.ruled(where))
         if where.search and not is_storable(where.search):
@@ -186,33 +210,26 @@ class CustomerStore:
         self, request: PageRequest, where: CustomerFilter, sort: CustomerSort, reverse: bool
     ) -> Page[CustomerRecord]:
         """One page in the order asked for; ties stand by id."""
-        value = SORT_COLUMNS[sort]
-        statement = select(*COLUMNS).select_from(JOINED).where(*await self._build_conditions(where))
-        if sort in BY_METRICS:
-            # Said of the metrics too, so that the page is read along their index.
-            statement = statement.where(customer_metrics.c.business_id == self.business_id)
-            key: ColumnElement[Any] = customer_metrics.c.customer_id
-        else:
-            key = customer.c.id
-        rows = (await self.connection.execute(apply_keyset(statement, value, key, request, reverse))).all()
-        page = build_page(rows, request, lambda row: _read_position(row, str(value.key)))
+        statement = _select_page(sort, reverse, shape_keyset(request))
+        if conditions := await self._build_conditions(where):
+            statement = statement.where(*conditions)
+        asked = {"business": self.business_id, **bind_keyset(request)}
+        rows = (await self.connection.execute(statement, asked)).all()
+        value = str(SORT_COLUMNS[sort].key)
+        page = build_page(rows, request, lambda row: _read_position(row, value))
         return page.map(to_record)
 
     async def count(self, where: CustomerFilter) -> int:
         source = customer if where.rule is None else JOINED
-        statement = select(func.count()).select_from(source).where(*await self._build_conditions(where))
+        statement = select(func.count()).select_from(source).where(customer.c.business_id == self.business_id, PRESENT)
+        statement = statement.where(*await self._build_conditions(where))
         return int((await self.connection.execute(statement)).scalar_one())
 
     async def find_by_ids(self, ids: Sequence[int], *, merged: bool = False) -> Mapping[int, CustomerRecord]:
         """Those that exist; only where they are asked for, those too who were merged into another."""
-        statement = (
-            select(*COLUMNS)
-            .select_from(JOINED)
-            .where(customer.c.business_id == self.business_id, customer.c.id.in_(ids))
-        )
-        if not merged:
-            statement = statement.where(customer.c.merged_into.is_(None))
-        return {row.id: to_record(row) for row in await self.connection.execute(statement)}
+        asked = {"business": self.business_id, "ids": list(ids)}
+        rows = await self.connection.execute(_select_by_ids(merged), asked)
+        return {row.id: to_record(row) for row in rows}
 
     async def find_by_external_id(self, external_id: str) -> CustomerRecord | None:
         """The one of that external id, exactly, be it of its own or of one who was merged into it."""

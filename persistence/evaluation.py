@@ -7,17 +7,22 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import perf_counter
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Insert,
+    Select,
     SelectBase,
-    SmallInteger,
+    bindparam,
+    case,
     column,
     delete,
     func,
     insert,
-    literal,
+    literal_column,
     select,
     union,
     update,
@@ -28,14 +33,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.calendar import Clock, from_micros, to_micros
 from domain.model import Business
-from domain.rules.context import RuleContext, collect_references
+from domain.rules.context import collect_references
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context
 from domain.segments.model import Segment
-from persistence.database.dialects import create, empty
+from domain.store import Unit as UnitPort
+from persistence.database.dialects import Plus, analyze, create, empty, select_numbers
 from persistence.database.engines import Database
 from persistence.database.transactions import choose_reading, open_session, to_business, translate_errors
-from persistence.rules.compiler import RuleCompiler, select_members
+from persistence.rules.compiler import RuleCompiler, select_matching
 from persistence.segments.analysis import is_member
 from persistence.segments.named import TABLES as OF_LISTS
 from persistence.segments.named import NamedCustomerStore
@@ -45,78 +51,103 @@ from persistence.tables.customers import PRESENT, customer, customer_metrics
 from persistence.tables.segments import membership
 from persistence.unit import Unit, go_on_writing
 
-EVALUATED = "customer_id BIGINT PRIMARY KEY, holds SMALLINT NOT NULL"
-evaluated = sqlalchemy_table("evaluated", column("customer_id", BigInteger), column("holds", SmallInteger))
+EVALUATED = "customer_id BIGINT PRIMARY KEY, flags BIGINT NOT NULL"
+evaluated = sqlalchemy_table("evaluated", column("customer_id", BigInteger), column("flags", BigInteger))
+RANGE = 10_000
+"""Customer ids that are evaluated first by one rule, and a share of them by several; then more or fewer, as it takes
+time."""
+QUICK_SECONDS, SLOW_SECONDS = 0.25, 1.0
+RANGES = 20
+"""However quick they are, a range is no larger than such a part of all ids, so that progress is seen."""
 
 
 @dataclass(slots=True)
 class SqlEvaluation:
-    """One run's connection. `unit` reads the state that the run began with."""
+    """One run's connection. `unit` reads the state that the run began with, `number` is the last change that what is
+    evaluated has seen, and `seen_at` its instant."""
 
     connection: AsyncConnection
     unit: Unit
     clock: Clock
     seen_at: datetime
-    context: RuleContext = field(init=False)
+    flags: dict[int, int] = field(init=False, default_factory=dict)
+    number: int = field(init=False)
+    _now: datetime = field(init=False)
+    _everybody: Select[Any] = field(init=False)
+    _used: Sequence[int] = field(init=False, default=())
+    _seen: UnitPort | None = field(init=False, default=None)
 
-    async def prepare(self, trees: Sequence[Condition]) -> None:
-        """Look up what the rules are measured by."""
-        self.context = await build_rule_context(self.unit, self.clock(), trees)
+    def __post_init__(self) -> None:
+        self.number, self._now = self.unit.business.change_number, self.clock()
 
-    async def measure_population(self) -> tuple[int, int]:
-        """How many customers there are who were neither erased nor merged, and their highest id."""
+    async def prepare(self, trees: Mapping[int, Condition], references: Mapping[str, Segment]) -> None:
+        """Look up what the rules are measured by, and write them as the bits of one number. Each customer has a row, in
+        which those bits are set whose rules hold."""
+        context = await build_rule_context(self.unit, self._now, trees.values())
+        compiler = RuleCompiler(context, lambda key: is_member(self.unit.business, references[key].id))
+        self.flags = {key: 1 << place for place, key in enumerate(trees)}
+        bits = [
+            case((compiler.compile_condition(tree), literal_column(str(self.flags[key]))), else_=literal_column("0"))
+            for key, tree in trees.items()
+        ]
+        used = {key for tree in trees.values() for key in collect_references(tree)}
+        self._used = sorted(references[key].id for key in used)
+        self._everybody = select_matching(context, {"flags": Plus(*bits)}).where(PRESENT)
+
+    async def evaluate_everybody(self) -> AsyncIterator[tuple[int, int]]:
+        """Evaluate all by ranges of ids; how many customers are done of how many, from none of them on."""
         statement = select(func.count(), func.coalesce(func.max(customer.c.id), 0)).where(
             customer.c.business_id == self.unit.business.id, PRESENT
         )
-        count, highest = (await self.connection.execute(statement)).one()
-        return int(count), int(highest)
-
-    async def forget(self) -> None:
-        """Keep nothing of what was evaluated so far."""
+        population, highest = (await self.connection.execute(statement)).one()
         await self.connection.run_sync(empty, "evaluated")
+        yield 0, population
+        bounds = (bindparam("low", 0, type_=BigInteger), bindparam("high", 0, type_=BigInteger))
+        # Written once, as all but the bounds is the same for each range.
+        insertion = self._write_insertion(customer.c.id.between(*bounds)).compile(
+            dialect=self.connection.dialect, compile_kwargs={"render_postcompile": True}
+        )
+        low, size, done = 1, max(1, RANGE // len(self.flags)), 0
+        while low <= highest:
+            began = perf_counter()
+            values = {**insertion.params, "low": low, "high": low + size - 1}
+            given = values if insertion.positiontup is None else tuple(values[name] for name in insertion.positiontup)
+            done += (await self.connection.exec_driver_sql(str(insertion), given)).rowcount
+            low, took = low + size, perf_counter() - began
+            if took < QUICK_SECONDS:
+                size = max(size, min(2 * size, highest // RANGES))
+            elif took > SLOW_SECONDS:
+                size = max(1, size // 2)
+            yield min(done, population), population
+        await self.connection.run_sync(analyze, "evaluated")
 
-    async def evaluate_range(self, tree: Condition, references: Mapping[str, Segment], low: int, high: int) -> int:
-        """Evaluate the customers of a range of ids; how many of them the rule holds for."""
-        return await self._evaluate(tree, references, [customer.c.id.between(low, high)])
+    async def reevaluate_changed(self, unit: UnitPort) -> None:
+        """Evaluate those customers anew that changed since the last look, or that entered or left a segment which a
+        rule uses, where anybody wrote but this connection."""
+        if unit.business.change_number > self.number + 1:
+            changed = self._select_changed()
+            await self.connection.execute(delete(evaluated).where(evaluated.c.customer_id.in_(changed)))
+            await self.connection.execute(self._write_insertion(customer.c.id.in_(changed)))
+        self._seen = unit
 
-    async def reevaluate_changed(self, tree: Condition, references: Mapping[str, Segment]) -> None:
-        """Evaluate those customers anew that changed since the run began to read, or that entered or left a segment
-        which the rule uses."""
-        changed = self._select_changed([references[key].id for key in collect_references(tree) if key in references])
-        await self.connection.execute(delete(evaluated).where(evaluated.c.customer_id.in_(changed)))
-        await self._evaluate(tree, references, [customer.c.id.in_(changed)])
-
-    def _select_changed(self, used: Sequence[int]) -> SelectBase:
+    def _select_changed(self) -> SelectBase:
         own, since = self.unit.business.id, to_micros(self.seen_at)
         changed = select(customer_metrics.c.customer_id).where(
             customer_metrics.c.business_id == own, customer_metrics.c.changed_at > since
         )
-        if not used:
+        if not self._used:
             return changed
         member = membership.c
-        moved = select(member.customer_id).where(member.business_id == own, member.segment_id.in_(used))
+        moved = select(member.customer_id).where(member.business_id == own, member.segment_id.in_(self._used))
         return union(changed, moved.where(member.entered_at > since), moved.where(member.left_at > since))
 
-    async def evaluate_customers(
-        self, tree: Condition, references: Mapping[str, Segment], customers: Sequence[int]
-    ) -> None:
-        """Evaluate these customers only, and keep also for whom the rule does not hold."""
-        await self.forget()
-        await self._evaluate(tree, references, [customer.c.id.in_(customers)])
-        others = select(customer.c.id, literal(0)).where(
-            customer.c.business_id == self.unit.business.id,
-            customer.c.id.in_(customers),
-            customer.c.id.not_in(select(evaluated.c.customer_id)),
-        )
-        await self.connection.execute(insert(evaluated).from_select(["customer_id", "holds"], others))
+    async def evaluate_customers(self, customers: Sequence[int]) -> None:
+        """Evaluate these customers only."""
+        await self.connection.run_sync(empty, "evaluated")
+        await self.connection.execute(self._write_insertion(customer.c.id.in_(select_numbers(customers))))
 
-    async def _evaluate(
-        self, tree: Condition, references: Mapping[str, Segment], which: Sequence[ColumnElement[bool]]
-    ) -> int:
-        sql = RuleCompiler(self.context, lambda key: is_member(self.unit.business, references[key].id))
-        members = select_members(self.context, sql.compile_condition(tree)).where(PRESENT, *which)
-        statement = insert(evaluated).from_select(["customer_id", "holds"], members.add_columns(literal(1)))
-        return int((await self.connection.execute(statement)).rowcount)
+    def _write_insertion(self, which: ColumnElement[bool]) -> Insert:
+        return insert(evaluated).from_select(["customer_id", "flags"], self._everybody.where(which))
 
     async def load_changed_customers(self, size: int) -> list[list[int]]:
         """The customers who changed and whose memberships have not followed, in portions."""
@@ -138,9 +169,21 @@ class SqlEvaluation:
         statement = update(BusinessRow).where(business_table.c.id == self.unit.business.id)
         await self.connection.execute(statement.values(followed_at=to_micros(self.seen_at)))
 
-    def write(self) -> AbstractAsyncContextManager[Unit]:
-        """A write unit on the same connection."""
-        return go_on_writing(self.connection, self.unit.business, self.clock)
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Unit]:
+        """A write unit on the same connection; where it fails, what is evaluated is as it was before."""
+        self._seen = None
+        try:
+            with translate_errors():
+                async with go_on_writing(self.connection, self.unit.business, self.clock) as unit:
+                    yield unit
+        except Exception:
+            if not self.connection.invalidated:
+                with suppress(DBAPIError):
+                    await self.connection.rollback()
+            raise
+        if self._seen is not None:
+            self.number, self.seen_at = self._seen.business.change_number, self._seen.instant
 
 
 @dataclass(slots=True)

@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Update, and_, delete, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Update, and_, delete, exists, func, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from domain.calendar import from_micros, to_micros
 from domain.jobs.model import (
@@ -72,14 +74,13 @@ def is_waiting(business_id: int, kind: JobKind, now: datetime) -> ColumnElement[
     return exists(select(job.c.id).where(*free))
 
 
-def is_held(business_id: int, lease: Lease) -> ColumnElement[bool]:
-    """Whether the work is still held so."""
+def is_held(business_id: int, lease: Lease, *others: Lease) -> ColumnElement[bool]:
+    """Whether the work is still held so; the others are of the same kind and owner."""
     return and_(
         job.c.business_id == business_id,
         job.c.kind == lease.kind.value,
-        job.c.id == lease.job_id,
+        tuple_(job.c.id, job.c.attempts).in_([(each.job_id, each.attempt) for each in (lease, *others)]),
         job.c.owner == lease.owner,
-        job.c.attempts == lease.attempt,
         job.c.status == JobStatus.RUNNING.value,
     )
 
@@ -100,10 +101,12 @@ def build_row(business_id: int, job_id: int, new: NewJob, at: datetime) -> JobRo
     )
 
 
-def build_heartbeat(business_id: int, lease: Lease, now: datetime, phase: str, done: int, total: int | None) -> Update:
-    """The statement that keeps a lease."""
+def build_heartbeat(
+    business_id: int, lease: Lease, now: datetime, phase: str, done: int, total: int | None, *others: Lease
+) -> Update:
+    """The statement that keeps a lease, and others of the same kind and owner with it."""
     values = {"heartbeat_at": to_micros(now), "phase": phase, "done": done, "total": total}
-    return update(JobRow).where(is_held(business_id, lease)).values(**values)
+    return update(JobRow).where(is_held(business_id, lease, *others)).values(**values)
 
 
 def build_finish(which: ColumnElement[bool], outcome: Outcome, at: int, **values: object) -> Update:
@@ -228,15 +231,18 @@ class JobStore:
             free.append(job.c.id == job_id)
         # SQLite, where only one transaction writes, leaves the lock out.
         oldest = select(job.c.id).where(*free).order_by(job.c.id).limit(1).with_for_update(skip_locked=True)
-        return await self._acquire(kind, job.c.id == oldest.scalar_subquery(), owner, now)
+        row = await self.session.scalar(self._acquire(kind, job.c.id == oldest.scalar_subquery(), owner, now))
+        return None if row is None else to_job(row)
 
-    async def acquire_part(self, job_id: int, owner: str, now: datetime) -> Job | None:
-        """Hold this part of a run, unless somebody else does: who took the run up again may still hold its part."""
+    async def acquire_parts(self, ids: Sequence[int], owner: str, now: datetime) -> list[Job]:
+        """Hold those of these parts of a run that nobody else does, in their order: who took the run up again may still
+        hold its parts."""
         mine = and_(job.c.status == JobStatus.RUNNING.value, job.c.owner == owner)
-        part = and_(job.c.id == job_id, or_(is_free(now), mine))
-        return await self._acquire(JobKind.RECALCULATION, part, owner, now)
+        statement = self._acquire(JobKind.RECALCULATION, and_(job.c.id.in_(ids), or_(is_free(now), mine)), owner, now)
+        held = {row.id: to_job(row) for row in await self.session.scalars(statement)}
+        return [held[key] for key in ids if key in held]
 
-    async def _acquire(self, kind: JobKind, which: ColumnElement[bool], owner: str, now: datetime) -> Job | None:
+    def _acquire(self, kind: JobKind, which: ColumnElement[bool], owner: str, now: datetime) -> ReturningUpdate[Any]:
         statement = (
             update(JobRow)
             .where(job.c.business_id == self.business_id, job.c.kind == kind.value, which)
@@ -249,13 +255,21 @@ class JobStore:
                 attempts=job.c.attempts + 1,
             )
         )
-        row = await self.session.scalar(statement.returning(JobRow))
-        return None if row is None else to_job(row)
+        return statement.returning(JobRow)
 
     async def heartbeat(self, lease: Lease, now: datetime, phase: str, done: int, total: int | None) -> bool:
         """Keep the lease and say how far the work is; False where its holder must stop: it is lost or cancelled."""
-        statement = build_heartbeat(self.business_id, lease, now, phase, done, total)
-        return await self.session.scalar(statement.returning(job.c.cancel_requested)) is False
+        return bool(await self.heartbeat_all([lease], now, phase, done, total))
+
+    async def heartbeat_all(
+        self, leases: Sequence[Lease], now: datetime, phase: str, done: int, total: int | None
+    ) -> set[int]:
+        """The same of several, of one kind and owner; the ids of what may go on."""
+        if not leases:
+            return set()
+        statement = build_heartbeat(self.business_id, leases[0], now, phase, done, total, *leases[1:])
+        rows = await self.session.execute(statement.returning(job.c.id, job.c.cancel_requested))
+        return {key for key, cancelled in rows if not cancelled}
 
     async def finish(self, lease: Lease, outcome: Outcome, at: datetime) -> bool:
         """The end of work by its holder; False where he does not hold it any more, and it stays as it is."""

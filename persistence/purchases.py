@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select, tuple_, update
+from sqlalchemy import Integer, Select, and_, bindparam, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from domain.attributes import read_attributes
@@ -19,7 +20,7 @@ from domain.model import (
 )
 from domain.pages import Page, PageRequest, build_page
 from domain.store import PurchaseRecord, Refusal
-from persistence.database.pages import apply_keyset
+from persistence.database.pages import apply_keyset, bind_keyset, shape_keyset
 from persistence.merge import count_due, move_days, move_purchases, record, refresh_customers
 from persistence.tables.columns import is_storable
 from persistence.tables.purchases import StorefrontRow, purchase, purchase_line, storefront
@@ -63,6 +64,27 @@ def to_record(row: Any) -> PurchaseRecord:
     )
 
 
+@cache
+def _select_pages(shape: PageRequest) -> Select[Any]:
+    """The newest purchases of each of the customers."""
+    place = (
+        func.row_number()
+        .over(partition_by=purchase.c.customer_id, order_by=(purchase.c.purchased_at.desc(), purchase.c.id.desc()))
+        .label("place")
+    )
+    whose = purchase.c.customer_id.in_(bindparam("customers", expanding=True))
+    ranked = apply_keyset(
+        select(*COLUMNS, place).select_from(JOINED).where(purchase.c.business_id == bindparam("business"), whose),
+        purchase.c.purchased_at,
+        purchase.c.id,
+        shape,
+        reverse=True,
+    )
+    inner = ranked.order_by(None).limit(None).subquery()
+    few = inner.c.place <= bindparam("most_rows", type_=Integer)
+    return select(inner).where(few).order_by(inner.c.customer_id, inner.c.place)
+
+
 class PurchaseStore:
     """Purchases of one business on one connection."""
 
@@ -73,24 +95,9 @@ class PurchaseStore:
 
     async def load_pages(self, customers: Sequence[int], request: PageRequest) -> Mapping[int, Page[PurchaseRecord]]:
         """The newest purchases of each customer, of every status, in one statement."""
-        place = (
-            func.row_number()
-            .over(partition_by=purchase.c.customer_id, order_by=(purchase.c.purchased_at.desc(), purchase.c.id.desc()))
-            .label("place")
-        )
-        ranked = apply_keyset(
-            select(*COLUMNS, place)
-            .select_from(JOINED)
-            .where(purchase.c.business_id == self.business_id, purchase.c.customer_id.in_(customers)),
-            purchase.c.purchased_at,
-            purchase.c.id,
-            request,
-            reverse=True,
-        )
-        inner = ranked.order_by(None).limit(None).subquery()
-        statement = select(inner).where(inner.c.place <= request.size + 1).order_by(inner.c.customer_id, inner.c.place)
+        asked = {"business": self.business_id, "customers": list(customers), **bind_keyset(request)}
         by_customer: dict[int, list[Any]] = {key: [] for key in customers}
-        for row in await self.connection.execute(statement):
+        for row in await self.connection.execute(_select_pages(shape_keyset(request)), asked):
             by_customer[row.customer_id].append(row)
         return {
             key: build_page(rows, request, lambda row: (row.purchased_at, row.id)).map(to_record)

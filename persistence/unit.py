@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from persistence.revocations import RevocationStore
     from persistence.segments.analysis import RuleAnalysisStore
     from persistence.segments.history import HistoryStore, SnapshotStore
+    from persistence.segments.member_rows import MemberRowStore
     from persistence.segments.members import MemberStore
     from persistence.segments.memberships import MembershipStore
     from persistence.segments.named import NamedCustomerStore
@@ -90,6 +91,12 @@ class Unit:
         from persistence.segments.members import MemberStore
 
         return MemberStore(self.connection, self.business.id, self.business.as_of)
+
+    @cached_property
+    def member_rows(self) -> "MemberRowStore":
+        from persistence.segments.member_rows import MemberRowStore
+
+        return MemberRowStore(self.connection, self.business.id, self.business.attributes.customer)
 
     @cached_property
     def named(self) -> "NamedCustomerStore":

@@ -147,6 +147,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "gql.schema.cost": ("gql.schema.limits",),
     "gql.schema.errors": ("domain",),
+    "gql.schema.executor": ("gql.schema.fields", "gql.schema.pacing"),
+    "gql.schema.fields": (),
     "gql.schema.inputs": TYPES,
     "gql.schema.limits": ("domain", "gql.settings"),
     "gql.schema.loaders": ("domain", "gql.composition", "gql.schema.limits", "gql.schema.pacing"),

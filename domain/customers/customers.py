@@ -167,10 +167,14 @@ class Customers:
         key = f"quintiles:{business.id}:{business.data_version}:{span.first_day}:{span.last_day}:{span.storefront_id}"
         return (await self.cache.get_or_make(key, make)).value
 
+    async def find_measure(self, business: Business) -> tuple[Span, Quintiles]:
+        """The window of customers' own scores, and its cut values."""
+        span = build_rfm_span(business, self.find_today(business).toordinal())
+        return span, await self.load_quintiles(business, span)
+
     async def compute_scores(self, business: Business, totals: Mapping[int, CustomerTotals]) -> dict[int, Score | None]:
         """The customers' own scores; None for one who never bought."""
-        span = build_rfm_span(business, self.find_today(business).toordinal())
-        quintiles = await self.load_quintiles(business, span)
+        span, quintiles = await self.find_measure(business)
         async with self.store.read(business) as unit:
             window = await unit.reports.load_window_totals(list(totals), span)
         return {key: score_customer(each, window.get(key), span, quintiles) for key, each in totals.items()}
@@ -179,8 +183,7 @@ class Customers:
         self, business: Business, scores: Sequence[Score]
     ) -> dict[Score, tuple[ScoreThreshold, ...]]:
         """What the shop's customers must have for each of the scores, which are customers' own."""
-        span = build_rfm_span(business, self.find_today(business).toordinal())
-        quintiles = await self.load_quintiles(business, span)
+        span, quintiles = await self.find_measure(business)
         return {score: find_thresholds(score, quintiles, span.days, business.currency) for score in scores}
 
     async def load_classifications(

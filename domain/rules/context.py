@@ -3,9 +3,10 @@ by), and by the rule itself the variables, ranks among customers and other store
 circle. The statement in the database and the row evaluator are given the same context, so they cannot disagree about
 today."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from domain.calendar import Span, load_zone, to_local_day
@@ -14,8 +15,12 @@ from domain.classification.rfm import Quintiles, build_rfm_span
 from domain.errors import InvalidRule, RuleProblem, RuleProblemCode
 from domain.model import Business
 from domain.money import find_exponent
-from domain.rules.tree import Collection, InSegment, Value, Variable, walk
+from domain.rules.tree import Collection, Condition, InSegment, Value, Variable, walk
 from domain.rules.variables import RANKED
+
+MAXIMUM_STATEMENT_NODES = 1000
+"""A thousand nodes, which one rule may have, hold the event loop some 20 ms while they are written as SQL."""
+K = TypeVar("K")
 
 
 def collect_variable_names(node: Value) -> frozenset[str]:
@@ -44,6 +49,21 @@ def collect_references(node: Value) -> dict[str, str]:
         if isinstance(each, InSegment):
             keys.setdefault(each.key, each.path)
     return keys
+
+
+def split_statements(trees: Mapping[K, Condition], most: int) -> Iterator[dict[K, Condition]]:
+    """The rules as they fit into statements, in order: at most so many each."""
+    part: dict[K, Condition] = {}
+    nodes = 0
+    for key, tree in trees.items():
+        size = sum(1 for _ in walk(tree))
+        if part and (nodes + size > MAXIMUM_STATEMENT_NODES or len(part) == most):
+            yield part
+            part, nodes = {}, 0
+        part[key] = tree
+        nodes += size
+    if part:
+        yield part
 
 
 def sort_by_dependency(trees: Mapping[str, Value]) -> tuple[str, ...]:

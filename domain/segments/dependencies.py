@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from domain.errors import DomainError, FieldProblem, InvalidRule, RuleProblem, RuleProblemCode
-from domain.rules.context import collect_references, sort_by_dependency, uses_rank
+from domain.rules.context import collect_references, sort_by_dependency, split_statements, uses_rank
 from domain.rules.tree import Condition
 from domain.segments.model import Segment, SegmentKind
 from domain.segments.validation import to_field_problems
+from domain.store import MOST_TOGETHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,28 @@ class SegmentDefinitions:
 
     def find_dependents(self, key: str) -> list[Segment]:
         """The segments whose rules use this one."""
-        return [
-            item for item in self.segments if item.key in self.trees and key in collect_references(self.trees[item.key])
-        ]
+        return [item for item in self.segments if key in self.list_used(item.key)]
+
+    def list_used(self, key: str) -> Collection[str]:
+        """The keys that the segment's rule uses; none where it has no rule that can be understood."""
+        tree = self.trees.get(key)
+        return () if tree is None else collect_references(tree)
 
     def list_absent(self, key: str, known: Collection[str]) -> list[str]:
         """Keys that the segment's rule uses and that are not known."""
-        return sorted(set(collect_references(self.trees[key])) - set(known))
+        return sorted(set(self.list_used(key)) - set(known))
+
+    def split_waves(self, keys: Collection[str]) -> list[dict[int, Condition]]:
+        """The rules of these segments by their ids, in portions that are evaluated one after the other: in none of them
+        one uses another, and each is of as many as are evaluated together."""
+        waves: list[dict[int, Condition]] = []
+        left = [item for item in self.segments if item.key in keys]
+        while left:
+            waits = {item.key for item in left}
+            free = {item.id: self.trees[item.key] for item in left if waits.isdisjoint(self.list_used(item.key))}
+            waves += split_statements(free, MOST_TOGETHER)
+            left = [item for item in left if item.id not in free]
+        return waves
 
     def ranks(self, key: str) -> bool:
         """Whether what one customer does can change the segment for another, by its own rule or one that it uses."""

@@ -60,20 +60,21 @@ class RecalculationHandler:
             mine = [item for item in definitions.segments if item.is_dynamic and item.key in definitions.trees]
             wanted = mine and business.settings.follow_purchases
             pages = await evaluation.load_changed_customers(PAGE) if wanted else []
-            own = [
-                item
+            own = {
+                item.key
                 for item in mine
                 if not definitions.ranks(item.key) and not definitions.list_absent(item.key, by_key)
-            ]
-            await evaluation.prepare([definitions.trees[item.key] for item in own])
+            }
+            waves = definitions.split_waves(own)
             for number, customers in enumerate(pages):
                 async with evaluation.write() as unit:
                     if unit.business.settings_version != evaluation.unit.business.settings_version:
                         # What is measured otherwise now is evaluated the next time.
                         return done
-                    for segment in own:
-                        await evaluation.evaluate_customers(definitions.trees[segment.key], by_key, customers)
-                        await unit.memberships.sync_rule_members(segment.id, unit.instant, "purchases", only=True)
+                    for trees in waves:
+                        await evaluation.prepare(trees, by_key)
+                        await evaluation.evaluate_customers(customers)
+                        await unit.memberships.sync_evaluated(evaluation.flags, unit.instant, "purchases")
                     if number == len(pages) - 1:
                         await evaluation.mark_followed()
                         await self._queue_ranked(unit, [item for item in mine if definitions.ranks(item.key)])

@@ -1,22 +1,22 @@
-"""The members of a segment as rows of a file: all members of one instant, page by page, so that a million take no more
-memory than a thousand. Whoever reads slowly holds nothing in the store."""
+"""The members of a segment as cells of a file: all members of one instant, page by page, so that a million take no more
+memory than a thousand. A page is read as texts and numbers, column by column, and no entity is made of it. Whoever
+reads slowly holds nothing in the store."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
 
-from domain.calendar import Clock
-from domain.classification.rfm import Score
+from domain.calendar import Clock, format_micros
 from domain.customers.customers import Customers
 from domain.errors import InvalidInput, Sentence, build_unknown_id
-from domain.model import AttributeValue, Business
-from domain.money import find_exponent, to_decimal
-from domain.pages import PageRequest
+from domain.model import AttributeKind, Business
+from domain.money import find_exponent, format_minor
 from domain.rules.variables import ATTRIBUTE
-from domain.segments.model import Membership, Segment
-from domain.store import CustomerRecord, Member, MemberList, Store
+from domain.segments.model import Segment
+from domain.store import MemberCell, Store
 
 MEMBER_COLUMNS = (
     "customer_id",
@@ -33,10 +33,36 @@ MEMBER_COLUMNS = (
 )
 """What is written where nothing is chosen."""
 FURTHER_COLUMNS = ("phone", "country", "city")
-PAGE = 1_000
-MemberCell = str | bool | int | Decimal | datetime | None
+PAGE = 5_000
 MemberPage = Sequence[Sequence[MemberCell]]
-MemberMaker = Callable[[CustomerRecord, Membership], MemberCell]
+"""The cells of each column, as many in each."""
+
+
+class CellKind(StrEnum):
+    """What the cells of a column are: texts, whole numbers, minor units, microseconds since 1970, 0 and 1, or numbers
+    as they were written."""
+
+    TEXT = "TEXT"
+    COUNT = "COUNT"
+    AMOUNT = "AMOUNT"
+    INSTANT = "INSTANT"
+    FLAG = "FLAG"
+    NUMBER = "NUMBER"
+
+
+KINDS = {
+    "order_count": CellKind.COUNT,
+    "total_revenue": CellKind.AMOUNT,
+    "assigned_at": CellKind.INSTANT,
+    "last_purchase_at": CellKind.INSTANT,
+}
+"""Of the columns that are no texts."""
+ATTRIBUTE_KINDS = {
+    AttributeKind.TEXT: CellKind.TEXT,
+    AttributeKind.NUMBER: CellKind.NUMBER,
+    AttributeKind.BOOLEAN: CellKind.FLAG,
+    AttributeKind.INSTANT: CellKind.INSTANT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +75,19 @@ class MemberExport:
     as_of: datetime
     columns: tuple[str, ...]
     ascii: bool = True
+
+    @property
+    def kinds(self) -> list[CellKind]:
+        """What the cells of each column are."""
+        attributes = {
+            f"{ATTRIBUTE}{name}": ATTRIBUTE_KINDS[kind] for name, kind in self.business.attributes.customer.items()
+        }
+        return [KINDS.get(name) or attributes.get(name, CellKind.TEXT) for name in self.columns]
+
+    @property
+    def decimals(self) -> int:
+        """Those of the amounts."""
+        return find_exponent(self.business.currency)
 
 
 class MemberWriter(Protocol):
@@ -79,59 +118,55 @@ class MemberFiles:
         return MemberExport(business, segment, as_of, checked, ascii and segment.name.isascii())
 
     async def load_pages(self, export: MemberExport) -> AsyncGenerator[MemberPage, None]:
-        """Rows by customer, each page one short unit of the store."""
-        request = PageRequest(PAGE)
+        """Members by customer, each page one short unit of the store; whoever was erased since is left out."""
+        business, stored = export.business, [name for name in export.columns if name != "segment"]
+        scored = await self.customers.find_measure(business) if "rfm_segment" in stored else None
+        after = 0
         while True:
-            async with self.store.read(export.business) as unit:
-                page = await unit.members.load_page(MemberList(export.segment.id, export.as_of), request)
-            # Whoever was erased since is left out.
-            yield await self._build_rows(export, [item for item in page.items if not item[0].customer.erased])
-            if not page.has_next:
+            async with self.store.read(business) as unit:
+                rows = await unit.member_rows.load(export.segment.id, export.as_of, stored, scored, after, PAGE)
+            there = [row for row in rows if not row[1]]
+            if there:
+                _, _, *read = zip(*there, strict=True)
+                made = dict(zip(stored, read, strict=True))
+                yield [made.get(name) or [export.segment.name] * len(there) for name in export.columns]
+            if len(rows) < PAGE:
                 return
-            request = replace(request, after=page.positions[-1])
-
-    async def _build_rows(self, export: MemberExport, members: Sequence[Member]) -> MemberPage:
-        scores: Mapping[int, Score | None] = {}
-        if "rfm_segment" in export.columns:
-            totals = {record.customer.id: record.totals for record, _ in members}
-            scores = await self.customers.compute_scores(export.business, totals)
-        held: Mapping[int, Mapping[str, AttributeValue]] = {}
-        if any(name.startswith(ATTRIBUTE) for name in export.columns):
-            async with self.store.read(export.business) as unit:
-                held = await unit.customers.load_attributes([record.customer.id for record, _ in members])
-        decimals = find_exponent(export.business.currency)
-
-        def digits(record: CustomerRecord) -> str | None:
-            score = scores.get(record.customer.id)
-            return None if score is None else score.digits
-
-        def find_attribute(name: str) -> MemberMaker:
-            return lambda record, membership: _make_cell(held[record.customer.id].get(name))
-
-        makers: dict[str, MemberMaker] = {
-            "customer_id": lambda record, membership: record.customer.external_id,
-            "name": lambda record, membership: record.customer.name,
-            "email": lambda record, membership: record.customer.email,
-            "phone": lambda record, membership: record.customer.phone,
-            "country": lambda record, membership: record.customer.country,
-            "city": lambda record, membership: record.customer.city,
-            "loyalty_level": lambda record, membership: record.customer.loyalty_level,
-            "segment": lambda record, membership: export.segment.name,
-            "assigned_at": lambda record, membership: membership.entered_at,
-            "source": lambda record, membership: membership.source.value,
-            "order_count": lambda record, membership: record.totals.order_count,
-            "total_revenue": lambda record, membership: to_decimal(record.totals.revenue, decimals),
-            "last_purchase_at": lambda record, membership: record.totals.last_at,
-            "rfm_segment": lambda record, membership: digits(record),
-        }
-        chosen = [makers.get(name) or find_attribute(name.removeprefix(ATTRIBUTE)) for name in export.columns]
-        return [[make(record, membership) for make in chosen] for record, membership in members]
+            after = rows[-1][0]
 
 
-def _make_cell(value: AttributeValue | None) -> MemberCell:
-    # Whole where it can be: a decimal looks like money in a workbook.
-    whole = isinstance(value, Decimal) and abs(value) < 2**53 and value == value.to_integral_value()
-    return int(value) if isinstance(value, Decimal) and whole else value
+Cell = TypeVar("Cell")
+
+
+def write_each(cells: Sequence[MemberCell], write: Callable[[Any], Cell], missing: Cell) -> list[Cell]:
+    """What is written for each of the cells; for those that are alike once, where many are."""
+    different = set(cells)
+    if 2 * len(different) > len(cells):
+        return [missing if cell is None else write(cell) for cell in cells]
+    written = {cell: missing if cell is None else write(cell) for cell in different}
+    return [written[cell] for cell in cells]
+
+
+def choose_text(kind: CellKind, decimals: int) -> Callable[[Any], str]:
+    """How a cell of the kind, which is there and no text, is written in a file without types: amounts with their
+    decimals, instants in UTC, numbers without an exponent, which not every program reads."""
+    match kind:
+        case CellKind.AMOUNT:
+            return lambda minor: format_minor(minor, decimals)
+        case CellKind.INSTANT:
+            return format_micros
+        case CellKind.FLAG:
+            return lambda flag: "true" if flag else "false"
+        case CellKind.NUMBER:
+            return lambda text: format(Decimal(read_number(text)), "f")
+        case _:
+            return str
+
+
+def read_number(text: str) -> int | Decimal:
+    """A number as it was written; whole where it can be, as then every format shows it so."""
+    value = Decimal(text)
+    return int(value) if abs(value) < 2**53 and value == value.to_integral_value() else value
 
 
 def check_columns(columns: Sequence[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from domain.calendar import Clock
 from domain.errors import AlreadyRunning, InvalidInput, NotCancellable, build_unknown_id
-from domain.jobs.model import Job, JobKind, JobReason, NewJob
+from domain.jobs.model import Difference, Job, JobKind, JobReason, NewJob
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue, stop
 from domain.model import Actor, Business
@@ -101,22 +101,25 @@ class Recalculations:
             every = await evaluation.unit.segments.load_all()
             definitions = read_definitions(every)
             by_key = {segment.key: segment for segment in every}
-            await evaluation.prepare(list(definitions.trees.values()))
             async with evaluation.write() as unit:
                 now = {segment.id: segment.defined_at for segment in await unit.segments.load_all()}
+                # Not what was deleted, or defined anew and is to be calculated whole.
+                own = {
+                    item.key
+                    for item in definitions.segments
+                    if item.key in definitions.trees
+                    and not definitions.list_absent(item.key, by_key)
+                    and now.get(item.id) == item.defined_at
+                }
+                changed: dict[int, Difference] = {}
+                for trees in definitions.split_waves(own):
+                    await evaluation.prepare(trees, by_key)
+                    await evaluation.evaluate_customers([customer_id])
+                    changed |= await unit.memberships.sync_evaluated(evaluation.flags, unit.instant, actor.name)
                 for segment in definitions.segments:
-                    tree = definitions.trees.get(segment.key)
-                    if tree is None or definitions.list_absent(segment.key, by_key):
-                        continue
-                    if now.get(segment.id) != segment.defined_at:
-                        # Deleted, or defined anew and to be calculated whole.
-                        continue
-                    await evaluation.evaluate_customers(tree, by_key, [customer_id])
-                    difference = await unit.memberships.sync_rule_members(
-                        segment.id, unit.instant, actor.name, only=True
-                    )
-                    entered += [segment] * difference.entered
-                    left += [segment] * difference.left
+                    if segment.id in changed:
+                        entered += [segment] * changed[segment.id].entered
+                        left += [segment] * changed[segment.id].left
                 await unit.audit(
                     actor,
                     "recalculateCustomer",

@@ -1,9 +1,10 @@
 """Works on runs. A run is held by a lease; it evaluates by ranges of customers without any lock, and what it
-changes (memberships, snapshot, the segment, the run's result) is one short transaction, or nothing."""
+changes (memberships, snapshot, the segment, the run's result) is one short transaction, or nothing. Parts of a run
+whose segments do not use each other are evaluated together, and written and ended one by one."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,14 +26,19 @@ from domain.jobs.model import (
 from domain.jobs.progress import ProgressFeed
 from domain.jobs.queue import queue_following
 from domain.model import Business
+from domain.rules.context import split_statements
+from domain.rules.tree import Condition
 from domain.segments.dependencies import SegmentDefinitions, read_definitions
 from domain.segments.model import Segment, SegmentKind, Snapshot
-from domain.store import Evaluation, Store
+from domain.store import MOST_TOGETHER, Evaluation, Store
 
-RANGE = 10_000
-"""Customer ids evaluated between two heartbeats."""
 BEAT_SECONDS = 1.0
-"""Between two heartbeats of a run that waits for the store."""
+"""Between two heartbeats, at most."""
+BEATS = 20
+"""While a run evaluates, a heartbeat is due after this part of the time that it took so far, so that a short run shows
+progress, too, and a long one writes no more than one a second."""
+YIELD_SECONDS = 0.1
+"""How long, once between two heartbeats, a run that writes leaves the store to others."""
 RELEASE_SECONDS = 2.0
 """How long a worker that is told to end tries to release what it works on."""
 log = logging.getLogger("segments.runs")
@@ -72,7 +78,7 @@ class Runner:
     async def run(self, business: Business, job: Job) -> None:
         """Work on a run that this worker has acquired."""
         if job.segment_id is not None:
-            await self._run_one(business, job)
+            await self._run_together(business, _Batch.of([job]))
             return
         try:
             await self._run_parts(business, job)
@@ -82,107 +88,132 @@ class Runner:
 
     async def _run_parts(self, business: Business, job: Job) -> None:
         self._notify(business, job)
-        async with self.store.read(business) as unit:
-            ordered = read_definitions(await unit.segments.load_all(automatic=True)).segments
-        places = {segment.id: place for place, segment in enumerate(ordered)}
         while True:
             async with self.store.read(business) as unit:
                 parts = await unit.jobs.load_parts(job.id)
-            # Not by their ids: a run that was queued before became a part as it was.
-            waiting = sorted(
-                (part for part in parts if not part.status.final), key=lambda part: places.get(part.segment_id or 0, 0)
-            )
+                definitions = read_definitions(await unit.segments.load_all(automatic=True))
+            waiting = [part for part in parts if not part.status.final]
             done = len(parts) - len(waiting)
             if not await self._heartbeat(business, job, "recalculating", done, len(parts)):
                 await self._end_if_cancelled(business, job)
                 return
             if not waiting:
                 break
+            wanted = choose_together(definitions, waiting)
             async with self.store.open_heartbeats(business) as jobs:
-                part = await jobs.acquire_part(waiting[0].id, self.owner, self.clock())
-            if part is None:
-                # Somebody else works on it.
-                await self.feed.wait_work(0.2)
+                acquired = await jobs.acquire_parts([part.id for part in wanted], self.owner, self.clock())
+            if acquired:
+                await self._run_together(business, _Batch.of(acquired, job, done, len(parts)))
             else:
-                await self._run_one(business, part, job, done, len(parts))
+                # Somebody else works on them.
+                await self.feed.wait_work(0.2)
         await self._finish(business, job, sum_outcomes(parts))
 
-    async def _run_one(
-        self, business: Business, job: Job, parent: Job | None = None, done: int = 0, parts: int = 0
-    ) -> None:
-        self._notify(business, job)
-        if job.attempts > ATTEMPTS:
-            sentence = f"The run was begun {ATTEMPTS} times and never came to an end."
-            await self._finish(business, job, Outcome(JobStatus.FAILED, GAVE_UP, sentence))
-            return
+    async def _run_together(self, business: Business, batch: "_Batch") -> None:
+        """Work on runs of one segment each to their ends. Where they cannot be evaluated together each is alone, so
+        that one that fails fails alone."""
+        for job in list(batch.jobs.values()):
+            self._notify(business, job)
+            if job.attempts > ATTEMPTS:
+                sentence = f"The run was begun {ATTEMPTS} times and never came to an end."
+                await self._end(business, batch, job, Outcome(JobStatus.FAILED, GAVE_UP, sentence))
+        groups = [list(batch.jobs.values())]
         try:
-            for pause in (*plan_pauses(), None):
+            while groups:
+                group = [job for job in groups.pop() if job.id in batch.jobs]
                 try:
-                    while not await self._recalculate(business, job, parent, done, parts):
-                        pass
-                    break
-                except Unavailable as error:
-                    if pause is None or not error.passes:
-                        raise
-                    log.warning("run %s of business %s waits: %s", job.id, business.id, error)
-                    await self._rest(business, job, pause)
-        except RunStopped:
-            await self._end_if_cancelled(business, job)
+                    await self._recalculate_in_time(business, batch, group)
+                except StoreUpgraded:
+                    # Whoever knows the new tables finds that the lease has expired.
+                    raise
+                except Exception as error:
+                    left = [job for job in group if job.id in batch.jobs]
+                    if len(left) > 1 and not isinstance(error, Unavailable):
+                        log.warning("runs of business %s are evaluated one by one: %s", business.id, error)
+                        groups += [[job] for job in reversed(left)]
+                    else:
+                        for job in left:
+                            await self._end(business, batch, job, self._describe_failure(business, job, error))
         except asyncio.CancelledError:
-            await self._release(business, job)
+            for job in batch.jobs.values():
+                await self._release(business, job)
             raise
-        except StoreUpgraded:
-            # Whoever knows the new tables finds that the lease has expired.
-            raise
-        except DomainError as error:
-            await self._finish(business, job, Outcome(JobStatus.FAILED, error.code, error.message))
-        except Exception:
-            log.exception("run %s of business %s failed", job.id, business.id)
-            message = f"The run failed inside the server. Its log says more about job {job.id}."
-            await self._finish(business, job, Outcome(JobStatus.FAILED, "INTERNAL", message))
 
-    async def _recalculate(self, business: Business, job: Job, parent: Job | None, done: int, parts: int) -> bool:
-        """Evaluate and write; False where settings changed in between, and nothing was written."""
+    async def _recalculate_in_time(self, business: Business, batch: "_Batch", group: Sequence[Job]) -> None:
+        """Recalculate what of these has not ended, again and again as long as the store is what keeps it."""
+        for pause in (*plan_pauses(), None):
+            try:
+                while left := [job for job in group if job.id in batch.jobs]:
+                    await self._recalculate(business, batch, left)
+                return
+            except Unavailable as error:
+                if pause is None or not error.passes:
+                    raise
+                log.warning("runs %s of business %s wait: %s", [job.id for job in left], business.id, error)
+                await self._rest(business, batch, pause)
+
+    async def _recalculate(self, business: Business, batch: "_Batch", group: Sequence[Job]) -> None:
+        """Evaluate and write. What has not ended then was not written, as settings changed in between."""
         async with self.store.evaluate(business) as evaluation:
             every = await evaluation.unit.segments.load_all()
             definitions, by_key = read_definitions(every), {segment.key: segment for segment in every}
-            segment = next((item for item in every if item.id == job.segment_id), None)
-            if segment is None or segment.kind is not SegmentKind.AUTOMATIC:
-                raise DomainError("The segment was deleted.")
-            tree = definitions.trees.get(segment.key)
-            if tree is None:
-                raise DomainError(definitions.broken[segment.key])
-            absent = definitions.list_absent(segment.key, by_key)
-            if absent:
-                raise DomainError(f"There is no segment with the key {absent[0]}.")
-            await evaluation.prepare([tree])
-            population, highest = await evaluation.measure_population()
-            for low in range(1, highest + 1, RANGE):
-                share = min(population, round(population * (low - 1) / max(highest, 1)))
-                if not await self._heartbeat(business, job, "evaluating", share, population):
-                    raise RunStopped
-                if parent is not None:
-                    # Where that one is lost, this part is still held: whoever has the other one waits for it.
-                    await self._heartbeat(business, parent, "recalculating", done, parts)
-                await evaluation.evaluate_range(tree, by_key, low, low + RANGE - 1)
-            if not await self._heartbeat(business, job, "writing", population, population):
-                raise RunStopped
-            outcome = await self._commit(evaluation, job, segment, by_key, definitions, population)
+            by_id = {segment.id: segment for segment in every}
+            runs, trees = list[tuple[Job, Segment]](), dict[int, Condition]()
+            for job in group:
+                try:
+                    segment, trees[segment.id] = find_rule(definitions, by_id.get(job.segment_id or 0), by_key)
+                except DomainError as error:
+                    await self._end(business, batch, job, self._describe_failure(business, job, error))
+                else:
+                    runs.append((job, segment))
+            if not runs:
+                return
+            await evaluation.prepare(trees, by_key)
+            async for done, population in evaluation.evaluate_everybody():
+                await self._beat(business, batch, "evaluating", done, population, at_once=not done)
+                if not batch.holds(runs):
+                    return
+            await self._beat(business, batch, "writing", population, population, at_once=True)
+            for job, segment in runs:
+                if job.id not in batch.jobs:
+                    continue
+                if not await self._write(business, batch, evaluation, job, segment, definitions, population):
+                    return
+                if await self._beat(business, batch, "writing", population, population):
+                    # Other processes that wait for SQLite's lock ask for it ten times a second.
+                    await asyncio.sleep(YIELD_SECONDS)
+
+    async def _write(
+        self,
+        business: Business,
+        batch: "_Batch",
+        evaluation: Evaluation,
+        job: Job,
+        segment: Segment,
+        definitions: SegmentDefinitions,
+        population: int,
+    ) -> bool:
+        """Write what was found of one run; False where settings changed in between, and nothing was written."""
+        try:
+            outcome = await self._commit(evaluation, job, segment, definitions, population)
+        except (StoreUpgraded, Unavailable):
+            raise
+        except RunStopped:
+            await self._leave(business, batch, job)
+            return True
+        except Exception as error:
+            await self._end(business, batch, job, self._describe_failure(business, job, error))
+            return True
         if outcome is None:
             return False
+        batch.remove(job)
         self.feed.notify_members_changed(business.id)
         self._notify(business, job)
         self._tell_end(business, job, JobStatus.SUCCEEDED, outcome.snapshot_at or self.clock())
         return True
 
     async def _commit(
-        self,
-        evaluation: Evaluation,
-        job: Job,
-        segment: Segment,
-        by_key: Mapping[str, Segment],
-        definitions: SegmentDefinitions,
-        population: int,
+        self, evaluation: Evaluation, job: Job, segment: Segment, definitions: SegmentDefinitions, population: int
     ) -> Outcome | None:
         async with evaluation.write() as unit:
             now = (await unit.segments.find_by_ids([segment.id])).get(segment.id)
@@ -194,8 +225,9 @@ class Runner:
             if unit.business.settings_version != evaluation.unit.business.settings_version:
                 # Days, labels and scores are measured otherwise now.
                 return None
-            await evaluation.reevaluate_changed(definitions.trees[segment.key], by_key)
-            difference = await unit.memberships.sync_rule_members(segment.id, unit.instant, f"job {job.id}")
+            await evaluation.reevaluate_changed(unit)
+            flag, by = evaluation.flags[segment.id], f"job {job.id}"
+            difference = await unit.memberships.sync_rule_members(segment.id, flag, unit.instant, by)
             await unit.snapshots.add(Snapshot(segment.id, unit.instant, difference.member_count, job.id, None))
             await unit.segments.change(replace(now, last_calculated=unit.instant))
             outcome = Outcome(JobStatus.SUCCEEDED, None, None, population, difference, unit.instant)
@@ -208,14 +240,53 @@ class Runner:
                 )
         return outcome
 
-    async def _rest(self, business: Business, job: Job, seconds: float) -> None:
-        """Wait so long and keep the run meanwhile, as far as the store can be told; RunStopped where it is lost."""
+    async def _rest(self, business: Business, batch: "_Batch", seconds: float) -> None:
+        """Wait so long and keep the runs meanwhile, as far as the store can be told."""
         until = asyncio.get_running_loop().time() + seconds
-        while (left := until - asyncio.get_running_loop().time()) > 0:
+        while batch.jobs and (left := until - asyncio.get_running_loop().time()) > 0:
             await asyncio.sleep(min(left, BEAT_SECONDS))
             with suppress(Unavailable):
-                if not await self._heartbeat(business, job, "waiting", 0, None):
-                    raise RunStopped
+                await self._beat(business, batch, "waiting", 0, None, at_once=True)
+
+    async def _beat(
+        self, business: Business, batch: "_Batch", phase: str, done: int, total: int | None, *, at_once: bool = False
+    ) -> bool:
+        """A heartbeat of all runs of the batch, where one is due or it is to be given at once; whether it was given.
+        Runs that are not held any more, or that somebody asked to cancel, are left."""
+        if not batch.is_due(phase, at_once):
+            return False
+        async with self.store.open_heartbeats(business) as jobs:
+            kept = await jobs.heartbeat_all(
+                [self._make_lease(job) for job in batch.jobs.values()], self.clock(), phase, done, total
+            )
+            if batch.parent is not None:
+                # Where that one is lost, the parts are still held: whoever has the other one waits for them.
+                await jobs.heartbeat(
+                    self._make_lease(batch.parent), self.clock(), "recalculating", batch.done, batch.parts
+                )
+        for job in (*batch.jobs.values(), *([] if batch.parent is None else [batch.parent])):
+            self._notify(business, job)
+        for job in list(batch.jobs.values()):
+            if job.id not in kept:
+                await self._leave(business, batch, job)
+        return True
+
+    async def _leave(self, business: Business, batch: "_Batch", job: Job) -> None:
+        """Go on without a run that must stop."""
+        batch.remove(job)
+        await self._end_if_cancelled(business, job)
+
+    async def _end(self, business: Business, batch: "_Batch", job: Job, outcome: Outcome) -> None:
+        """Go on without a run that has failed."""
+        batch.remove(job)
+        await self._finish(business, job, outcome)
+
+    def _describe_failure(self, business: Business, job: Job, error: Exception) -> Outcome:
+        if isinstance(error, DomainError):
+            return Outcome(JobStatus.FAILED, error.code, error.message)
+        log.error("run %s of business %s failed", job.id, business.id, exc_info=error)
+        message = f"The run failed inside the server. Its log says more about job {job.id}."
+        return Outcome(JobStatus.FAILED, "INTERNAL", message)
 
     def _notify(self, business: Business, job: Job) -> None:
         """Let those who follow the run look at its row."""
@@ -269,6 +340,77 @@ class Runner:
                     finished.segment_id
                 )
             await self.alarm(business, "" if segment is None else segment.key, finished)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Runs that are evaluated together, by their ids; those that have ended are taken out. As parts they belong to a
+    run, of which `done` of `parts` have ended."""
+
+    jobs: dict[int, Job]
+    parent: Job | None
+    done: int
+    parts: int
+    beaten_at: float = 0.0
+    phase: str = ""
+    phase_began_at: float = 0.0
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job], parent: Job | None = None, done: int = 0, parts: int = 0) -> "_Batch":
+        """These."""
+        return cls({job.id: job for job in jobs}, parent, done, parts)
+
+    def remove(self, job: Job) -> None:
+        """It has ended, or is not held any more."""
+        del self.jobs[job.id]
+        self.done += 1
+
+    def holds(self, runs: Sequence[tuple[Job, Segment]]) -> bool:
+        """Whether any of these has not ended."""
+        return any(job.id in self.jobs for job, _ in runs)
+
+    def is_due(self, phase: str, at_once: bool) -> bool:
+        """Whether a heartbeat is to be given now, which is then remembered."""
+        now = asyncio.get_running_loop().time()
+        if phase != self.phase:
+            self.phase, self.phase_began_at = phase, now
+        pause = BEAT_SECONDS
+        if phase == "evaluating":
+            pause = min(pause, (now - self.phase_began_at) / BEATS)
+        if not at_once and now < self.beaten_at + pause:
+            return False
+        self.beaten_at = now
+        return True
+
+
+def choose_together(definitions: SegmentDefinitions, waiting: Sequence[Job]) -> list[Job]:
+    """Which of the parts come next: those whose segments use none of the others', as many as one statement holds. What
+    was begun before and never ended is alone, as it may be what ended its process."""
+    # Not by their ids: a run that was queued before became a part as it was.
+    places = {segment.id: place for place, segment in enumerate(definitions.segments)}
+    ordered = sorted(waiting, key=lambda part: places.get(part.segment_id or 0, 0))
+    keys = {segment.id: segment.key for segment in definitions.segments}
+    waits = {keys[part.segment_id] for part in ordered if part.segment_id in keys}
+    free = [part for part in ordered if waits.isdisjoint(definitions.list_used(keys.get(part.segment_id or 0, "")))]
+    fresh = [part for part in free if not part.attempts]
+    trees = {part.id: tree for part in fresh if (tree := definitions.trees.get(keys.get(part.segment_id or 0, "")))}
+    first = next(split_statements(trees, MOST_TOGETHER), {})
+    return [part for part in fresh if part.id in first or part.id not in trees] or free[:1]
+
+
+def find_rule(
+    definitions: SegmentDefinitions, segment: Segment | None, known: Collection[str]
+) -> tuple[Segment, Condition]:
+    """The segment with its rule; DomainError says why it cannot be calculated."""
+    if segment is None or segment.kind is not SegmentKind.AUTOMATIC:
+        raise DomainError("The segment was deleted.")
+    tree = definitions.trees.get(segment.key)
+    if tree is None:
+        raise DomainError(definitions.broken[segment.key])
+    absent = definitions.list_absent(segment.key, known)
+    if absent:
+        raise DomainError(f"There is no segment with the key {absent[0]}.")
+    return segment, tree
 
 
 def sum_outcomes(parts: list[Job]) -> Outcome:

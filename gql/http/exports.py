@@ -53,7 +53,7 @@ FILES_AT_ONCE = 16
 BUSY = "Too many files are being made, or this one takes too long. Try again in a moment."
 UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"*/:<>?\\|%\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+')
 LONGEST_NAME = 150
-VERSION = 4
+VERSION = 5
 """Grows with every change of what the files of the same data look like."""
 
 

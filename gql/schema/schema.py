@@ -10,9 +10,10 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from gql.schema.errors import is_surprise, log_surprise
+from gql.schema.executor import PacedExecutor
+from gql.schema.fields import prepare_fields
 from gql.schema.limits import make_extensions
 from gql.schema.mutations import Mutation
-from gql.schema.pacing import PacedExecutor
 from gql.schema.queries import Query
 from gql.schema.subscriptions import Subscription
 from gql.schema.types.job import PurchaseImport, Recalculation
@@ -96,6 +97,7 @@ def make_schema(settings: Settings) -> strawberry.Schema:
         config=StrawberryConfig(scalar_map=build_scalar_map()),
     )
     schema.tells_names = settings.introspection
+    prepare_fields(schema)
     return schema
 
 

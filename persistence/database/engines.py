@@ -3,14 +3,11 @@ transactions begin when they first read; PostgreSQL has one pool. Outside this r
 which it is, as it brings the tables of SQLite up to date by itself."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
-import aiosqlite
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -18,6 +15,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from domain.errors import InvalidInput
 from persistence.database.condition import PAGE_BYTES, Condition, prepare_file, refuse_empty
+from persistence.database.sqlite_driver import OneTripConnection, OneTripDriver
 
 BUSY_SECONDS = 7
 """How long a write waits for the lock. Less than the deadline of a request with what it may have waited for a
@@ -25,7 +23,6 @@ connection, so that a lock is told as one."""
 POOL_SECONDS = 2
 STATEMENT_SECONDS = 65
 """Beyond the longest deadline of a request: what still runs then has been forgotten."""
-INTERRUPT_SECONDS = 1
 READERS = 4
 WORKERS = 3
 """Two for runs and one for the list of members that is set."""
@@ -51,51 +48,6 @@ class Database:
         for engine in {self.reader, self.writer, self.worker}:
             await engine.dispose()
         self.bulk.dispose()
-
-
-class InterruptibleConnection(aiosqlite.Connection):
-    """Stops its statement when whoever waits for it is cancelled; the driver alone would let it run to its end."""
-
-    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if not self._running or not self._connection:
-            raise ValueError("Connection closed")
-        done = asyncio.get_running_loop().create_future()
-        self._tx.put_nowait((done, partial(fn, *args, **kwargs)))
-        try:
-            return await asyncio.shield(done)
-        except asyncio.CancelledError:
-            # Waited for, so that the connection is idle when it goes back; a wait for a lock cannot be interrupted.
-            done.add_done_callback(_forget)
-            self._connection.interrupt()
-            await asyncio.wait({done}, timeout=INTERRUPT_SECONDS)
-            cursor = getattr(fn, "__self__", None)
-            if isinstance(cursor, sqlite3.Cursor):
-                # While it has rows to come SQLite interrupts whatever follows, a rollback, too, and even the closed
-                # connection would keep its lock until the cursor is collected.
-                self._tx.put_nowait((None, cursor.close))
-            raise
-
-    def stop(self) -> asyncio.Future[Any] | None:
-        """The thread answers the first time only: whoever asks again, as SQLAlchemy does where the wait for an orderly
-        end was cancelled, too, would wait for ever."""
-        return super().stop() if self._running else None
-
-    async def close(self) -> None:
-        """Nothing is left to do where the thread was told to stop."""
-        if self._running:
-            await super().close()
-
-
-def _forget(done: asyncio.Future[Any]) -> None:
-    if not done.cancelled():
-        done.exception()
-
-
-def _connect_sqlite(*args: Any, **kwargs: Any) -> InterruptibleConnection:
-    connection = InterruptibleConnection(partial(sqlite3.connect, *args, **kwargs), 64)
-    # Or a process that ends without closing its store would wait for the thread.
-    connection._thread.daemon = True
-    return connection
 
 
 def parse_url(address: str) -> URL:
@@ -130,7 +82,7 @@ def _open_sqlite(url: URL) -> Database:
     common: dict[str, Any] = {
         "poolclass": AsyncAdaptedQueuePool,
         "pool_timeout": BUSY_SECONDS,
-        "connect_args": {"async_creator_fn": _connect_sqlite},
+        "module": OneTripDriver(),
     }
     reader = create_async_engine(asynchronous, pool_size=READERS, **common)
     writer = create_async_engine(asynchronous, pool_size=1, max_overflow=0, **common)
@@ -179,7 +131,12 @@ def _make_preparer(cache: int, temporary: int) -> Callable[[Any, object], None]:
 
 def _make_beginner(statement: str) -> Callable[[Connection], None]:
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", statement))
+        chosen = connection.get_execution_options().get("begin", statement)
+        driver = connection.connection.dbapi_connection
+        if chosen == "BEGIN" and isinstance(driver, OneTripConnection):
+            driver.begin_reading(chosen)
+        else:
+            connection.exec_driver_sql(chosen)
 
     return begin
 

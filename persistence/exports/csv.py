@@ -4,18 +4,20 @@ Whatever a spreadsheet would take for a formula is neutralised, so that no name 
 in somebody's sheet; numbers stay numbers. A file begins with a byte order mark where it holds more than ASCII, as
 spreadsheets need it; a table for programs never does."""
 
+import asyncio
 import csv
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from io import StringIO
+from typing import cast
 
 from domain.calendar import format_instant, load_zone
 from domain.classification.groups import Method
-from domain.formulas import protect_text
+from domain.formulas import protect_text, protect_texts
 from domain.reports.document import FIGURES, DocumentGroup, Layout, ReportDocument
-from domain.segments.member_export import MemberExport, MemberPage
+from domain.segments.member_export import CellKind, MemberExport, MemberPage, choose_text, write_each
 
 UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What no XML file may hold."""
@@ -177,14 +179,27 @@ def _build_sum_row(document: ReportDocument, dimension: str) -> dict[str, Cell]:
 
 
 async def write_members_csv(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
-    """A header and one row a member, page by page."""
+    """A header and one row a member, page by page, each made beside the event loop."""
     yield f"{'' if export.ascii else MARK}{_format_rows([export.columns])}".encode()
     async for page in pages:
-        if page:
-            yield _format_rows(page).encode()
+        yield await asyncio.to_thread(_format_members, export, page)
+
+
+def _format_members(export: MemberExport, page: MemberPage) -> bytes:
+    columns = [
+        protect_texts(cast("Sequence[str | None]", cells))
+        if kind is CellKind.TEXT
+        else write_each(cells, choose_text(kind, export.decimals), "")
+        for kind, cells in zip(export.kinds, page, strict=True)
+    ]
+    return _write_rows(zip(*columns, strict=True)).encode()
 
 
 def _format_rows(rows: Iterable[Sequence[Cell]]) -> str:
+    return _write_rows([format_value(value) for value in row] for row in rows)
+
+
+def _write_rows(rows: Iterable[Sequence[str | None]]) -> str:
     text = StringIO(newline="")
-    csv.writer(text).writerows([format_value(value) for value in row] for row in rows)
+    csv.writer(text).writerows(rows)
     return text.getvalue()

@@ -1,16 +1,18 @@
 """JSON, exactly in the documented form. Amounts are numbers with all their digits: written from Decimal, never by way
 of a float."""
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from json.encoder import encode_basestring
+from operator import add
 from typing import Any
 
 from domain.calendar import format_instant
 from domain.reports.document import DocumentCell, DocumentGroup, ReportDocument, Totals
-from domain.segments.member_export import MemberExport, MemberPage
+from domain.segments.member_export import CellKind, MemberExport, MemberPage, choose_text, write_each
 
 
 def render_report_json(document: ReportDocument) -> bytes:
@@ -122,14 +124,30 @@ async def write_members_json(export: MemberExport, pages: AsyncIterator[MemberPa
     """One object with the segment and its members, page by page."""
     head = {"segment": export.segment.name, "segment_key": export.segment.key, "as_of": export.as_of}
     yield f'{encode_value(head)[:-1]},"members":['.encode()
-    names = [f'"{name}":' for name in export.columns]
     comma = ""
     async for page in pages:
-        rows = [",".join([name + encode_value(value) for name, value in zip(names, row, strict=True)]) for row in page]
-        if rows:
-            yield (comma + "\n{" + "},\n{".join(rows) + "}").encode()
-            comma = ","
+        yield comma.encode() + await asyncio.to_thread(_encode_members, export, page)
+        comma = ","
     yield b"\n]}\n"
+
+
+def _encode_members(export: MemberExport, page: MemberPage) -> bytes:
+    """The objects of a page, a line each, with commas between."""
+    columns = [
+        write_each(cells, _choose_encoding(kind, export.decimals), "null")
+        for kind, cells in zip(export.kinds, page, strict=True)
+    ]
+    named = [f"{encode_basestring(name)}:" for name in export.columns]
+    rows = [",".join(map(add, named, row)) for row in zip(*columns, strict=True)]
+    return ("\n{" + "},\n{".join(rows) + "}").encode()
+
+
+def _choose_encoding(kind: CellKind, decimals: int) -> Callable[[Any], str]:
+    """What is no number and neither true nor false stands in quotes."""
+    if kind is CellKind.TEXT:
+        return encode_basestring
+    write = choose_text(kind, decimals)
+    return (lambda micros: f'"{write(micros)}"') if kind is CellKind.INSTANT else write
 
 
 def encode_value(value: object, indent: int | None = None, level: int = 0) -> str:

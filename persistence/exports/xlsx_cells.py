@@ -5,11 +5,9 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import date, datetime
 from math import ceil
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from openpyxl.cell import Cell as SheetCell
-from openpyxl.cell import WriteOnlyCell
 
 from domain.formulas import is_formula
 from persistence.exports.csv import Cell, strip_unreadable
@@ -43,19 +41,6 @@ def fill(cell: SheetCell, value: Cell | date, tz: ZoneInfo) -> SheetCell:
     else:
         cell.value = value
     return cell
-
-
-def build_stream_cell(sheet: Any, value: Cell, tz: ZoneInfo) -> Any:
-    """The value as a sheet that is written row by row takes it: a cell of its own only where a plain value would be
-    misread, as such cells are dear."""
-    if isinstance(value, str):
-        if is_formula(value) or value[:1] == "#":
-            return fill(WriteOnlyCell(sheet), value, tz)
-        return strip_unreadable(value)
-    if isinstance(value, datetime):
-        local = value.astimezone(tz).replace(tzinfo=None)
-        return local if local.year >= FIRST_YEAR else local.isoformat(" ")
-    return value
 
 
 def measure_width(text: str) -> int:

@@ -1,30 +1,32 @@
 """Members of a segment as a workbook, written row by row, so that a million take no more memory than a thousand; where
-a sheet is full the next one begins."""
+a sheet is full the next one begins. Text is always text, however much it looks like a formula, an error or markup."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import Any
+from typing import IO, Any
 
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
+from xlsxwriter import Workbook
 
-from domain.calendar import load_zone
-from domain.money import find_exponent
-from domain.segments.member_export import MemberExport, MemberPage
-from persistence.exports.xlsx_cells import build_money_format, build_stream_cell
+from domain.calendar import from_micros, load_zone
+from domain.formulas import is_formula
+from domain.segments.member_export import CellKind, MemberExport, MemberPage, read_number, write_each
+from domain.store import MemberCell
+from persistence.exports.csv import strip_unreadable
+from persistence.exports.xlsx_cells import FIRST_YEAR, build_money_format
 
 LARGEST_SHEET = 1_048_576
 """Rows of a sheet."""
 PIECE = 1 << 18
 WIDTHS = {"name": 28, "email": 30, "segment": 24, "assigned_at": 20, "last_purchase_at": 20, "customer_id": 18}
 PLAIN_WIDTH = 14
+INSTANTS = "yyyy-mm-dd h:mm:ss"
+Put = Callable[[int, int, Any], object]
+"""Puts a value into the cell of a row and a column."""
 
 
 async def write_members_xlsx(export: MemberExport, pages: AsyncIterator[MemberPage]) -> AsyncGenerator[bytes, None]:
@@ -42,70 +44,114 @@ async def write_members_xlsx(export: MemberExport, pages: AsyncIterator[MemberPa
 
 
 class MemberBook:
-    """A workbook that grows. Its steps are taken in threads, which cannot be stopped: each waits for the one before, so
-    that nothing is taken away from under it."""
+    """A workbook that grows in a folder of its own. Its steps are taken in threads, which cannot be stopped: each waits
+    for the one before, so that nothing is taken away from under it."""
 
     def __init__(self, export: MemberExport) -> None:
         self.export = export
         self.turn = Lock()
-        self.held = ExitStack()
         self.tz = load_zone(export.business.time_zone)
-        self.book = Workbook(write_only=True)
-        self.format = build_money_format(export.business.currency, find_exponent(export.business.currency))
-        self.rows = 0
-        self.sheet: Any = None
+        self.folder = TemporaryDirectory()
+        self.file: IO[bytes] | None = None
+        self.path = Path(self.folder.name, "members.xlsx")
+        self.book = Workbook(str(self.path), {"constant_memory": True, "tmpdir": self.folder.name})
+        # More than four gigabytes are let be, too.
+        self.book.use_zip64()
+        self.bold = self.book.add_format({"bold": True})
+        self.quoted = self.book.add_format({"quote_prefix": True})
+        self.instant = self.book.add_format({"num_format": INSTANTS})
+        money = build_money_format(export.business.currency, export.decimals)
+        self.amount = self.book.add_format({"num_format": money})
+        self.puts: dict[CellKind, Put] = {
+            CellKind.TEXT: self._put_text,
+            CellKind.COUNT: self._put_number,
+            CellKind.AMOUNT: self._put_amount,
+            CellKind.INSTANT: self._put_instant,
+            CellKind.FLAG: self._put_flag,
+            CellKind.NUMBER: self._put_number,
+        }
         self._begin()
 
     def _begin(self) -> None:
-        number = len(self.book.worksheets) + 1
-        self.sheet = self.book.create_sheet("Members" if number == 1 else f"Members {number}")
-        self.sheet.freeze_panes = "A2"
-        heads = []
-        for place, name in enumerate(self.export.columns, 1):
-            self.sheet.column_dimensions[get_column_letter(place)].width = WIDTHS.get(name, PLAIN_WIDTH)
-            head = WriteOnlyCell(self.sheet, name)
-            head.font = Font(name="Calibri", bold=True)
-            heads.append(head)
-        self.sheet.append(heads)
-        # One cell for every amount: what is appended is written at once.
-        self.amount = WriteOnlyCell(self.sheet)
-        self.amount.number_format = self.format
+        number = len(self.book.worksheets()) + 1
+        self.sheet = self.book.add_worksheet("Members" if number == 1 else f"Members {number}")
+        self.sheet.freeze_panes(1, 0)
+        for place, name in enumerate(self.export.columns):
+            self.sheet.set_column(place, place, WIDTHS.get(name, PLAIN_WIDTH))
+            self.sheet.write_string(0, place, strip_unreadable(name), self.bold)
         self.rows = 1
 
     def append(self, page: MemberPage) -> None:
+        puts = [self.puts[kind] for kind in self.export.kinds]
         with self.turn:
-            for row in page:
+            columns = [self._make_cells(kind, cells) for kind, cells in zip(self.export.kinds, page, strict=True)]
+            for row in zip(*columns, strict=True):
                 if self.rows == LARGEST_SHEET:
-                    self.sheet.close()
                     self._begin()
-                self.sheet.append([self._make_cell(value) for value in row])
+                for place, (put, value) in enumerate(zip(puts, row, strict=True)):
+                    if value is not None:
+                        put(self.rows, place, value)
                 self.rows += 1
 
-    def _make_cell(self, value: Any) -> Any:
-        if isinstance(value, Decimal):
-            self.amount.value = value
-            return self.amount
-        return build_stream_cell(self.sheet, value, self.tz)
+    def _make_cells(self, kind: CellKind, cells: Sequence[MemberCell]) -> Sequence[Any]:
+        """The values that sheets know."""
+        unit = 10**self.export.decimals
+        match kind:
+            case CellKind.INSTANT:
+                return write_each(cells, self._localise, None)
+            case CellKind.AMOUNT:
+                return write_each(cells, lambda minor: minor / unit, None)
+            case CellKind.NUMBER:
+                return write_each(cells, read_number, None)
+            case _:
+                return cells
+
+    def _localise(self, micros: int) -> datetime | str:
+        """Local time, as sheets know no zones; what is before their first day as text."""
+        local = from_micros(micros).astimezone(self.tz).replace(tzinfo=None)
+        return local if local.year >= FIRST_YEAR else local.isoformat(" ")
+
+    def _put_text(self, row: int, place: int, text: str) -> None:
+        text = strip_unreadable(text)
+        if text.startswith("<r>"):
+            # In one piece the library would take it for its own markup.
+            self.sheet.write_rich_string(row, place, text[0], text[1], text[2:], self.quoted)
+        elif text:
+            # Without the sign, whoever edits the cell would make a formula or an error of it.
+            self.sheet.write_string(row, place, text, self.quoted if is_formula(text) or text[:1] == "#" else None)
+
+    def _put_instant(self, row: int, place: int, local: datetime | str) -> None:
+        if isinstance(local, str):
+            self.sheet.write_string(row, place, local)
+        else:
+            self.sheet.write_datetime(row, place, local, self.instant)
+
+    def _put_amount(self, row: int, place: int, amount: float) -> None:
+        self.sheet.write_number(row, place, amount, self.amount)
+
+    def _put_number(self, row: int, place: int, number: int | Decimal) -> None:
+        self.sheet.write_number(row, place, number)
+
+    def _put_flag(self, row: int, place: int, flag: bool) -> None:
+        self.sheet.write_boolean(row, place, flag)
 
     def save(self) -> None:
         """Write the finished file and stand at its beginning."""
         with self.turn:
-            self.file = self.held.enter_context(TemporaryFile())  # noqa: SIM115
-            self.book.save(self.file)
-            self.file.seek(0)
+            self.book.close()
+            self.file = self.path.open("rb")
 
     def read(self) -> bytes:
         """The next piece of the finished file; empty at its end."""
         with self.turn:
-            piece: bytes = self.file.read(PIECE)
-            return piece
+            assert self.file is not None
+            return self.file.read(PIECE)
 
     def discard(self) -> None:
         """Take away what lies on the disk, also of a book that was not saved."""
         with self.turn:
-            self.held.close()
-            for sheet in self.book.worksheets:
-                if not sheet.closed:
-                    sheet.close()
-                if Path(sheet._writer.out).exists():
-                    sheet._writer.cleanup()
+            if self.file is not None:
+                self.file.close()
+            for sheet in self.book.worksheets():
+                sheet.row_data_fh.close()
+            self.folder.cleanup()

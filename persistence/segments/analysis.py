@@ -4,7 +4,7 @@ merged into another, belongs to no segment and is left out. In a unit of one mom
 moment."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,9 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.model import Business
-from domain.rules.context import RuleContext
+from domain.rules.context import RuleContext, split_statements
 from domain.rules.listing import RuleValue
-from domain.rules.tree import Condition, walk
+from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context
 from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Unit
 from persistence.customers import COLUMNS, JOINED, to_record
@@ -38,9 +38,8 @@ from persistence.segments.memberships import build_present_conditions, covers
 from persistence.tables.customers import PRESENT, customer
 from persistence.tables.segments import membership, segment
 
-MAXIMUM_RULES, MAXIMUM_STATEMENT_NODES = 500, 1000
-"""Of one statement. PostgreSQL bounds its columns, and a thousand nodes, which one rule may have, hold the event loop
-some 20 ms while they are written as SQL."""
+MAXIMUM_RULES = 500
+"""Of one statement, as PostgreSQL bounds its columns."""
 
 
 def is_member(business: Business, segment_id: ColumnElement[int] | ScalarSelect[int] | int) -> ColumnElement[bool]:
@@ -125,7 +124,7 @@ class RuleAnalysisStore:
     ) -> dict[int, set[int]]:
         """The keys of the rules that hold for each of the customers."""
         matching: dict[int, set[int]] = {key: set() for key in customers}
-        for part in _split_statements(trees):
+        for part in split_statements(trees, MAXIMUM_RULES):
             compiler = self._make_compiler(context)
             columns = {}
             for key, tree in part.items():
@@ -157,17 +156,3 @@ class RuleAnalysisStore:
             membership.c.business_id == self.business_id, membership.c.segment_id.in_(segments)
         )
         return union_all(*(mine.where(condition) for condition in build_present_conditions(self.unit.business.as_of)))
-
-
-def _split_statements(trees: Mapping[int, Condition]) -> Iterator[dict[int, Condition]]:
-    part: dict[int, Condition] = {}
-    nodes = 0
-    for key, tree in trees.items():
-        size = sum(1 for _ in walk(tree))
-        if part and (nodes + size > MAXIMUM_STATEMENT_NODES or len(part) == MAXIMUM_RULES):
-            yield part
-            part, nodes = {}, 0
-        part[key] = tree
-        nodes += size
-    if part:
-        yield part

@@ -100,11 +100,32 @@ REMOVE = f"{CLOSE} AND m.customer_id IN :customers"
 MANY = 5_000
 """Memberships changed by one write from which the store looks anew at how many there are."""
 RULE = SOURCE_ORDER.index(MembershipSource.RULE)
-OPEN_HOLDING = ENTER.format(key="e.customer_id", found="evaluated e WHERE e.holds = 1", open=OPEN)
-CLOSE_FAILING = f"""{CLOSE} AND m.source = {RULE}
-    AND m.customer_id IN (SELECT e.customer_id FROM evaluated e WHERE e.holds = 0)"""
+HOLDS = "(e.flags & {flag}) <> 0"
+OPEN_HOLDING = ENTER.format(key="e.customer_id", found=f"evaluated e WHERE {HOLDS.format(flag=':flag')}", open=OPEN)
 CLOSE_NOT_HOLDING = f"""{CLOSE} AND m.source = {RULE} AND NOT EXISTS
-    (SELECT 1 FROM evaluated e WHERE e.customer_id = m.customer_id AND e.holds = 1)"""
+    (SELECT 1 FROM evaluated e WHERE e.customer_id = m.customer_id AND {HOLDS.format(flag=":flag")})"""
+# Of some customers and many segments; {flags} are rows of (segment, its bit).
+FLAGGED = "WITH flagged (segment_id, flag) AS (VALUES {flags})"
+CLOSE_SOME = f"""UPDATE membership SET left_at = :at, left_by = :by
+    WHERE business_id = :business AND left_at IS NULL AND source = {RULE} AND (segment_id, customer_id) IN
+    ({FLAGGED} SELECT f.segment_id, e.customer_id FROM flagged f CROSS JOIN evaluated e WHERE (e.flags & f.flag) = 0)"""
+OPEN_SOME = f"""INSERT INTO membership (business_id, segment_id, customer_id, entered_at, source, entered_by)
+    {FLAGGED} SELECT :business, f.segment_id, e.customer_id, :at, {RULE}, :by
+    FROM flagged f CROSS JOIN evaluated e WHERE {HOLDS.format(flag="f.flag")} AND NOT EXISTS
+    (SELECT 1 FROM membership m WHERE m.business_id = :business AND m.segment_id = f.segment_id
+    AND m.customer_id = e.customer_id AND m.left_at IS NULL)"""
+LOG_SOME = f"""INSERT INTO membership_change (business_id, at, segment_id, entered, left_count, member_count)
+    {FLAGGED} SELECT :business, :at, s.id, c.entered, c.gone, s.member_count + c.entered - c.gone FROM segment s JOIN
+    (SELECT segment_id, SUM(entered) AS entered, SUM(gone) AS gone FROM
+    (SELECT segment_id, 1 AS entered, 0 AS gone FROM membership WHERE business_id = :business AND entered_at = :at
+    AND segment_id IN (SELECT segment_id FROM flagged)
+    UNION ALL SELECT segment_id, 0, 1 FROM membership WHERE business_id = :business AND left_at = :at
+    AND segment_id IN (SELECT segment_id FROM flagged)) AS m GROUP BY segment_id) AS c
+    ON s.business_id = :business AND s.id = c.segment_id"""
+COUNT_SOME = f"""UPDATE segment SET member_count = (SELECT l.member_count FROM membership_change l
+    WHERE l.business_id = :business AND l.at = :at AND l.segment_id = segment.id)
+    WHERE business_id = :business AND id IN ({FLAGGED} SELECT l.segment_id FROM membership_change l
+    WHERE l.business_id = :business AND l.at = :at AND l.segment_id IN (SELECT segment_id FROM flagged))"""
 COUNT = """UPDATE segment SET member_count = member_count + :entered - :left
     WHERE business_id = :business AND id = :segment RETURNING member_count"""
 # A unit has one instant, so whatever it does to a segment is one line of the log.
@@ -304,17 +325,35 @@ class MembershipStore:
         """End every membership of the segment."""
         return await self._update_count(segment_id, at, 0, await self._run(text(CLOSE), segment_id, at, by=by))
 
-    async def sync_rule_members(
-        self, segment_id: int, at: datetime, by: str | None, *, only: bool = False
-    ) -> Difference:
-        """Make RULE memberships agree with the temporary table `evaluated (customer_id, holds)` of this
-        connection. Who is not in it leaves too, unless `only` the customers in it are to follow."""
-        if not only:
-            await self.connection.run_sync(analyze, "evaluated")
-        closing = text(CLOSE_FAILING if only else CLOSE_NOT_HOLDING)
-        left = await self._run(closing, segment_id, at, by=by)
-        entered = await self._run(text(OPEN_HOLDING), segment_id, at, by=by, source=RULE)
+    async def sync_rule_members(self, segment_id: int, flag: int, at: datetime, by: str | None) -> Difference:
+        """Make RULE memberships agree with the bit of the segment in the temporary table `evaluated (customer_id,
+        flags)` of this connection. Who is not in it leaves, too."""
+        left = await self._run(text(CLOSE_NOT_HOLDING), segment_id, at, by=by, flag=flag)
+        entered = await self._run(text(OPEN_HOLDING), segment_id, at, by=by, flag=flag, source=RULE)
         return await self._finish_many(segment_id, at, entered, left)
+
+    async def sync_evaluated(self, flags: Mapping[int, int], at: datetime, by: str | None) -> Mapping[int, Difference]:
+        """The same of many segments, with their bits, and of those customers only who are in the table: so many
+        statements whatever there is of both. Which segments changed, and how."""
+        rows = ", ".join(f"({segment_id}, {flag})" for segment_id, flag in flags.items())
+        values = {"business": self.business_id, "at": to_micros(at)}
+
+        async def run(statement: str, **more: object) -> int:
+            written = text(statement.format(flags=rows))
+            return int((await self.connection.execute(written, {**values, **more})).rowcount)
+
+        changed = await run(CLOSE_SOME, by=by) + await run(OPEN_SOME, by=by)
+        if not changed:
+            return {}
+        if changed >= MANY:
+            await self.connection.run_sync(analyze, "membership")
+        await run(LOG_SOME)
+        await run(COUNT_SOME)
+        log = membership_change.c
+        statement = select(log.segment_id, log.entered, log.left_count, log.member_count).where(
+            log.business_id == self.business_id, log.at == to_micros(at), log.segment_id.in_(list(flags))
+        )
+        return {row[0]: Difference(*row[1:]) for row in await self.connection.execute(statement)}
 
     async def close_customer(self, customer_id: int, at: datetime, by: str | None) -> int:
         """End every membership of one customer; how many there were."""

@@ -30,7 +30,7 @@ from domain.rules.criteria import RfmConfig, SegmentCriteria
 from domain.segments.model import Definition, NewSegment, Segment, SegmentKind
 from domain.store import SegmentFilter, SegmentSort
 from persistence.database.dialects import ContainsText
-from persistence.database.pages import apply_keyset, begins_with
+from persistence.database.pages import apply_keyset, begins_with, bind_keyset
 from persistence.tables.businesses import business as table
 from persistence.tables.columns import FAR_FUTURE, is_storable, to_optional_instant, to_optional_micros
 from persistence.tables.segments import SegmentRow, membership_change, segment, snapshot
@@ -101,7 +101,7 @@ class SegmentStore:
         def build_select(columns: Columns) -> Select[Any]:
             value = columns.choose_sort_column(sort)
             statement = columns.select().add_columns(value.label("sort_value")).where(*self._build_conditions(where))
-            return apply_keyset(statement, value, segment.c.id, request, reverse)
+            return apply_keyset(statement, value, segment.c.id, request, reverse).params(bind_keyset(request))
 
         rows = await self._load_rows(build_select)
         return build_page(rows, request, lambda row: (row.sort_value, row.id)).map(self.to_segment)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.formulas import is_formula, protect_text, unprotect_text
+from domain.formulas import is_formula, protect_text, protect_texts, unprotect_text
 from domain.identifiers import normalise_id
 from domain.imports.rejects import protect_cell, unprotect_cell
 
@@ -27,6 +27,14 @@ def test_e1_what_a_spreadsheet_would_calculate_is_seen(text: str) -> None:
 def test_e1_other_text_is_left_as_it_is(text: str) -> None:
     assert not is_formula(text)
     assert protect_text(text) == unprotect_text(text) == text
+
+
+@given(st.lists(TEXTS | st.none(), max_size=4))
+@example(["a", "-1"])
+@example(["a;", "=1"])
+@example(["a", "\t"])
+def test_e1_texts_are_protected_together_as_one_by_one(texts: list[str | None]) -> None:
+    assert list(protect_texts(texts)) == [None if text is None else protect_text(text) for text in texts]
 
 
 @given(TEXTS)

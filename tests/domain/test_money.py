@@ -14,6 +14,7 @@ from domain.money import (
     compute_mean,
     divide_half_even,
     find_exponent,
+    format_minor,
     is_currency,
     parse_minor,
     to_decimal,
@@ -99,6 +100,7 @@ def test_zero_is_zero_however_it_is_written() -> None:
 
 @given(st.integers(-(10**15) + 1, 10**15 - 1), st.sampled_from([0, 2, 3]))
 def test_minor_units_survive_the_way_out_and_back(minor: int, decimals: int) -> None:
+    assert format_minor(minor, decimals) == format(to_decimal(minor, decimals), "f")
     text = format(to_decimal(minor, decimals), "f")
 
     assert parse_minor(text, decimals) == minor

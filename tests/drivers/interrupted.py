@@ -5,10 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
+import pytest
+
 from domain.model import Business
 from domain.segments.runner import Runner
+from persistence.evaluation import SqlEvaluation
 from persistence.jobs import JobStore
 from persistence.store import SqlStore
+from persistence.unit import Unit
 from tests.drivers.working import Working
 
 ACQUIRING, EVALUATING, WRITING = 1, 2, 3
@@ -35,3 +39,16 @@ def make_interrupted(working: Working, place: int, meanwhile: Callable[[], Await
     """A worker of its own on the store."""
     store = Interrupted(working.store.database, working.clock, place, meanwhile)
     return Runner(store, working.clock, working.feed, owner)
+
+
+def before_writing(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[object]]) -> None:
+    """Do `meanwhile` whenever something has been evaluated and is about to be written."""
+    write = SqlEvaluation.write
+
+    @asynccontextmanager
+    async def write_later(evaluation: SqlEvaluation) -> AsyncIterator[Unit]:
+        await meanwhile()
+        async with write(evaluation) as unit:
+            yield unit
+
+    monkeypatch.setattr(SqlEvaluation, "write", write_later)

@@ -108,7 +108,8 @@ async def reported(database: Database, services: Services) -> Business:
 def statements(database: Database) -> Iterator[list[str]]:
     """What is sent to the store within the block."""
     seen: list[str] = []
-    engines = {database.bulk, database.reader.sync_engine, database.writer.sync_engine}
+    asynchronous = (database.reader, database.writer, database.worker)
+    engines = {database.bulk, *(engine.sync_engine for engine in asynchronous)}
 
     def note(conn: object, cursor: object, statement: str, *rest: object) -> None:
         seen.append(statement)

@@ -27,7 +27,6 @@ STAGES = [
     "UPDATE job SET phase",
     "INSERT INTO evaluated",
     "UPDATE business SET",
-    "DELETE FROM evaluated WHERE",
     "UPDATE membership",
     "INSERT INTO membership (",
     "INSERT INTO membership_change",

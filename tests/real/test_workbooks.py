@@ -10,6 +10,7 @@ from pathlib import Path
 import pypdfium2
 import pytest
 
+from domain.calendar import to_micros
 from domain.classification.groups import Meaning
 from domain.model import Business, BusinessSettings
 from domain.reports.brand import ACCENT, COLOURS
@@ -109,8 +110,8 @@ def test_members_show_their_values(tmp_path: Path) -> None:
         None, 1,
     )  # fmt: skip
     book = MemberBook(MemberExport(business, segment, AT, MEMBER_COLUMNS))
-    row = ["007", "=1+1", None, "#N/A", "=VIP", AT, "MANUAL", 3, Decimal("1234.50"), AT, "555"]
-    book.append([row, row])
+    row = ["007", "=1+1", None, "#N/A", "=VIP", to_micros(AT), "MANUAL", 3, 123450, to_micros(AT), "555"]
+    book.append([[cell, cell] for cell in row])
     book.save()
     (tmp_path / "members.xlsx").write_bytes(book.read())
     book.discard()

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from graphql import GraphQLError, get_introspection_query, parse
 
+from gql.schema.executor import PacedExecutor
 from gql.schema.limits import check_limits
-from gql.schema.pacing import PacedExecutor
 from gql.schema.schema import make_schema
 from gql.settings import Settings
 from tests.drivers.face import SECRET, Face, Opening, code_of

@@ -15,7 +15,8 @@ from graphql import get_introspection_query
 
 from domain.model import Actor
 from gql.schema import pacing
-from gql.schema.pacing import Pace, PacedExecutor, Turns
+from gql.schema.executor import PacedExecutor
+from gql.schema.pacing import Pace, Turns
 from persistence.database.engines import Database
 from tests.conftest import NOW, once_a_store
 from tests.drivers.face import Face

@@ -65,29 +65,46 @@ class Purchase(Node):
     external_id: str = strawberry.field(description="Order id of the shop, unique in the business.")
     purchased_at: datetime = strawberry.field(description="Timestamp of the order.")
     status: PurchaseStatus = strawberry.field(description="Status of the order.")
-    amount: Decimal = strawberry.field(description="Amount of the order in the business's currency.")
-    storefront: Storefront | None = strawberry.field(description="Storefront of the order.")
-    channel: str | None = strawberry.field(description="Sales channel of the order.")
-    attributes: JSON = strawberry.field(description="What else is said of the order, by the names of the business.")
-    key: strawberry.Private[tuple[int, int]]
-    decimals: strawberry.Private[int]
+
+    @strawberry.field(description="Amount of the order in the business's currency.")
+    def amount(self) -> Decimal:
+        return to_decimal(self.record.purchase.amount, self.decimals)
+
+    @strawberry.field(description="Storefront of the order.")
+    def storefront(self) -> Storefront | None:
+        entity = self.record.storefront
+        return None if entity is None else Storefront.of(self.business, entity)
+
+    @strawberry.field(description="Sales channel of the order.")
+    def channel(self) -> str | None:
+        return self.record.purchase.channel
+
+    @strawberry.field(description="What else is said of the order, by the names of the business.")
+    def attributes(self) -> JSON:
+        return JSON(dict(self.record.purchase.attributes))
+
+    record: strawberry.Private[PurchaseRecord]
+    business: strawberry.Private[BusinessEntity]
 
     @classmethod
     def of(cls, business: BusinessEntity, record: PurchaseRecord) -> "Purchase":
         entity = record.purchase
-        decimals = find_exponent(business.currency)
         return cls(
             id=encode("Purchase", business.id, entity.customer_id, entity.id),
             external_id=entity.external_id,
             purchased_at=entity.purchased_at,
             status=entity.status,
-            amount=to_decimal(entity.amount, decimals),
-            storefront=None if record.storefront is None else Storefront.of(business, record.storefront),
-            channel=entity.channel,
-            attributes=JSON(dict(entity.attributes)),
-            key=(entity.customer_id, entity.id),
-            decimals=decimals,
+            record=record,
+            business=business,
         )
+
+    @property
+    def decimals(self) -> int:
+        return find_exponent(self.business.currency)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.record.purchase.customer_id, self.record.purchase.id
 
     @strawberry.field(description="Lines of the order, as they were stated.")
     async def lines(self, info: Info) -> list[PurchaseLine]:

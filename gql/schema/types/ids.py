@@ -27,7 +27,7 @@ class GlobalId(NamedTuple):
 
 def encode(kind: str, *numbers: int) -> ID:
     """The global id of the type's item; the first number is the business's."""
-    text = f"{kind}:{'.'.join(str(number) for number in numbers)}"
+    text = f"{kind}:{'.'.join(map(str, numbers))}"
     return ID(base64.urlsafe_b64encode(text.encode()).decode().rstrip("="))
 
 

@@ -27,8 +27,19 @@ Count = int | Callable[[], Awaitable[int]]
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether there are items after this page.")
     has_previous_page: bool = strawberry.field(description="Whether there are items before this page.")
-    start_cursor: str | None = strawberry.field(description="Cursor of the first item of the page.")
-    end_cursor: str | None = strawberry.field(description="Cursor of the last item of the page.")
+    page: strawberry.Private[Page[Any]]
+    order: strawberry.Private[str]
+
+    @strawberry.field(description="Cursor of the first item of the page.")
+    def start_cursor(self) -> str | None:
+        return self._encode_place(0)
+
+    @strawberry.field(description="Cursor of the last item of the page.")
+    def end_cursor(self) -> str | None:
+        return self._encode_place(-1)
+
+    def _encode_place(self, place: int) -> str | None:
+        return encode_cursor(self.order, self.page.positions[place]) if self.page.positions else None
 
 
 @strawberry.type(description="An item of a page with its cursor.")
@@ -117,10 +128,5 @@ def build_connection(page: Page[T], order: str, of: Callable[[T], U], count: Cou
 
 
 def build_page_info(page: Page[T], order: str) -> PageInfo:
-    ends = [encode_cursor(order, position) for position in (*page.positions[:1], *page.positions[-1:])]
-    return PageInfo(
-        has_next_page=page.has_next,
-        has_previous_page=page.has_previous,
-        start_cursor=ends[0] if ends else None,
-        end_cursor=ends[-1] if ends else None,
-    )
+    """Where the page lies; its cursors are made where they are asked for."""
+    return PageInfo(has_next_page=page.has_next, has_previous_page=page.has_previous, page=page, order=order)

@@ -8,11 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from domain.errors import InvalidInput, NotFound
-from domain.jobs.model import Job
 from domain.model import Actor, Business, NewCustomer
 from domain.pages import PageRequest
 from domain.segments.model import ChangeKind, ChangeList, MembershipSource
-from domain.segments.runner import Runner
 from domain.store import CustomerFilter, MemberList
 from gql.composition import Services
 from persistence.database.engines import Database
@@ -25,6 +23,7 @@ from persistence.tables.requests import audit_event
 from persistence.unit import Unit
 from tests.conftest import SetClock
 from tests.drivers.files import HEADER, Importer, counts
+from tests.drivers.interrupted import before_writing
 from tests.drivers.store_image import assert_sound, image
 from tests.drivers.working import Working
 from tests.persistence.conftest import bought, merge, names, record_of
@@ -305,14 +304,7 @@ async def test_a_run_that_saw_the_customer_before_does_not_bring_it_back(
 ) -> None:
     working = Working.of(database, clock, shop)
     segment = await working.segment("all", {">": [{"var": "total_revenue"}, 0]})
-    heartbeat = Runner._heartbeat
-
-    async def merge_before_writing(runner: Runner, business: Business, job: Job, phase: str, *rest: int) -> bool:
-        if phase == "writing":
-            await merge(services, shop, "A", "B")
-        return await heartbeat(runner, business, job, phase, *rest)
-
-    monkeypatch.setattr(Runner, "_heartbeat", merge_before_writing)
+    before_writing(monkeypatch, lambda: merge(services, shop, "A", "B"))
 
     await working.calculate(segment)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from persistence.database.engines import InterruptibleConnection
+from persistence.database.sqlite_driver import InterruptibleConnection
 
 pytestmark = pytest.mark.anyio
 

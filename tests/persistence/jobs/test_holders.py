@@ -18,7 +18,7 @@ from tests.persistence.jobs.conftest import OVER_10, start_run
 pytestmark = pytest.mark.anyio
 SPENT = {"C1": 500, "C2": 2000}
 SLEEP = timedelta(seconds=31)
-WRITING_A_PART = 6
+WRITING_A_PART = 5
 """The sign of life of a run with one part when its part has evaluated."""
 
 

@@ -63,8 +63,7 @@ async def test_a_part_that_somebody_else_ended_too_early_runs_once_more_within_t
     asked = await working.recalculations.start(working.business, user.id, ACTOR)
     other = another(working)
     async with working.store.open_heartbeats(working.business) as jobs:
-        held = await jobs.acquire_part(asked.id, "other", working.clock.now)
-    assert held is not None
+        (held,) = await jobs.acquire_parts([asked.id], "other", working.clock.now)
     job = await working.recalculations.start_all(working.business, ACTOR)
 
     await other.runner.run(working.business, held)

@@ -3,7 +3,6 @@ members that its rule asks for. Readers meanwhile see the old set or the new one
 
 import asyncio
 import random
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -13,13 +12,12 @@ from domain.errors import AlreadyRunning
 from domain.jobs.model import JobStatus
 from domain.model import Business, NewCustomer
 from domain.pages import PageRequest
-from domain.rules.tree import Condition
 from domain.segments.model import Definition, Segment
 from domain.store import MemberList
 from gql.composition import Services
 from persistence.database.engines import Database
-from persistence.evaluation import SqlEvaluation
 from tests.conftest import SetClock
+from tests.drivers.interrupted import before_writing
 from tests.drivers.working import ACTOR, Working
 from tests.persistence.jobs.conftest import DAY, over, uses
 from tests.shops.factories import purchase
@@ -39,16 +37,14 @@ async def test_one_customer_enters_no_segment_that_was_changed_meanwhile(
     change: str, working: Working, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept, changed = await working.segment("kept", over(10)), await working.segment("changed", over(10))
-    prepare = SqlEvaluation.prepare
 
-    async def meanwhile(evaluation: SqlEvaluation, trees: Sequence[Condition]) -> None:
-        await prepare(evaluation, trees)
+    async def meanwhile() -> None:
         if change == "deleted":
             await services.segments.delete(working.business, changed.id, ACTOR)
         else:
             await working.redefine(changed, over(99))
 
-    monkeypatch.setattr(SqlEvaluation, "prepare", meanwhile)
+    before_writing(monkeypatch, meanwhile)
     entered, left = await working.recalculations.recalculate_customer(working.business, 1, ACTOR)
 
     assert ([segment.key for segment in entered], left) == (["kept"], [])

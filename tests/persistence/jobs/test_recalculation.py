@@ -194,16 +194,17 @@ async def test_segments_that_depend_on_others_run_after_them(working: Working) -
 
 async def test_what_changes_while_a_run_evaluates_is_evaluated_again(working: Working, services: Services) -> None:
     segment = await working.segment("big", OVER_10)
-    tree, condition = {segment.key: segment}, segment.definition.build_tree()
+    condition = segment.definition.build_tree()
+    assert condition is not None
 
     async with working.store.evaluate(working.business) as evaluation:
-        await evaluation.prepare([condition])
-        await evaluation.evaluate_range(condition, tree, 1, 1000)
+        await evaluation.prepare({segment.id: condition}, {segment.key: segment})
+        assert [counts async for counts in evaluation.evaluate_everybody()] == [(0, 3), (3, 3)]
         await services.purchases.record(working.business, [purchase("C1", "O9", DAY, 9000)], ACTOR)
         await services.purchases.delete(working.business, ["O3"], ACTOR)
         async with evaluation.write() as unit:
-            await evaluation.reevaluate_changed(condition, tree)
-            await unit.memberships.sync_rule_members(segment.id, unit.instant, "test")
+            await evaluation.reevaluate_changed(unit)
+            await unit.memberships.sync_rule_members(segment.id, evaluation.flags[segment.id], unit.instant, "test")
 
     assert await working.members(segment) == ["C1", "C2"]
 

@@ -74,12 +74,15 @@ async def synced(
     """What becomes of segment 2 when its rule holds for the first and not for the second."""
     async with store.write(shop) as unit:
         await unit.connection.execute(
-            text("CREATE TEMPORARY TABLE IF NOT EXISTS evaluated (customer_id BIGINT PRIMARY KEY, holds SMALLINT)")
+            text("CREATE TEMPORARY TABLE IF NOT EXISTS evaluated (customer_id BIGINT PRIMARY KEY, flags BIGINT)")
         )
         await unit.connection.execute(text("DELETE FROM evaluated"))
-        for key, holds in (*((key, 1) for key in held), *((key, 0) for key in failed)):
-            await unit.connection.execute(text(f"INSERT INTO evaluated VALUES ({key}, {holds})"))
-        return await unit.memberships.sync_rule_members(2, unit.instant, "run", only=only)
+        # Other segments were evaluated with it, whose rules hold where its own does not.
+        for key, flags in (*((key, 0b010) for key in held), *((key, 0b101) for key in failed)):
+            await unit.connection.execute(text(f"INSERT INTO evaluated VALUES ({key}, {flags})"))
+        if only:
+            return (await unit.memberships.sync_evaluated({2: 0b010}, unit.instant, "run"))[2]
+        return await unit.memberships.sync_rule_members(2, 0b010, unit.instant, "run")
 
 
 async def test_putting_in_and_taking_out_again_changes_only_what_differs(store: SqlStore, shop: Business) -> None:
