@@ -233,7 +233,7 @@ class RowReader:
         self.made = stored if self.form.orders == ROW else None
         statuses = [self.statuses[columns["status"][0]]] if "status" in columns else [0]
         (amount,) = self._read_amounts(columns, statuses)
-        self._check_currencies(columns, [amount])
+        self._check_currency_of(columns, amount)
         quantity = self.quantities[columns["quantity"][0]] if "quantity" in columns else NO_QUANTITY
         return StagedRow(
             line,
@@ -287,7 +287,8 @@ class RowReader:
             at, day = zip(*self._read_dates(columns), strict=True)
             statuses = list(map(self.statuses.__getitem__, columns["status"])) if "status" in columns else [0] * size
             amounts = self._read_amounts(columns, statuses)
-            self._check_currencies(columns, amounts)
+            for cell in set(columns.get("currency", ())):
+                self.currencies[cell]
             texts = self._read_texts(columns, size)
             quantities: Sequence[int | None] = [None] * size
             if "quantity" in columns:
@@ -496,22 +497,17 @@ class RowReader:
             raise RowFault(f"unknown status {cell.strip()[:40]!r} (say what it means, such as {setting})")
         return RANK[PurchaseStatus[known]]
 
-    def _check_currencies(self, columns: Mapping[str, Sequence[str]], amounts: Sequence[int]) -> None:
-        if "currency" not in columns:
-            return
-        cells = columns["currency"]
-        if len(cells) > 1:
-            for cell in set(cells):
-                self.currencies[cell]
-            return
+    def _check_currency_of(self, columns: Mapping[str, Sequence[str]], amount: int) -> None:
+        """Of one row; what is refused is counted."""
+        (cell,) = columns.get("currency", ("",))
         try:
-            self.currencies[cells[0]]
+            self.currencies[cell]
         except RowFault:
-            code = cells[0].strip().upper()[:10]
+            code = cell.strip().upper()[:10]
             if code in self.foreign or len(self.foreign) < MOST_CURRENCIES:
                 counted = self.foreign.setdefault(code, [0, 0])
                 counted[0] += 1
-                counted[1] += amounts[0]
+                counted[1] += amount
             raise
 
     def _check_currency(self, cell: str) -> int:
