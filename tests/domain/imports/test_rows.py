@@ -267,3 +267,15 @@ def test_rows_checked_together_are_what_they_are_one_by_one(rows: list[list[str]
         [(row[0], rows[row[0] - 2]) for row in apart[0]] + [(row.line, rows[row.line - 2]) for row in apart[1]]
     )
     assert [tuple(one_by_one.read_row(row[0], rows[row[0] - 2])) for row in together[0]] == together[0]
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_row_in_another_currency_is_counted_once_however_many_are_read_with_it(rows: int) -> None:
+    columns = resolve_purchases([*REQUIRED, "currency"], SourceFormat(), "EUR").columns
+    reader = RowReader(columns, "EUR", "UTC")
+    foreign = ["Ada", "O1", "2024-01-01", "3.50", "USD"]
+    batch = Batch(range(2, 2 + rows), [foreign, ["Ada", "O2", "2024-01-01", "1", "EUR"]][:rows], True)
+
+    list(read_rows([batch], reader, lambda row: None))
+
+    assert reader.describe_doubts() == ["1 row in USD, 3.50 in all, cannot be read in EUR."]
