@@ -31,7 +31,7 @@ from persistence.imports.additions import Additions
 from persistence.imports.plain import PlainRows
 from persistence.imports.record import ImportRecord
 from persistence.imports.scratch import Scratch, open_scratch
-from persistence.imports.staging import ONLY_NEGATIVE, Arranged, ArrangedOrders, Staging, arrange, refuse
+from persistence.imports.staging import ONLY_NEGATIVE, Arranged, ArrangedOrders, Staging, arrange
 from persistence.imports.undo import keep_before, keep_given
 
 SAMPLE = 50_000
@@ -291,7 +291,7 @@ class PurchaseImporter:
             high = min(low + size, orders)
             with connection.begin():
                 arranged.fill(low + 1, high)
-                analyze(connection, "incoming", "incoming_line")
+                analyze(connection, *merge.INCOMING)
             began = time.perf_counter()
             with connection.begin():
                 if record is not None:
@@ -300,11 +300,12 @@ class PurchaseImporter:
                     began = time.perf_counter()
                     record.require(connection)
                 next_purchase, empty = self._read_state(connection, expected)
-                part = merge.Range(self.business.id, low + 1, high, to_micros(now), empty, writer)
-                # Nothing of a store that is empty can be added to.
-                result = merge.resolve(connection, part, None if additions is None or empty else additions.extend)
+                extend = None if additions is None else additions.extend
+                all_new = empty or (extend is None and not merge.holds_any(connection, self.business.id))
+                part = merge.Range(self.business.id, low + 1, high, to_micros(now), all_new, writer)
+                result = merge.resolve(connection, part, extend)
                 if not result.all_known:
-                    refuse(connection)
+                    arranged.refuse()
                 if result.orders.get(merge.UPDATED):
                     replaced += connection.execute(text(REPLACED), {**result.span, "writer": writer or 0}).scalar_one()
                 if record is not None and result.changes:

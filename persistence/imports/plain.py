@@ -3,7 +3,8 @@ Ids, amounts and times are taken by strict patterns; what few different cells sa
 asked once for each. A row of which a cell is anything else is read by that reader alone, so that both ways give the
 same."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from domain.imports.columns import RowFault
@@ -18,20 +19,21 @@ MOST_WORDS = 50
 """Different statuses and currencies of one portion that are looked at."""
 MOST_DOUBTFUL = 0.5
 """Of a portion; where more are, looking at columns first costs more than it spares."""
-TIMED = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:[0-5]\d(:[0-5]\d(\.(\d{3}|\d{6}))?)?Z?"
-"""An hour, for which the zone is asked once, and what stands after it."""
-HOUR_MARK = "!"
-"""Before an hour and its zone, which are looked up instead of the whole cell."""
+TIMED = r"(19[7-9]\d|2\d{3})-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.(\d{3}|\d{6}))?)?Z?"
+"""A time whose hour is looked up once, whatever the zone; what stands after the hour is added to it."""
+HOUR_MICROS = 3_600_000_000
 PLAIN_ID = """regexp_full_match({0}, '[0-9A-Za-z_:/#-]+') AND length({0}) <= 1000
     AND NOT regexp_matches({0}, '^(?i:n[uao/]|gu|#n/|-|[0-9]+e[0-9-])')"""
 """As `domain.identifiers.are_plain_ids` has it."""
-KEY = f"""CASE WHEN timed THEN '{HOUR_MARK}' || left(purchase_date, 13) || CASE WHEN ends_with(purchase_date, 'Z')
-    THEN 'Z' ELSE '' END ELSE purchase_date END"""
-TAIL = """CASE WHEN timed THEN (try_cast(substr(purchase_date, 15, 2) AS BIGINT) * 60
-    + CASE WHEN substr(purchase_date, 17, 1) = ':' THEN try_cast(substr(purchase_date, 18, 2) AS BIGINT) ELSE 0 END)
-    * 1000000 + CASE WHEN substr(purchase_date, 20, 1) = '.'
-    THEN try_cast(rpad(rtrim(substr(purchase_date, 21), 'Z'), 6, '0') AS BIGINT) ELSE 0 END ELSE 0 END"""
-MOMENT = {"key": "VARCHAR", "base": "BIGINT", "day": "BIGINT"}
+CELLS = """CREATE OR REPLACE TABLE cell AS SELECT * EXCLUDE (timed), epoch_us(timed) AS stamp,
+    epoch_us(timed) // {hour} * 2 + CAST(ends_with(purchase_date, 'Z') AS BIGINT) AS hour
+    FROM (SELECT *, CASE WHEN {timed} THEN try_cast(purchase_date AS TIMESTAMP) END AS timed
+    FROM (SELECT row_number() OVER () + ? - 1 AS line, {cells} FROM {source}))"""
+NEW_HOURS = """SELECT hour, any_value(left(purchase_date, 13)) FROM cell ANTI JOIN known_hour USING (hour)
+    WHERE hour IS NOT NULL GROUP BY hour"""
+OTHER_DATES = "SELECT DISTINCT purchase_date FROM cell WHERE hour IS NULL AND purchase_date IS NOT NULL"
+HOUR = {"hour": "BIGINT", "base": "BIGINT", "day": "BIGINT"}
+MOMENT = {"purchase_date": "VARCHAR", "base": "BIGINT", "day": "BIGINT"}
 DOUBTFUL = """SELECT line FROM cell WHERE line NOT IN (SELECT line FROM staged WHERE line BETWEEN ? AND ?)
     ORDER BY line"""
 PORTION = 500
@@ -57,13 +59,14 @@ def fits(reader: RowReader) -> bool:
 
 
 class PlainReader:
-    """Stages the plain rows of one source; the others are read by `reader`, and go to `reject` where they are refused.
+    """Stages the plain rows of one source, of which it remembers the hours; the others are read by `reader`, and go to `reject` where they are refused.
     `is_worth_it` as long as few are."""
 
     def __init__(self, reader: RowReader, reject: Callable[[RejectedRow], None]) -> None:
         self.reader = reader
         self.reject = reject
         self.is_worth_it = True
+        self.is_prepared = False
         # Not the reader's own: it notices what it had to clean of the rows that it accepts.
         self.texts = {of: TextCache(what) for of, what in TEXTS.items() if of in reader.columns.places}
 
@@ -94,26 +97,22 @@ class PlainReader:
         places = self.reader.columns.places
         cells = ", ".join(f"c{place} AS {of}" for of, place in places.items())
         timed = "false" if self.reader.dates.forms else f"regexp_full_match(purchase_date, '{TIMED}')"
-        scratch.execute(
-            f"""CREATE OR REPLACE TABLE cell AS SELECT *, {KEY} AS key, {TAIL} AS tail FROM
-            (SELECT *, coalesce({timed}, false) AS timed FROM
-            (SELECT row_number() OVER () + ? - 1 AS line, {cells} FROM {source}))""",
-            (text.line,),
-        )
+        cells = CELLS.format(hour=HOUR_MICROS, timed=timed, cells=cells, source=source)
+        scratch.execute(cells, (text.line,))
 
     def _write_insert(self, scratch: Scratch) -> str:
         """The statement that stages what is sound; what its cells say has been looked up."""
         reader, places = self.reader, self.reader.columns.places
-        scratch.create("moment", MOMENT)
-        scratch.load("moment", MOMENT, self._read_moments(scratch))
+        moments = self._load_moments(scratch)
+        odd = list(self._find_odd_texts(scratch))
         scratch.create("odd", ODD)
-        scratch.load("odd", ODD, self._find_odd_texts(scratch))
+        scratch.load("odd", ODD, odd)
         fraction = rf"(\.[0-9]{{1,{reader.decimals}}})?" if reader.decimals else ""
         sound = [
-            PLAIN_ID.format("trim(customer_id)"),
-            PLAIN_ID.format("trim(order_id)"),
+            PLAIN_ID.format("customer_id"),
+            PLAIN_ID.format("order_id"),
             f"regexp_full_match(amount, '-?[0-9]{{1,12}}{fraction}')",
-            *(f"NOT EXISTS (FROM odd WHERE field = '{of}' AND cell = {of})" for of in self.texts),
+            *(f"NOT EXISTS (FROM odd WHERE field = '{of}' AND cell = {of})" for of in {field for field, _ in odd}),
         ]
         status = "0"
         if "status" in places:
@@ -126,31 +125,41 @@ class PlainReader:
             sound.append(r"(quantity IS NULL OR regexp_full_match(quantity, '[0-9]{1,6}(\.[0-9]{1,6})?'))")
             quantity = "CAST(try_cast(quantity AS DECIMAL(18, 6)) * 1000000 AS BIGINT)"
         amount = f"CAST(try_cast(amount AS DECIMAL(18, {reader.decimals})) * {10**reader.decimals} AS BIGINT)"
-        texts = [f"nullif({of}, '')" if of in places else "NULL" for of in TEXTS]
+        texts = [of if of in places else "NULL" for of in TEXTS]
         ids = [
             f"{write_text(prefix or '')} || {name}" if prefix else name
             for prefix, name in (
-                (reader.form.order_id_prefix, "trim(order_id)"),
-                (reader.form.customer_id_prefix, "trim(customer_id)"),
+                (reader.form.order_id_prefix, "order_id"),
+                (reader.form.customer_id_prefix, "customer_id"),
             )
         ]
-        said = ("line", *ids, "base + tail", "day", status, amount, *texts, quantity, "NULL")
-        return (
-            f"INSERT INTO staged SELECT {', '.join(said)} FROM cell JOIN moment USING (key) WHERE {' AND '.join(sound)}"
-        )
+        said = ("line", *ids, "instant", "day", status, amount, *texts, quantity, "NULL")
+        return f"INSERT INTO staged SELECT {', '.join(said)} FROM ({moments}) WHERE {' AND '.join(sound)}"
 
-    def _read_moments(self, scratch: Scratch) -> Iterator[tuple[str, int, int]]:
-        """When the hours begin, and the dates that are no hour with minutes; without those that cannot be read."""
+    def _load_moments(self, scratch: Scratch) -> str:
+        """The cells with the instants and days of those whose date can be read."""
         dates = self.reader.dates
-        for (key,) in scratch.read("SELECT DISTINCT key FROM cell WHERE key IS NOT NULL"):
-            try:
-                if key[0] == HOUR_MARK:
-                    base, day = (dates.utc_hours if key[-1] == "Z" else dates.local_hours)[key[1:14]]
-                else:
-                    base, day = dates(key)
-            except (LookupError, DateFault):
-                continue
-            yield key, base, day
+        if not self.is_prepared:
+            scratch.create("known_hour", HOUR)
+            self.is_prepared = True
+        hours = [
+            (hour, *pair)
+            for hour, text in scratch.read(NEW_HOURS)
+            if (pair := read_hour(dates.utc_hours if hour % 2 else dates.local_hours, text)) is not None
+        ]
+        scratch.load("known_hour", HOUR, hours)
+        moments = [f"SELECT *, base + stamp % {HOUR_MICROS} AS instant FROM cell JOIN known_hour USING (hour)"]
+        others = scratch.read(OTHER_DATES)
+        if others:
+            scratch.create("moment", MOMENT)
+            scratch.load("moment", MOMENT, self._read_dates(cell for (cell,) in others))
+            moments.append("SELECT *, base AS instant FROM cell JOIN moment USING (purchase_date)")
+        return " UNION ALL BY NAME ".join(moments)
+
+    def _read_dates(self, cells: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+        for cell in cells:
+            with suppress(DateFault):
+                yield cell, *self.reader.dates(cell)
 
     def _find_odd_texts(self, scratch: Scratch) -> Iterator[tuple[str, str]]:
         """Texts that are not kept as they stand there."""
@@ -173,6 +182,14 @@ class PlainReader:
             except RowFault:
                 continue
         return f"CASE coalesce({of}, '') {' '.join(cases)} END" if cases else "NULL"
+
+
+def read_hour(hours: Mapping[str, tuple[int, int]], text: str) -> tuple[int, int] | None:
+    """When it begins, and its day; None where times within it differ in more than their minutes."""
+    try:
+        return hours[text]
+    except LookupError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,26 +71,28 @@ LONE_REFUNDS = f"""SELECT count(DISTINCT order_id), coalesce(sum(-amount), 0) FR
 TOTAL = """CASE WHEN min(status) <= 1 THEN sum(amount) FILTER (status <= 1 OR amount < 0)
     WHEN min(status) = 2 THEN sum(amount) FILTER (status = 2) WHEN min(status) = 3 THEN sum(amount) FILTER (status = 3)
     ELSE sum(amount) END"""
-SINGLE = """SELECT line, CAST(1 AS BIGINT) AS row_count, order_id, customer, instant, day, status,
-    CAST(amount AS HUGEINT) AS amount, category, storefront, channel, product, sku, quantity, attributes FROM staged"""
-JOINED = f"""SELECT min(line), count(*), order_id, min(customer), min(instant), min(day), min(status), {TOTAL},
+BUYERS = """CREATE TABLE buyer AS SELECT row_number() OVER (ORDER BY customer) AS number, customer
+    FROM (SELECT DISTINCT customer FROM staged) ORDER BY customer"""
+SINGLE = """SELECT line, CAST(1 AS BIGINT) AS row_count, order_id, number AS buyer, instant, day, status,
+    CAST(amount AS HUGEINT) AS amount, category, storefront, channel, product, sku, quantity, attributes
+    FROM staged JOIN buyer USING (customer)"""
+JOINED = f"""SELECT min(line), count(*), order_id, min(number), min(instant), min(day), min(status), {TOTAL},
     NULL, arg_min_null(storefront, line), arg_min_null(channel, line), NULL, NULL, NULL, arg_min(attributes, line)
-    FROM staged SEMI JOIN several USING (order_id) GROUP BY order_id"""
+    FROM staged JOIN buyer USING (customer) SEMI JOIN several USING (order_id) GROUP BY order_id"""
 LINES = """CREATE TABLE arranged_line AS SELECT staged.line, staged.category, staged.amount, staged.status,
     staged.product, staged.sku, staged.quantity, arranged.line AS first
     FROM arranged JOIN staged USING (order_id) WHERE arranged.row_count > 1
-    ORDER BY arranged.customer, arranged.line, staged.line"""
+    ORDER BY arranged.buyer, arranged.line, staged.line"""
 SAID = "(order_id, category, product, sku, quantity, amount, status)"
 REPEATED = f"SELECT count(*) - count(DISTINCT {SAID}) FROM staged SEMI JOIN several USING (order_id)"
 MAY_REPEAT = f"SELECT count(*) > count(DISTINCT hash{SAID}) FROM staged SEMI JOIN several USING (order_id)"
 """Rows that are equal to another of their order; what has other digests is not equal, and they are soon counted."""
-REFUSED = f"CASE r.effect WHEN {merge.FOREIGN} THEN '{OTHER_CUSTOMER}' ELSE '{ERASED_REASON}' END"
-REFUSE = f"""INSERT INTO rejected (line, reason, order_id)
-    SELECT i.line, {REFUSED}, i.external_id FROM resolved r JOIN incoming i ON i.seq = r.seq
-    WHERE r.effect >= {merge.FOREIGN} AND i.last IS NULL
-    UNION ALL SELECT l.file_line, {REFUSED}, i.external_id
-    FROM resolved r JOIN incoming i ON i.seq = r.seq JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
-    WHERE r.effect >= {merge.FOREIGN} AND i.last IS NOT NULL AND l.file_line > 0"""
+REFUSED = f"""SELECT i.seq, CASE r.effect WHEN {merge.FOREIGN} THEN '{OTHER_CUSTOMER}' ELSE '{ERASED_REASON}' END
+    FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE r.effect >= {merge.FOREIGN}"""
+"""Orders that the store cannot take."""
+ROWS_OF_REFUSED = """SELECT coalesce(arranged_line.line, arranged.line), reason, order_id
+    FROM refused JOIN arranged ON arranged.rowid = refused.seq - 1
+    LEFT JOIN arranged_line ON arranged_line.first = arranged.line"""
 # Of orders of which a row was another customer's, all rows that were rejected.
 BESIDE = f"""SELECT order_id, line FROM rejected
     WHERE order_id IN (SELECT order_id FROM rejected WHERE reason = '{OTHER_CUSTOMER}')"""
@@ -100,24 +102,31 @@ STANDING = """SELECT coalesce(arranged_line.line, arranged.line), order_id FROM 
     AND coalesce(arranged_line.line, arranged.line) NOT IN (SELECT line FROM beside) ORDER BY 1"""
 
 ALIEN = {"line": "BIGINT", "order_id": "VARCHAR", "reason": "VARCHAR", "amount": "BIGINT"}
-PLAIN_COLUMNS = (
-    *("order_id", "customer", "instant", "day", "status", "amount", "row_count"),
-    *("category", "storefront", "channel"),
-)
+COLUMNS = {
+    "external_id": "order_id",
+    "buyer": "buyer",
+    "at": "instant",
+    "day": "day",
+    "status": "status",
+    "amount": "amount",
+    "category": "category",
+    "storefront": "storefront",
+    "channel": "channel",
+}
+"""What columns of `incoming` are called in `arranged`."""
+LINE_COLUMNS = ("category", "amount", "status")
 GOODS = ("product", "sku", "quantity", "attributes")
 """What few files say anything of."""
-STORED = {"order_id": "external_id", "instant": "at"}
-"""What columns of orders are called in `incoming`."""
-OF_RANGE = "FROM arranged WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
-COUNT_LINES = "SELECT coalesce(sum(row_count) FILTER (row_count > 1), 0) FROM arranged WHERE rowid BETWEEN ? AND ?"
-FILL_PLAIN = "rowid + 1, line, NULL"
+RANGE = """SELECT coalesce(sum(row_count) FILTER (row_count > 1), 0), min(buyer), max(buyer)
+    FROM arranged WHERE rowid BETWEEN ? AND ?"""
 ENDS = """{before} + sum(CASE WHEN row_count > 1 THEN row_count ELSE 0 END)
     OVER (ORDER BY rowid ROWS UNBOUNDED PRECEDING)"""
-FILL = f"""rowid + 1, CASE WHEN row_count > 1 THEN {ENDS} - row_count ELSE line END,
-    CASE WHEN row_count > 1 THEN {ENDS} - 1 END"""
-LINE_COLUMNS = ("category", "amount", "status")
-SELECT_LINES = """SELECT rowid, row_number() OVER (PARTITION BY first ORDER BY rowid), line, {columns}
-    FROM arranged_line WHERE rowid BETWEEN ? AND ? ORDER BY rowid"""
+OF_SEVERAL = {
+    "line": f"CASE WHEN row_count > 1 THEN {ENDS} - row_count END",
+    "last": f"CASE WHEN row_count > 1 THEN {ENDS} - 1 END",
+    "row_count": "row_count",
+}
+"""What only ranges have in which an order has more than one row: `before` that many rows stand in the ranges before."""
 
 
 class Staging:
@@ -134,7 +143,7 @@ class Staging:
     def stage(self, portions: Iterable[StagedColumns | PlainRows]) -> int:
         """Keep the rows, and what is rejected on the way; how many there were."""
         self.scratch.create("staged", STAGED)
-        merge.prepare(self.connection, "incoming", "incoming_line")
+        merge.prepare(self.connection, *merge.INCOMING)
         create(self.connection, "rejected", REJECTED)
         # All rows in one transaction: each of its own would copy its rows once more.
         self.scratch.execute("BEGIN")
@@ -214,7 +223,8 @@ def arrange(connection: Connection, scratch: Scratch, business: int | None = Non
         joined = f"{SINGLE} ANTI JOIN several USING (order_id) UNION ALL {JOINED}"
         if scratch.read_one(MAY_REPEAT)[0]:
             (repeated,) = scratch.read_one(REPEATED)
-    scratch.execute(f"CREATE TABLE arranged AS {joined} ORDER BY customer, line")
+    scratch.execute(BUYERS)
+    scratch.execute(f"CREATE TABLE arranged AS {joined} ORDER BY buyer, line")
     count, least, most = scratch.read_one("SELECT count(*), min(amount), max(amount) FROM arranged")
     if max(abs(least or 0), abs(most or 0)) > LARGEST:
         raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.")
@@ -276,21 +286,35 @@ class Arranged:
         self.line_goods = _find_said(scratch, "arranged_line", GOODS[:-1])
 
     def fill(self, low: int, high: int) -> None:
-        """Let the temporary tables `incoming` and `incoming_line` hold the orders of these numbers, counted from 1.
-        Lines have numbers of their own, by which their order finds them."""
-        empty(self.connection, "incoming", "incoming_line")
+        """Let the temporary tables of what comes in hold the orders of these numbers, counted from 1. Lines have
+        numbers of their own, by which their order finds them."""
+        empty(self.connection, *merge.INCOMING)
         between = (low - 1, high - 1)
-        (last,) = self.scratch.read_one(COUNT_LINES, between)
-        columns = (*PLAIN_COLUMNS, *self.goods)
-        rows = FILL_PLAIN if not last else FILL.format(before=self.lines)
-        for portion in self.scratch.read_many(f"SELECT {rows}, {', '.join(columns)} {OF_RANGE}", between):
-            load(self.connection, "incoming", ("seq", "line", "last", *map(STORED.get, columns, columns)), portion)
-        if last:
-            lines = (self.lines, self.lines + last - 1)
-            columns = (*LINE_COLUMNS, *self.line_goods)
-            for portion in self.scratch.read_many(SELECT_LINES.format(columns=", ".join(columns)), lines):
-                load(self.connection, "incoming_line", ("line", "position", "file_line", *columns), portion)
-            self.lines += last
+        several, first, last = self.scratch.read_one(RANGE, between)
+        columns = {"seq": "rowid + 1", **COLUMNS, **dict(zip(self.goods, self.goods, strict=True))}
+        if several:
+            columns |= {name: what.format(before=self.lines) for name, what in OF_SEVERAL.items()}
+        self._hand_over("incoming", columns, "arranged", between)
+        self._hand_over("incoming_buyer", {"number": "number", "customer": "customer"}, "buyer", (first - 1, last - 1))
+        if several:
+            columns = {"line": "rowid", **{name: name for name in (*LINE_COLUMNS, *self.line_goods)}}
+            self._hand_over("incoming_line", columns, "arranged_line", (self.lines, self.lines + several - 1))
+            self.lines += several
+
+    def _hand_over(self, into: str, columns: Mapping[str, str], table: str, between: tuple[int, int]) -> None:
+        """Fill the columns of a temporary table of the store with rows of these numbers, counted from 0."""
+        said = ", ".join(columns.values())
+        statement = f"SELECT {said} FROM {table} WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
+        for rows in self.scratch.read_many(statement, between):
+            load(self.connection, into, tuple(columns), rows)
+
+    def refuse(self) -> None:
+        """Reject the rows of the resolved orders that the store cannot take."""
+        columns = {"seq": "BIGINT", "reason": "VARCHAR"}
+        self.scratch.create("refused", columns)
+        self.scratch.load("refused", columns, self.connection.execute(text(REFUSED)))
+        for rows in self.scratch.read_many(ROWS_OF_REFUSED):
+            load(self.connection, "rejected", ("line", "reason", "order_id"), rows)
 
     def find_standing(self) -> Iterator[tuple[int, str]]:
         """The line and the order of rows that stand, of orders of which another was rejected as another customer's."""
@@ -306,8 +330,3 @@ def _find_said(scratch: Scratch, table: str, columns: Sequence[str]) -> tuple[st
     """Those of the columns in which anything stands."""
     counts = scratch.read_one(f"SELECT {', '.join(f'count({column})' for column in columns)} FROM {table}")
     return tuple(column for column, count in zip(columns, counts, strict=True) if count)
-
-
-def refuse(connection: Connection) -> None:
-    """Reject the rows of the resolved orders that the store cannot take."""
-    connection.execute(text(REFUSE))
