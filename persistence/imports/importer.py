@@ -290,7 +290,7 @@ class PurchaseImporter:
         while low < orders:
             high = min(low + size, orders)
             with connection.begin():
-                arranged.fill(low + 1, high)
+                arranged.fill(high - low)
                 analyze(connection, *merge.INCOMING)
             began = time.perf_counter()
             with connection.begin():

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -33,6 +34,7 @@ class Scratch:
     def __init__(self, folder: Path, database: "duckdb.DuckDBPyConnection") -> None:
         self.folder = folder
         self.database = database
+        self.cursors: list[duckdb.DuckDBPyConnection] = []
 
     def execute(self, statement: str, values: Values = ()) -> None:
         """Do it; nothing is answered."""
@@ -53,15 +55,24 @@ class Scratch:
         (row,) = self.read(statement, values)
         return row
 
-    def read_many(self, statement: str, values: Values = ()) -> Iterator[list[tuple[Any, ...]]]:
-        """Many rows, in portions. Nothing else may be asked meanwhile."""
-        self.execute(statement, values)
-        while rows := self._fetch():
-            yield rows
+    def read_many(self, statement: str) -> Iterator[list[tuple[Any, ...]]]:
+        """Many rows, in portions."""
+        rows = self.open_rows(statement)
+        while portion := rows.take(PIECE):
+            yield portion
 
-    def _fetch(self) -> list[tuple[Any, ...]]:
+    def open_rows(self, statement: str) -> "Rows":
+        """Rows that are made as they are taken."""
+        cursor = self.database.cursor()
+        self.cursors.append(cursor)
         with translate_faults():
-            return self.database.fetchmany(PIECE)
+            return Rows(cursor.execute(statement))
+
+    def close(self) -> None:
+        """All that was in it is gone."""
+        for cursor in self.cursors:
+            cursor.close()
+        self.database.close()
 
     def create(self, table: str, columns: Mapping[str, str]) -> None:
         """Make the empty table."""
@@ -91,6 +102,18 @@ class Scratch:
     def interrupt(self) -> None:
         """Break off what it is at; from another thread."""
         self.database.interrupt()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is left of the rows of a statement."""
+
+    cursor: "duckdb.DuckDBPyConnection"
+
+    def take(self, count: int) -> list[tuple[Any, ...]]:
+        """The next so many, or as many as there are."""
+        with translate_faults():
+            return self.cursor.fetchmany(count) if count else []
 
 
 @contextmanager
@@ -147,11 +170,11 @@ def open_scratch() -> Iterator[Scratch]:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
-        database = duckdb.connect(config=config)
+        scratch = Scratch(folder, duckdb.connect(config=config))
         try:
-            yield Scratch(folder, database)
+            yield scratch
         finally:
-            database.close()
+            scratch.close()
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -17,7 +17,7 @@ from persistence import merge
 from persistence.database.dialects import create, empty, load
 from persistence.erasure import ERASED_REASON
 from persistence.imports.plain import PlainRows
-from persistence.imports.scratch import Scratch
+from persistence.imports.scratch import PIECE, Scratch
 
 PORTION = 10_000
 """Rows after which it is told how far the reading is, and rejected rows that are written at a time."""
@@ -51,6 +51,9 @@ SEVERAL = """CREATE OR REPLACE TABLE several AS SELECT order_id, arg_min(custome
     max(amount) AS most, min(amount) AS least, count(*) AS many FROM staged GROUP BY order_id
     HAVING count(*) > 1 OR min(amount) < 0"""
 """Orders that need a second look, with the customer of their first row, whose they are."""
+SEVERAL_COLUMNS = {"order_id": "VARCHAR", "customer": "VARCHAR", "most": "BIGINT", "least": "BIGINT", "many": "BIGINT"}
+MAY_BE_SEVERAL = "SELECT count(DISTINCT hash(order_id)) < count(*) OR min(amount) < 0 FROM staged"
+"""Whether there may be any; what has other digests is not equal, and they are soon counted."""
 ALIENS = (
     f"""SELECT line, order_id, '{OTHER_CUSTOMER}', 0 FROM staged JOIN several USING (order_id)
     WHERE staged.customer <> several.customer""",
@@ -74,9 +77,10 @@ TOTAL = """CASE WHEN min(status) <= 1 THEN sum(amount) FILTER (status <= 1 OR am
 BUYERS = """CREATE TABLE buyer AS SELECT row_number() OVER (ORDER BY customer) AS number, customer
     FROM (SELECT DISTINCT customer FROM staged) ORDER BY customer"""
 SINGLE = """SELECT line, CAST(1 AS BIGINT) AS row_count, order_id, number AS buyer, instant, day, status,
-    CAST(amount AS HUGEINT) AS amount, category, storefront, channel, product, sku, quantity, attributes
+    amount, category, storefront, channel, product, sku, quantity, attributes
     FROM staged JOIN buyer USING (customer)"""
-JOINED = f"""SELECT min(line), count(*), order_id, min(number), min(instant), min(day), min(status), {TOTAL},
+JOINED = f"""SELECT min(line), count(*), order_id, min(number), min(instant), min(day), min(status),
+    try_cast({TOTAL} AS BIGINT),
     NULL, arg_min_null(storefront, line), arg_min_null(channel, line), NULL, NULL, NULL, arg_min(attributes, line)
     FROM staged JOIN buyer USING (customer) SEMI JOIN several USING (order_id) GROUP BY order_id"""
 LINES = """CREATE TABLE arranged_line AS SELECT staged.line, staged.category, staged.amount, staged.status,
@@ -84,9 +88,10 @@ LINES = """CREATE TABLE arranged_line AS SELECT staged.line, staged.category, st
     FROM arranged JOIN staged USING (order_id) WHERE arranged.row_count > 1
     ORDER BY arranged.buyer, arranged.line, staged.line"""
 SAID = "(order_id, category, product, sku, quantity, amount, status)"
-REPEATED = f"SELECT count(*) - count(DISTINCT {SAID}) FROM staged SEMI JOIN several USING (order_id)"
-MAY_REPEAT = f"SELECT count(*) > count(DISTINCT hash{SAID}) FROM staged SEMI JOIN several USING (order_id)"
-"""Rows that are equal to another of their order; what has other digests is not equal, and they are soon counted."""
+REPEATED = f"""SELECT count(*) - count(DISTINCT {SAID}) FROM staged SEMI JOIN several USING (order_id)
+    WHERE hash{SAID} IN
+    (SELECT hash{SAID} FROM staged SEMI JOIN several USING (order_id) GROUP BY 1 HAVING count(*) > 1)"""
+"""Rows that are equal to another of their order."""
 REFUSED = f"""SELECT i.seq, CASE r.effect WHEN {merge.FOREIGN} THEN '{OTHER_CUSTOMER}' ELSE '{ERASED_REASON}' END
     FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE r.effect >= {merge.FOREIGN}"""
 """Orders that the store cannot take."""
@@ -103,8 +108,9 @@ STANDING = """SELECT coalesce(arranged_line.line, arranged.line), order_id FROM 
 
 ALIEN = {"line": "BIGINT", "order_id": "VARCHAR", "reason": "VARCHAR", "amount": "BIGINT"}
 COLUMNS = {
-    "external_id": "order_id",
+    "seq": "rowid + 1",
     "buyer": "buyer",
+    "external_id": "order_id",
     "at": "instant",
     "day": "day",
     "status": "status",
@@ -113,20 +119,17 @@ COLUMNS = {
     "storefront": "storefront",
     "channel": "channel",
 }
-"""What columns of `incoming` are called in `arranged`."""
+"""The columns of `incoming`, and what they are of `arranged`."""
 LINE_COLUMNS = ("category", "amount", "status")
 GOODS = ("product", "sku", "quantity", "attributes")
 """What few files say anything of."""
-RANGE = """SELECT coalesce(sum(row_count) FILTER (row_count > 1), 0), min(buyer), max(buyer)
-    FROM arranged WHERE rowid BETWEEN ? AND ?"""
-ENDS = """{before} + sum(CASE WHEN row_count > 1 THEN row_count ELSE 0 END)
-    OVER (ORDER BY rowid ROWS UNBOUNDED PRECEDING)"""
+ENDS = "sum(CASE WHEN row_count > 1 THEN row_count ELSE 0 END) OVER (ORDER BY rowid ROWS UNBOUNDED PRECEDING)"
 OF_SEVERAL = {
-    "line": f"CASE WHEN row_count > 1 THEN {ENDS} - row_count END",
     "last": f"CASE WHEN row_count > 1 THEN {ENDS} - 1 END",
+    "line": f"CASE WHEN row_count > 1 THEN {ENDS} - row_count END",
     "row_count": "row_count",
 }
-"""What only ranges have in which an order has more than one row: `before` that many rows stand in the ranges before."""
+"""What only files have in which an order has more than one row."""
 
 
 class Staging:
@@ -213,7 +216,10 @@ def arrange(connection: Connection, scratch: Scratch, business: int | None = Non
     """Reject what the other rows of its order condemn, and put the orders together in the order of customers: the
     tables `arranged`, in which `line` is the first row's, and `arranged_line`, the rows of orders of more than one.
     Where rows are added to orders that the `business` holds, those below zero may be refunds of them."""
-    scratch.execute(SEVERAL)
+    if scratch.read_one(MAY_BE_SEVERAL)[0]:
+        scratch.execute(SEVERAL)
+    else:
+        scratch.create("several", SEVERAL_COLUMNS)
     refunds, refunded = _refuse_rows(connection, scratch, business)
     scratch.execute("DELETE FROM several WHERE many = 1")
     (several,) = scratch.read_one("SELECT count(*) FROM several")
@@ -221,12 +227,11 @@ def arrange(connection: Connection, scratch: Scratch, business: int | None = Non
     joined = SINGLE
     if several:
         joined = f"{SINGLE} ANTI JOIN several USING (order_id) UNION ALL {JOINED}"
-        if scratch.read_one(MAY_REPEAT)[0]:
-            (repeated,) = scratch.read_one(REPEATED)
+        (repeated,) = scratch.read_one(REPEATED)
     scratch.execute(BUYERS)
     scratch.execute(f"CREATE TABLE arranged AS {joined} ORDER BY buyer, line")
-    count, least, most = scratch.read_one("SELECT count(*), min(amount), max(amount) FROM arranged")
-    if max(abs(least or 0), abs(most or 0)) > LARGEST:
+    count, read, least = scratch.read_one("SELECT count(*), count(amount), min(amount) FROM arranged")
+    if read < count or (least or 0) < -LARGEST:
         raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.")
     if business is None and (least or 0) < 0:
         scratch.execute("UPDATE arranged SET amount = 0 WHERE amount < 0")
@@ -281,32 +286,39 @@ class Arranged:
     def __init__(self, connection: Connection, scratch: Scratch) -> None:
         self.connection = connection
         self.scratch = scratch
-        self.lines = 0
-        self.goods = _find_said(scratch, "arranged", GOODS)
-        self.line_goods = _find_said(scratch, "arranged_line", GOODS[:-1])
+        (several,) = scratch.read_one("SELECT count(*) FROM arranged_line")
+        goods = _find_said(scratch, "arranged", GOODS)
+        # The first two are looked at, and where there are several rows the third.
+        seq, buyer, *others = COLUMNS.items()
+        orders = dict((seq, buyer, *(OF_SEVERAL.items() if several else ()), *others, *zip(goods, goods, strict=True)))
+        lines = (*LINE_COLUMNS, *_find_said(scratch, "arranged_line", GOODS[:-1]))
+        self.order_columns, self.line_columns = tuple(orders), ("line", *lines)
+        self.orders = scratch.open_rows(f"SELECT {', '.join(orders.values())} FROM arranged")
+        self.lines = scratch.open_rows(f"SELECT rowid, {', '.join(lines)} FROM arranged_line") if several else None
+        self.buyers = scratch.open_rows("SELECT number, customer FROM buyer")
+        self.buyer: tuple[int, str] = (0, "")
+        self.line_count = 0
 
-    def fill(self, low: int, high: int) -> None:
-        """Let the temporary tables of what comes in hold the orders of these numbers, counted from 1. Lines have
-        numbers of their own, by which their order finds them."""
+    def fill(self, count: int) -> None:
+        """Let the temporary tables of what comes in hold the next so many orders; `seq` counts them from 1 on. Lines
+        have numbers of their own, by which their order finds them."""
         empty(self.connection, *merge.INCOMING)
-        between = (low - 1, high - 1)
-        several, first, last = self.scratch.read_one(RANGE, between)
-        columns = {"seq": "rowid + 1", **COLUMNS, **dict(zip(self.goods, self.goods, strict=True))}
-        if several:
-            columns |= {name: what.format(before=self.lines) for name, what in OF_SEVERAL.items()}
-        self._hand_over("incoming", columns, "arranged", between)
-        self._hand_over("incoming_buyer", {"number": "number", "customer": "customer"}, "buyer", (first - 1, last - 1))
-        if several:
-            columns = {"line": "rowid", **{name: name for name in (*LINE_COLUMNS, *self.line_goods)}}
-            self._hand_over("incoming_line", columns, "arranged_line", (self.lines, self.lines + several - 1))
-            self.lines += several
-
-    def _hand_over(self, into: str, columns: Mapping[str, str], table: str, between: tuple[int, int]) -> None:
-        """Fill the columns of a temporary table of the store with rows of these numbers, counted from 0."""
-        said = ", ".join(columns.values())
-        statement = f"SELECT {said} FROM {table} WHERE rowid BETWEEN ? AND ? ORDER BY rowid"
-        for rows in self.scratch.read_many(statement, between):
-            load(self.connection, into, tuple(columns), rows)
+        last = self.buyer
+        for size in (min(PIECE, count - taken) for taken in range(0, count, PIECE)):
+            rows = self.orders.take(size)
+            load(self.connection, "incoming", self.order_columns, rows)
+            buyers = self.buyers.take(rows[-1][1] - self.buyer[0])
+            self.buyer = buyers[-1] if buyers else self.buyer
+            if rows[0][1] == last[0]:
+                # Of the range before, and going on to buy.
+                buyers.insert(0, last)
+            load(self.connection, "incoming_buyer", ("number", "customer"), buyers)
+            last = (0, "")
+            if self.lines is not None:
+                ends = max((row[2] + 1 for row in rows if row[2] is not None), default=self.line_count)
+                while part := self.lines.take(min(PIECE, ends - self.line_count)):
+                    load(self.connection, "incoming_line", self.line_columns, part)
+                    self.line_count += len(part)
 
     def refuse(self) -> None:
         """Reject the rows of the resolved orders that the store cannot take."""
