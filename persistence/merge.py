@@ -82,7 +82,8 @@ TALLY_NEW = f"""SELECT {CREATED}, COUNT(*), SUM(row_count),
     SUM(CASE WHEN status <= 1 AND at > :now THEN row_count ELSE 0 END),
     (SELECT COUNT(*) FROM (SELECT storefront FROM incoming WHERE storefront IS NOT NULL
     EXCEPT SELECT key FROM storefront WHERE business_id = :business) AS unseen)
-    FROM incoming WHERE seq BETWEEN :low AND :high AND NOT EXISTS (SELECT 1 FROM buyer WHERE erased) HAVING COUNT(*) > 0"""
+    FROM incoming WHERE seq BETWEEN :low AND :high AND NOT EXISTS (SELECT 1 FROM buyer WHERE erased)
+    HAVING COUNT(*) > 0"""
 
 RESOLVED = {
     "orders": "resolved r JOIN incoming i ON i.seq = r.seq",

@@ -59,8 +59,8 @@ def fits(reader: RowReader) -> bool:
 
 
 class PlainReader:
-    """Stages the plain rows of one source, of which it remembers the hours; the others are read by `reader`, and go to `reject` where they are refused.
-    `is_worth_it` as long as few are."""
+    """Stages the plain rows of one source, of which it remembers the hours; the others are read by `reader`, and go to
+    `reject` where they are refused. `is_worth_it` as long as few are."""
 
     def __init__(self, reader: RowReader, reject: Callable[[RejectedRow], None]) -> None:
         self.reader = reader

@@ -47,11 +47,18 @@ REJECTED = "line BIGINT PRIMARY KEY, text {text}, reason {text} NOT NULL, order_
 REJECTED_COLUMNS = (*RejectedRow._fields, "kind")
 CONDEMNED = "SELECT DISTINCT order_id FROM rejected WHERE order_id IS NOT NULL"
 """Orders of which a row could not be read."""
-SEVERAL = """CREATE OR REPLACE TABLE several AS SELECT order_id, arg_min(customer, line) AS customer,
-    max(amount) AS most, min(amount) AS least, count(*) AS many FROM staged GROUP BY order_id
-    HAVING count(*) > 1 OR min(amount) < 0"""
+# Only of numbers, also below: what is grouped of texts must fit into memory.
+SEVERAL = """CREATE OR REPLACE TABLE several AS SELECT each.* EXCLUDE (line), staged.customer FROM (SELECT order_id,
+    min(line) AS line, max(amount) AS most, min(amount) AS least, count(*) AS many FROM staged GROUP BY order_id
+    HAVING count(*) > 1 OR min(amount) < 0) AS each JOIN staged USING (line)"""
 """Orders that need a second look, with the customer of their first row, whose they are."""
-SEVERAL_COLUMNS = {"order_id": "VARCHAR", "customer": "VARCHAR", "most": "BIGINT", "least": "BIGINT", "many": "BIGINT"}
+SEVERAL_COLUMNS = {
+    "order_id": "VARCHAR",
+    "most": "BIGINT",
+    "least": "BIGINT",
+    "many": "BIGINT",
+    "customer": "VARCHAR",
+}
 MAY_BE_SEVERAL = "SELECT count(DISTINCT hash(order_id)) < count(*) OR min(amount) < 0 FROM staged"
 """Whether there may be any; what has other digests is not equal, and they are soon counted."""
 ALIENS = (
@@ -78,19 +85,22 @@ BUYERS = """CREATE TABLE buyer AS SELECT row_number() OVER (ORDER BY customer) A
     FROM (SELECT DISTINCT customer FROM staged) ORDER BY customer"""
 SINGLE = """SELECT line, CAST(1 AS BIGINT) AS row_count, order_id, number AS buyer, instant, day, status,
     amount, category, storefront, channel, product, sku, quantity, attributes
-    FROM staged JOIN buyer USING (customer)"""
-JOINED = f"""SELECT min(line), count(*), order_id, min(number), min(instant), min(day), min(status),
-    try_cast({TOTAL} AS BIGINT),
-    NULL, arg_min_null(storefront, line), arg_min_null(channel, line), NULL, NULL, NULL, arg_min(attributes, line)
-    FROM staged JOIN buyer USING (customer) SEMI JOIN several USING (order_id) GROUP BY order_id"""
+    FROM staged {of_these} JOIN buyer USING (customer)"""
+JOINED = f"""SELECT line, row_count, order_id, number AS buyer, instant, day, status, amount, NULL AS category,
+    storefront, channel, NULL AS product, NULL AS sku, NULL AS quantity, attributes
+    FROM (SELECT order_id, min(line) AS line, count(*) AS row_count, min(instant) AS instant, min(day) AS day,
+    min(status) AS status, try_cast({TOTAL} AS BIGINT) AS amount, {{attributes}} AS attributes
+    FROM staged {{of_these}} GROUP BY order_id)
+    JOIN (SELECT line, customer, storefront, channel FROM staged) USING (line) JOIN buyer USING (customer)"""
+"""What orders of several rows do not have of their first row, their lines have."""
+ATTRIBUTES = "arg_min(attributes, line)"
 LINES = """CREATE TABLE arranged_line AS SELECT staged.line, staged.category, staged.amount, staged.status,
     staged.product, staged.sku, staged.quantity, arranged.line AS first
     FROM arranged JOIN staged USING (order_id) WHERE arranged.row_count > 1
     ORDER BY arranged.buyer, arranged.line, staged.line"""
 SAID = "(order_id, category, product, sku, quantity, amount, status)"
-REPEATED = f"""SELECT count(*) - count(DISTINCT {SAID}) FROM staged SEMI JOIN several USING (order_id)
-    WHERE hash{SAID} IN
-    (SELECT hash{SAID} FROM staged SEMI JOIN several USING (order_id) GROUP BY 1 HAVING count(*) > 1)"""
+REPEATED = f"""SELECT count(*) - count(DISTINCT {SAID}) FROM staged
+    WHERE hash{SAID} IN (SELECT hash{SAID} FROM staged GROUP BY 1 HAVING count(*) > 1)"""
 """Rows that are equal to another of their order."""
 REFUSED = f"""SELECT i.seq, CASE r.effect WHEN {merge.FOREIGN} THEN '{OTHER_CUSTOMER}' ELSE '{ERASED_REASON}' END
     FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE r.effect >= {merge.FOREIGN}"""
@@ -222,14 +232,19 @@ def arrange(connection: Connection, scratch: Scratch, business: int | None = Non
         scratch.create("several", SEVERAL_COLUMNS)
     refunds, refunded = _refuse_rows(connection, scratch, business)
     scratch.execute("DELETE FROM several WHERE many = 1")
-    (several,) = scratch.read_one("SELECT count(*) FROM several")
+    (rows,) = scratch.read_one("SELECT count(*) FROM staged")
+    (joined,) = scratch.read_one("SELECT coalesce(sum(many), 0) FROM several")
     repeated = 0
-    joined = SINGLE
-    if several:
-        joined = f"{SINGLE} ANTI JOIN several USING (order_id) UNION ALL {JOINED}"
+    parts = []
+    if joined < rows or not rows:
+        parts.append(SINGLE.format(of_these="ANTI JOIN several USING (order_id)" if joined else ""))
+    if joined:
         (repeated,) = scratch.read_one(REPEATED)
+        attributes = ATTRIBUTES if _find_said(scratch, "staged", ("attributes",)) else "NULL"
+        of_these = "SEMI JOIN several USING (order_id)" if parts else ""
+        parts.append(JOINED.format(attributes=attributes, of_these=of_these))
     scratch.execute(BUYERS)
-    scratch.execute(f"CREATE TABLE arranged AS {joined} ORDER BY buyer, line")
+    scratch.execute(f"CREATE TABLE arranged AS {' UNION ALL '.join(parts)} ORDER BY buyer, line")
     count, read, least = scratch.read_one("SELECT count(*), count(amount), min(amount) FROM arranged")
     if read < count or (least or 0) < -LARGEST:
         raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.")
