@@ -59,8 +59,9 @@ SEVERAL_COLUMNS = {
     "many": "BIGINT",
     "customer": "VARCHAR",
 }
-MAY_BE_SEVERAL = "SELECT count(DISTINCT hash(order_id)) < count(*) OR min(amount) < 0 FROM staged"
-"""Whether there may be any; what has other digests is not equal, and they are soon counted."""
+MAY_BE_SEVERAL = """SELECT EXISTS (SELECT 1 FROM staged GROUP BY hash(order_id) HAVING count(*) > 1)
+    OR EXISTS (SELECT 1 FROM staged WHERE amount < 0)"""
+"""Whether there may be any; what has other digests is not equal, and they are soon grouped."""
 ALIENS = (
     f"""SELECT line, order_id, '{OTHER_CUSTOMER}', 0 FROM staged JOIN several USING (order_id)
     WHERE staged.customer <> several.customer""",
@@ -86,22 +87,29 @@ BUYERS = """CREATE TABLE buyer AS SELECT row_number() OVER (ORDER BY customer) A
 SINGLE = """SELECT line, CAST(1 AS BIGINT) AS row_count, order_id, number AS buyer, instant, day, status,
     amount, category, storefront, channel, product, sku, quantity, attributes
     FROM staged {of_these} JOIN buyer USING (customer)"""
-JOINED = f"""SELECT line, row_count, order_id, number AS buyer, instant, day, status, amount, NULL AS category,
-    storefront, channel, NULL AS product, NULL AS sku, NULL AS quantity, attributes
-    FROM (SELECT order_id, min(line) AS line, count(*) AS row_count, min(instant) AS instant, min(day) AS day,
-    min(status) AS status, try_cast({TOTAL} AS BIGINT) AS amount, {{attributes}} AS attributes
-    FROM staged {{of_these}} GROUP BY order_id)
-    JOIN (SELECT line, customer, storefront, channel FROM staged) USING (line) JOIN buyer USING (customer)"""
-"""What orders of several rows do not have of their first row, their lines have."""
-ATTRIBUTES = "arg_min(attributes, line)"
+WHOLE = f"""CREATE TABLE whole AS SELECT order_id, min(line) AS line, count(*) AS row_count, min(instant) AS instant,
+    min(day) AS day, min(status) AS status, try_cast({TOTAL} AS BIGINT) AS amount,
+    min(line) FILTER (attributes IS NOT NULL) AS stating
+    FROM staged {{of_these}} GROUP BY order_id"""
+"""Orders of several rows, and the first row that states attributes."""
+JOINED = """SELECT whole.line, row_count, whole.order_id, number AS buyer, whole.instant, whole.day, whole.status,
+    whole.amount, NULL AS category, staged.storefront, staged.channel, NULL AS product, NULL AS sku, NULL AS quantity,
+    {attributes}
+    FROM whole JOIN staged USING (line) JOIN buyer USING (customer) {stated}"""
+PLAINLY = {"attributes": "NULL AS attributes", "stated": ""}
+WITH_ATTRIBUTES = {
+    "attributes": "stated.attributes",
+    "stated": "LEFT JOIN staged AS stated ON stated.line = whole.stating",
+}
 LINES = """CREATE TABLE arranged_line AS SELECT staged.line, staged.category, staged.amount, staged.status,
     staged.product, staged.sku, staged.quantity, arranged.line AS first
     FROM arranged JOIN staged USING (order_id) WHERE arranged.row_count > 1
     ORDER BY arranged.buyer, arranged.line, staged.line"""
 SAID = "(order_id, category, product, sku, quantity, amount, status)"
-REPEATED = f"""SELECT count(*) - count(DISTINCT {SAID}) FROM staged
-    WHERE hash{SAID} IN (SELECT hash{SAID} FROM staged GROUP BY 1 HAVING count(*) > 1)"""
-"""Rows that are equal to another of their order."""
+TWINS = f"""CREATE TABLE twin AS SELECT hash{SAID} AS digest FROM staged GROUP BY digest HAVING count(*) > 1"""
+REPEATED = f"""SELECT coalesce(sum(many - 1), 0) FROM (SELECT count(*) AS many
+    FROM staged SEMI JOIN twin ON digest = hash{SAID} GROUP BY {SAID[1:-1]})"""
+"""How many rows are equal to another of their order."""
 REFUSED = f"""SELECT i.seq, CASE r.effect WHEN {merge.FOREIGN} THEN '{OTHER_CUSTOMER}' ELSE '{ERASED_REASON}' END
     FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE r.effect >= {merge.FOREIGN}"""
 """Orders that the store cannot take."""
@@ -239,21 +247,26 @@ def arrange(connection: Connection, scratch: Scratch, business: int | None = Non
     if joined < rows or not rows:
         parts.append(SINGLE.format(of_these="ANTI JOIN several USING (order_id)" if joined else ""))
     if joined:
+        scratch.execute(TWINS)
         (repeated,) = scratch.read_one(REPEATED)
-        attributes = ATTRIBUTES if _find_said(scratch, "staged", ("attributes",)) else "NULL"
-        of_these = "SEMI JOIN several USING (order_id)" if parts else ""
-        parts.append(JOINED.format(attributes=attributes, of_these=of_these))
+        # Where all are of such orders, none need be left out.
+        scratch.execute(WHOLE.format(of_these="SEMI JOIN several USING (order_id)" if parts else ""))
+        parts.append(JOINED.format(**(WITH_ATTRIBUTES if _find_said(scratch, "staged", ("attributes",)) else PLAINLY)))
     scratch.execute(BUYERS)
-    scratch.execute(f"CREATE TABLE arranged AS {' UNION ALL '.join(parts)} ORDER BY buyer, line")
+    # One after the other: what is joined and sorted at once has to fit into memory in part.
+    scratch.execute(f"CREATE TABLE unsorted AS {parts[0]}")
+    for part in parts[1:]:
+        scratch.execute(f"INSERT INTO unsorted {part}")
+    scratch.execute("CREATE TABLE arranged AS FROM unsorted ORDER BY buyer, line")
     count, read, least = scratch.read_one("SELECT count(*), count(amount), min(amount) FROM arranged")
     if read < count or (least or 0) < -LARGEST:
         raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.")
     if business is None and (least or 0) < 0:
         scratch.execute("UPDATE arranged SET amount = 0 WHERE amount < 0")
     scratch.execute(LINES)
-    for table in ("staged", "several", "alien", "condemned", "refunded"):
-        scratch.execute(f"DROP TABLE {table}")
-    return ArrangedOrders(count, repeated, refunds, refunded)
+    for table in ("staged", "several", "alien", "condemned", "refunded", "whole", "twin", "unsorted"):
+        scratch.execute(f"DROP TABLE IF EXISTS {table}")
+    return ArrangedOrders(count, int(repeated), refunds, refunded)
 
 
 def _refuse_rows(connection: Connection, scratch: Scratch, business: int | None) -> tuple[int, int]:
