@@ -447,7 +447,7 @@ class OpenStore:
         with pause_collector():
             return PurchaseImporter(self.database, source.business, read_system_clock).run(
                 source.name,
-                source.read_rows,
+                source.read_portions,
                 source.read_texts,
                 actor=actor.name,
                 dry_run=dry_run,

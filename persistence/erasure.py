@@ -188,7 +188,7 @@ PREFIX, END = "erased:", "erased;"
 ERASED_REASON = "the customer was erased"
 BLANK_REFUSED = "UPDATE rejected SET text = :text WHERE reason = :reason"
 BLANK = "UPDATE rejected SET text = :text WHERE line = :line"
-KNOWN_AGAIN = "UPDATE buyer SET id = :id, erased = true, fresh = false WHERE customer = :customer"
+KNOWN_AGAIN = "UPDATE buyer SET id = :id, erased = true, fresh = false WHERE number = :number"
 
 
 def compute_digest(key: str, external_id: str) -> str:
@@ -202,9 +202,9 @@ def mark_erased(connection: Connection, business_id: int, key: str | None) -> No
     if key is None:
         return
     gone = {row[0]: row[1] for row in connection.execute(_select_marks(business_id).add_columns(customer.c.id))}
-    fresh = connection.execute(text("SELECT customer FROM buyer WHERE fresh")).scalars()
+    fresh = connection.execute(text("SELECT number, customer FROM buyer WHERE fresh"))
     known_again = [
-        {"customer": name, "id": gone[mark]} for name in fresh if (mark := compute_digest(key, name)) in gone
+        {"number": number, "id": gone[mark]} for number, name in fresh if (mark := compute_digest(key, name)) in gone
     ]
     if known_again:
         connection.execute(text(KNOWN_AGAIN), known_again)

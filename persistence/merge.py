@@ -33,28 +33,30 @@ CREATED, UPDATED, UNCHANGED, FOREIGN, ERASED = range(5)
 
 TABLES = {
     # Where `last` is null the order has one line: what it says itself. Otherwise its lines are those of `incoming_line`
-    # from `line` to `last`, none where `last` comes before `line`.
-    "incoming": """seq INTEGER PRIMARY KEY, line BIGINT NOT NULL, last BIGINT, external_id {text} NOT NULL,
-        customer {text} NOT NULL, at BIGINT NOT NULL, day BIGINT NOT NULL, status SMALLINT NOT NULL,
-        amount BIGINT NOT NULL, row_count BIGINT NOT NULL, category {text}, storefront {text}, channel {text},
-        product {text}, sku {text}, quantity BIGINT, attributes {text}""",
-    "incoming_line": """line BIGINT PRIMARY KEY, position BIGINT NOT NULL, category {text}, amount BIGINT NOT NULL,
-        status SMALLINT NOT NULL, product {text}, sku {text}, quantity BIGINT, file_line BIGINT""",
-    "buyer": "customer {text} PRIMARY KEY, id BIGINT NOT NULL, erased BOOLEAN NOT NULL, fresh BOOLEAN NOT NULL",
+    # from `line` to `last` in this order, none where `last` comes before `line`.
+    "incoming": """seq INTEGER PRIMARY KEY, line BIGINT, last BIGINT, external_id {text} NOT NULL,
+        buyer BIGINT NOT NULL, at BIGINT NOT NULL, day BIGINT NOT NULL, status SMALLINT NOT NULL,
+        amount BIGINT NOT NULL, row_count BIGINT NOT NULL DEFAULT 1, category {text}, storefront {text},
+        channel {text}, product {text}, sku {text}, quantity BIGINT, attributes {text}""",
+    "incoming_line": """line BIGINT PRIMARY KEY, category {text}, amount BIGINT NOT NULL, status SMALLINT NOT NULL,
+        product {text}, sku {text}, quantity BIGINT""",
+    "incoming_buyer": "number BIGINT PRIMARY KEY, customer {text} NOT NULL",
+    "buyer": """number BIGINT PRIMARY KEY, customer {text} NOT NULL, id BIGINT NOT NULL, erased BOOLEAN NOT NULL,
+        fresh BOOLEAN NOT NULL""",
     "resolved": """seq INTEGER PRIMARY KEY, customer_id BIGINT NOT NULL, purchase_id BIGINT NOT NULL,
         storefront_id BIGINT, effect SMALLINT NOT NULL""",
     "touched": "customer_id BIGINT PRIMARY KEY",
 }
 
+INCOMING = ("incoming", "incoming_line", "incoming_buyer")
 WRITTEN = ("purchase", "purchase_line", "customer", "customer_metrics", "customer_term")
 JOURNALS = ("purchase_before", "purchase_line_before")
 """What the ranges of an import grow."""
 
-BUYERS = """INSERT INTO buyer (customer, id, erased, fresh)
-    SELECT i.customer, COALESCE(c.merged_into, c.id, :next_customer + ROW_NUMBER() OVER (ORDER BY i.customer) - 1),
+BUYERS = """INSERT INTO buyer (number, customer, id, erased, fresh) SELECT i.number, i.customer,
+    COALESCE(c.merged_into, c.id, :next_customer + ROW_NUMBER() OVER (ORDER BY i.customer) - 1),
     COALESCE(c.erased, false), c.id IS NULL
-    FROM (SELECT DISTINCT customer FROM incoming WHERE seq BETWEEN :low AND :high) i
-    LEFT JOIN customer c ON c.business_id = :business AND c.external_id = i.customer"""
+    FROM incoming_buyer i LEFT JOIN customer c ON c.business_id = :business AND c.external_id = i.customer"""
 SAME_LINE = """k.amount = {line}.amount AND k.status = {line}.status
         AND k.category IS NOT DISTINCT FROM {line}.category AND k.product IS NOT DISTINCT FROM {line}.product
         AND k.sku IS NOT DISTINCT FROM {line}.sku AND k.quantity IS NOT DISTINCT FROM {line}.quantity"""
@@ -66,7 +68,7 @@ SAME_LINES = f"""CASE WHEN i.last IS NULL THEN
     ELSE (SELECT COUNT(*) FROM purchase_line k WHERE k.business_id = :business AND k.customer_id = p.customer_id
         AND k.purchase_id = p.id) = (SELECT COUNT(*) FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last)
         AND NOT EXISTS (SELECT 1 FROM incoming_line l LEFT JOIN purchase_line k ON k.business_id = :business
-        AND k.customer_id = p.customer_id AND k.purchase_id = p.id AND k.position = l.position
+        AND k.customer_id = p.customer_id AND k.purchase_id = p.id AND k.position = l.line - i.line + 1
         AND {SAME_LINE.format(line="l")} WHERE l.line BETWEEN i.line AND i.last AND k.position IS NULL) END"""
 RESOLVE = f"""INSERT INTO resolved (seq, customer_id, purchase_id, storefront_id, effect)
     SELECT i.seq, b.id, COALESCE(p.id, :next_purchase + i.seq - :low), s.id,
@@ -75,24 +77,46 @@ RESOLVE = f"""INSERT INTO resolved (seq, customer_id, purchase_id, storefront_id
         AND p.channel IS NOT DISTINCT FROM i.channel AND p.storefront_id IS NOT DISTINCT FROM s.id
         AND p.attributes IS NOT DISTINCT FROM i.attributes
         AND (i.storefront IS NULL OR s.id IS NOT NULL) AND {SAME_LINES} THEN {UNCHANGED} ELSE {UPDATED} END
-    FROM incoming i JOIN buyer b ON b.customer = i.customer
+    FROM incoming i JOIN buyer b ON b.number = i.buyer
     LEFT JOIN purchase p ON p.business_id = :business AND p.external_id = i.external_id
-    LEFT JOIN storefront s ON s.business_id = :business AND s.key = i.storefront
-    WHERE i.seq BETWEEN :low AND :high"""
-RESOLVE_NEW = f"""INSERT INTO resolved (seq, customer_id, purchase_id, storefront_id, effect)
-    SELECT i.seq, b.id, :next_purchase + i.seq - :low, s.id, CASE WHEN b.erased THEN {ERASED} ELSE {CREATED} END
-    FROM incoming i JOIN buyer b ON b.customer = i.customer
     LEFT JOIN storefront s ON s.business_id = :business AND s.key = i.storefront
     WHERE i.seq BETWEEN :low AND :high"""
 TALLY = """SELECT r.effect, COUNT(*), SUM(i.row_count),
     SUM(CASE WHEN i.status <= 1 AND i.at > :now THEN i.row_count ELSE 0 END),
     SUM(CASE WHEN r.storefront_id IS NULL AND i.storefront IS NOT NULL THEN 1 ELSE 0 END), COUNT(i.last)
     FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE i.seq BETWEEN :low AND :high GROUP BY r.effect"""
+HOLDS_ANY = """SELECT EXISTS (SELECT 1 FROM incoming i JOIN purchase p
+    ON p.business_id = :business AND p.external_id = i.external_id)"""
+TALLY_NEW = f"""SELECT {CREATED}, COUNT(*), SUM(row_count),
+    SUM(CASE WHEN status <= 1 AND at > :now THEN row_count ELSE 0 END),
+    (SELECT COUNT(*) FROM (SELECT storefront FROM incoming WHERE storefront IS NOT NULL
+    EXCEPT SELECT key FROM storefront WHERE business_id = :business) AS unseen), COUNT(last)
+    FROM incoming WHERE seq BETWEEN :low AND :high AND NOT EXISTS (SELECT 1 FROM buyer WHERE erased)
+    HAVING COUNT(*) > 0"""
 
+RESOLVED = {
+    "orders": "resolved r JOIN incoming i ON i.seq = r.seq",
+    "customer": "r.customer_id",
+    "purchase": "r.purchase_id",
+    "storefront": "r.storefront_id",
+    "added": "r.effect = 0",
+    "written": "r.effect <= 1",
+}
+"""Where statements find what becomes of the orders of a range."""
+NEW = {
+    "orders": """incoming i JOIN buyer b ON b.number = i.buyer
+    LEFT JOIN storefront s ON s.business_id = :business AND s.key = i.storefront""",
+    "customer": "b.id",
+    "purchase": ":next_purchase + i.seq - :low",
+    "storefront": "s.id",
+    "added": "true",
+    "written": "true",
+}
+"""The same where all of them are created."""
 NEW_STOREFRONTS = """INSERT INTO storefront (business_id, id, key, name)
     SELECT :business, :next_storefront + ROW_NUMBER() OVER (ORDER BY storefront) - 1, storefront, storefront
-    FROM (SELECT DISTINCT i.storefront FROM resolved r JOIN incoming i ON i.seq = r.seq
-    WHERE i.seq BETWEEN :low AND :high AND r.effect <= 1 AND r.storefront_id IS NULL AND i.storefront IS NOT NULL)
+    FROM (SELECT DISTINCT i.storefront FROM {orders}
+    WHERE i.seq BETWEEN :low AND :high AND {written} AND {storefront} IS NULL AND i.storefront IS NOT NULL)
     AS unseen"""
 LINK_STOREFRONTS = """UPDATE resolved SET storefront_id = s.id FROM incoming i JOIN storefront s
     ON s.business_id = :business AND s.key = i.storefront
@@ -105,9 +129,9 @@ NEW_CUSTOMERS = f"""INSERT INTO customer (business_id, id, external_id, erased, 
     WHERE fresh AND id IN (SELECT customer_id FROM touched) ORDER BY id"""
 ADD = """INSERT INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, counted,
     amount, storefront_id, channel, attributes, written_by)
-    SELECT :business, r.customer_id, r.purchase_id, i.external_id, i.at, i.day, i.status,
-    CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, i.amount, r.storefront_id, i.channel, i.attributes,
-    :writer FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE i.seq BETWEEN :low AND :high AND r.effect = 0"""
+    SELECT :business, {customer}, {purchase}, i.external_id, i.at, i.day, i.status,
+    CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, i.amount, {storefront}, i.channel, i.attributes,
+    :writer FROM {orders} WHERE i.seq BETWEEN :low AND :high AND {added}"""
 REPLACE = (
     """UPDATE purchase SET purchased_at = i.at, local_day = i.day, status = i.status,
     counted = CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, amount = i.amount,
@@ -121,14 +145,13 @@ REPLACE = (
 ADD_LINES = (
     """INSERT INTO purchase_line
     (business_id, customer_id, purchase_id, position, category, amount, status, product, sku, quantity)
-    SELECT :business, r.customer_id, r.purchase_id, 1, i.category, i.amount, i.status, i.product, i.sku, i.quantity
-    FROM resolved r JOIN incoming i ON i.seq = r.seq
-    WHERE i.seq BETWEEN :low AND :high AND r.effect <= 1 AND i.last IS NULL""",
+    SELECT :business, {customer}, {purchase}, 1, i.category, i.amount, i.status, i.product, i.sku, i.quantity
+    FROM {orders} WHERE i.seq BETWEEN :low AND :high AND {written} AND i.last IS NULL""",
     """INSERT INTO purchase_line
     (business_id, customer_id, purchase_id, position, category, amount, status, product, sku, quantity)
-    SELECT :business, r.customer_id, r.purchase_id, l.position, l.category, l.amount, l.status, l.product, l.sku,
-    l.quantity FROM resolved r JOIN incoming i ON i.seq = r.seq JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
-    WHERE i.seq BETWEEN :low AND :high AND r.effect <= 1 AND i.last IS NOT NULL""",
+    SELECT :business, {customer}, {purchase}, l.line - i.line + 1, l.category, l.amount, l.status, l.product, l.sku,
+    l.quantity FROM {orders} JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
+    WHERE i.seq BETWEEN :low AND :high AND {written} AND i.last IS NOT NULL""",
 )
 REFRESH = f"""INSERT INTO customer_metrics
     (business_id, customer_id, order_count, revenue, first_at, last_at, first_day, last_day, last_sort, changed_at)
@@ -158,8 +181,9 @@ NUMBERS = """SELECT next_customer, next_purchase, next_storefront, change_number
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Orders of `incoming` by their seq, both ends included. Only when the business is known to hold none of their ids,
-    `all_new` spares the search for them. What is written says `writer`, the change number where that is absent."""
+    """Orders of `incoming` by their seq, both ends included; their buyers are those of `incoming_buyer`. Only when the
+    business is known to hold none of their ids, `all_new` spares the search for them. What is written says `writer`,
+    the change number where that is absent."""
 
     business: int
     low: int
@@ -172,7 +196,8 @@ class Range:
 @dataclass(frozen=True, slots=True)
 class MergeResult:
     """What resolving a range found, by effect: orders, the rows that state them, and those of them that wait for their
-    instant; of those to write, whether there are ones that are one `plain` line, and ones with lines of their own."""
+    instant; of those to write, whether there are ones that are one `plain` line, and ones with lines of their own.
+    `places` is RESOLVED or NEW; of orders that are all new nothing stands in `resolved`."""
 
     orders: dict[int, int]
     rows: dict[int, int]
@@ -182,6 +207,7 @@ class MergeResult:
     plain: bool
     lined: bool
     span: dict[str, Any]
+    places: Mapping[str, str]
 
     @property
     def changes(self) -> bool:
@@ -211,6 +237,12 @@ def prepare(connection: Connection, *filled: str) -> None:
     run_together(connection, [*made, *write_emptying(dialect, *filled)])
 
 
+def holds_any(connection: Connection, business: int) -> bool:
+    """Whether the business holds an order of `incoming`."""
+    prefer_index_joins(connection)
+    return bool(connection.execute(text(HOLDS_ANY), {"business": business}).scalar_one())
+
+
 Extend = Callable[[Connection, Mapping[str, int]], None]
 """Changes the orders of a range, whose buyers are known, before it is found out what they would do."""
 
@@ -231,8 +263,12 @@ def resolve(connection: Connection, part: Range, extend: Extend | None = None) -
     mark_erased(connection, part.business, span["erasure_key"])
     if extend is not None:
         extend(connection, span)
-    connection.execute(text(RESOLVE_NEW if part.all_new else RESOLVE), span)
-    rows = connection.execute(text(TALLY), span).all()
+    # Of somebody who was erased nothing is created.
+    rows = connection.execute(text(TALLY_NEW), span).all() if part.all_new else []
+    places = NEW if rows else RESOLVED
+    if not rows:
+        connection.execute(text(RESOLVE), span)
+        rows = connection.execute(text(TALLY), span).all()
     return MergeResult(
         {row[0]: row[1] for row in rows},
         {row[0]: int(row[2]) for row in rows},
@@ -242,6 +278,7 @@ def resolve(connection: Connection, part: Range, extend: Extend | None = None) -
         any(row[5] < row[1] for row in rows if row[0] <= UPDATED),
         any(row[5] for row in rows if row[0] <= UPDATED),
         span,
+        places,
     )
 
 
@@ -251,15 +288,16 @@ def apply(connection: Connection, result: MergeResult) -> None:
     span = result.span
     storefronts = 0
     if result.unseen_storefronts:
-        storefronts = connection.execute(text(NEW_STOREFRONTS), span).rowcount
-        connection.execute(text(LINK_STOREFRONTS), span)
+        storefronts = connection.execute(text(NEW_STOREFRONTS.format(**result.places)), span).rowcount
+        if result.places is RESOLVED:
+            connection.execute(text(LINK_STOREFRONTS), span)
     connection.execute(text(TOUCH_ALL if result.all_written else TOUCH))
     if connection.execute(text(NEW_CUSTOMERS), span).rowcount:
         _add_terms(connection, span["business"], span["next_customer"])
     replacing = REPLACE if result.orders.get(UPDATED) else ()
     adding = [statement for statement, wanted in zip(ADD_LINES, (result.plain, result.lined), strict=True) if wanted]
     for statement in (ADD, *replacing, *adding):
-        connection.execute(text(statement), span)
+        connection.execute(text(statement.format(**result.places)), span)
     raised = {"customers": result.buyers, "size": span["high"] - span["low"] + 1, "storefronts": storefronts}
     connection.execute(text(REFRESH), {"business": span["business"]})
     connection.execute(text(WAITING.format(more=RAISED)), {"business": span["business"], **raised})
@@ -288,7 +326,7 @@ ORDER_COLUMNS = (
     "line",
     "last",
     "external_id",
-    "customer",
+    "buyer",
     "at",
     "day",
     "status",
@@ -298,7 +336,7 @@ ORDER_COLUMNS = (
     "channel",
     "attributes",
 )
-LINE_COLUMNS = ("line", "position", "category", "amount", "status", "product", "sku", "quantity")
+LINE_COLUMNS = ("line", "category", "amount", "status", "product", "sku", "quantity")
 
 
 def record(
@@ -308,18 +346,19 @@ def record(
     tz = load_zone(time_zone)
     orders: list[tuple[object, ...]] = []
     lines: list[tuple[object, ...]] = []
+    buyers: dict[str, int] = {}
     for seq, item in enumerate(items):
         first = len(lines)
-        for position, line in enumerate(item.lines, 1):
+        for line in item.lines:
             said = (line.category, line.amount, RANK[line.status], line.product, line.sku, line.quantity)
-            lines.append((len(lines), position, *said))
+            lines.append((len(lines), *said))
         orders.append(
             (
                 seq,
                 first,
                 len(lines) - 1,
                 item.external_id,
-                item.customer_external_id,
+                buyers.setdefault(item.customer_external_id, len(buyers)),
                 to_micros(item.purchased_at),
                 to_local_day(item.purchased_at, tz),
                 RANK[item.status],
@@ -330,7 +369,8 @@ def record(
                 write_attributes(item.attributes),
             )
         )
-    prepare(connection, "incoming", "incoming_line")
+    prepare(connection, *INCOMING)
+    fill(connection, "incoming_buyer", ("customer", "number"), list(buyers.items()))
     fill(connection, "incoming", ORDER_COLUMNS, orders)
     fill(connection, "incoming_line", LINE_COLUMNS, lines)
     result = resolve(connection, Range(business, 0, len(orders) - 1, to_micros(now)))

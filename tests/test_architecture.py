@@ -206,6 +206,7 @@ LOADED_LATE = {
     "gql/cli/actions/terminal.py": {"rich"},
     "gql/tracing.py": {"opentelemetry"},
     "persistence/database/dialects.py": {"sqlalchemy"},
+    "persistence/imports/scratch.py": {"duckdb"},
     "persistence/lake/engines.py": {"duckdb"},
     "persistence/lake/places.py": {"pyarrow"},
     "persistence/lake/rows.py": {"pyarrow"},

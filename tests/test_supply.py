@@ -40,7 +40,7 @@ def test_no_package_is_locked_twice_and_serving_needs_none_of_the_tests() -> Non
     serving, testing = dict(read_lock()), dict(read_lock(FURTHER))
 
     assert serving.keys() & testing.keys() == set()
-    assert {"pytest", "mypy", "ruff", "pandas", "numpy", "duckdb", "hypothesis"} <= testing.keys()
+    assert {"pytest", "mypy", "ruff", "pandas", "numpy", "hypothesis"} <= testing.keys()
     assert len(serving) < 60
 
 

@@ -1,198 +1,16 @@
-"""Consecutive rows of one order put together. Most orders of a file stand in one piece; those that do not are several
-fragments, which the store joins, and lines are kept apart only where a fragment has more than one row. Where rows
-carry the amount of their whole order it counts once, and every row stays a line with its category."""
+"""What the rows of one order say of its amount. Where rows carry the amount of their whole order it counts once, and
+every row stays a line with its category; where nobody has said that they do, it is noticed."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, repeat
-from operator import ne
-from typing import NamedTuple, Protocol
+from typing import Protocol, TypeVar
 
 from domain.errors import InvalidInput, Sentence
 from domain.imports.rows import StagedColumns
 from domain.model import LAST_QUALIFYING
-from domain.money import LARGEST, to_decimal
+from domain.money import to_decimal
 
-HELD_BACK = 10_000
-"""Rows of one order that wait for its next ones; a longer order is several fragments."""
-POSITIVE, ZERO, NEGATIVE = 1, 0, -1
-
-
-class Fragment(NamedTuple):
-    """Rows of one order and one customer that stand together. `last` is the line of its last row where it has lines
-    of its own, None where its only row is its line; `amount` is the sum of the qualifying rows and of those below zero,
-    which are refunds whatever their status, or where none qualifies of those of its own status; `sign` is POSITIVE
-    where a row is, NEGATIVE for a single row below zero. What only lines say is there where its only row is its line;
-    `attributes` are those of its first row that states any."""
-
-    line: int
-    last: int | None
-    order_id: str
-    customer: str
-    at: int
-    day: int
-    status: int
-    amount: int
-    row_count: int
-    sign: int
-    category: str | None
-    storefront: str | None
-    channel: str | None
-    product: str | None
-    sku: str | None
-    quantity: int | None
-    attributes: str | None
-
-
-class FragmentLine(NamedTuple):
-    """A row of a fragment: its line number, its place among the fragment's rows from 1."""
-
-    line: int
-    position: int
-    category: str | None
-    amount: int
-    status: int
-    product: str | None
-    sku: str | None
-    quantity: int | None
-
-
-class Fragments(NamedTuple):
-    """A portion of a file: fragments and the lines of those that have several; `repeated` of its rows are equal in
-    everything that a line says to an earlier one of their fragment. Only a `rich` one has the fields of goods and
-    attributes, with which fragments and lines end: most files say nothing of them."""
-
-    orders: list[tuple[object, ...]]
-    lines: list[tuple[object, ...]]
-    rows: int
-    repeated: int
-    rich: bool
-
-
-def put_together(portions: Iterable[StagedColumns]) -> Iterator[Fragments]:
-    """Fragments (as Fragment) and lines (as FragmentLine) of the rows, in their order."""
-    held: StagedColumns | None = None
-    for portion in portions:
-        joined = portion if held is None else _join_columns(held, portion)
-        held = None
-        starts = _find_starts(joined)
-        size = len(joined.line)
-        if size - starts[-1] <= HELD_BACK:
-            # The last order may go on in the next portion.
-            held = StagedColumns._make(column[starts[-1] :] for column in joined)
-            joined = StagedColumns._make(column[: starts[-1]] for column in joined)
-            ends = starts[1:]
-            starts.pop()
-        else:
-            ends = [*starts[1:], size]
-        if starts:
-            yield _build_fragments(joined, starts, ends)
-    if held is not None:
-        yield _build_fragments(held, [0], [len(held.line)])
-
-
-def _join_columns(first: StagedColumns, second: StagedColumns) -> StagedColumns:
-    return StagedColumns._make([*one, *other] for one, other in zip(first, second, strict=True))
-
-
-def _find_starts(rows: StagedColumns) -> list[int]:
-    """Where an order or its customer begins to differ from the row before."""
-    changes = map(ne, rows.order_id[1:], rows.order_id)
-    places = list(compress(range(1, len(rows.line)), changes))
-    if len(places) + 1 < len(rows.line):
-        others = compress(range(1, len(rows.line)), map(ne, rows.customer[1:], rows.customer))
-        places = sorted({*places, *others})
-    return [0, *places]
-
-
-def _build_fragments(rows: StagedColumns, starts: Sequence[int], ends: Sequence[int]) -> Fragments:
-    line, order_id, customer, at, day, status, amount, category, storefront, channel, *more = rows
-    product, sku, quantity, attributes = more
-    size = len(line)
-    rich = any(column.count(None) < size for column in more)
-    if len(starts) == size and min(amount) > 0:
-        none, one = repeat(None), repeat(1)
-        plain = (line, none, order_id, customer, at, day, status, amount, one, one, category, storefront, channel)
-        columns: tuple[Iterable[object], ...] = (*plain, *more) if rich else plain
-        return Fragments(list(zip(*columns)), [], size, 0, rich)  # noqa: B905 (the repeats have no end)
-    orders: list[tuple[object, ...]] = []
-    lines: list[tuple[object, ...]] = []
-    rest: list[tuple[object, ...]] = []
-    goods = (product, sku, quantity) if rich else ()
-    repeated = 0
-
-    def single(place: int) -> None:
-        money = amount[place]
-        orders.append(
-            (
-                line[place],
-                None,
-                order_id[place],
-                customer[place],
-                at[place],
-                day[place],
-                status[place],
-                money,
-                1,
-                (money > 0) - (money < 0),
-                category[place],
-                storefront[place],
-                channel[place],
-            )
-        )
-        if rich:
-            rest.append((product[place], sku[place], quantity[place], attributes[place]))
-
-    for start, end in zip(starts, ends, strict=True):
-        count = end - start
-        if count == 1:
-            single(start)
-            continue
-        amounts, statuses = amount[start:end], status[start:end]
-        most, least, best = max(amounts), min(amounts), min(statuses)
-        if least < 0 and (most <= 0 or best > LAST_QUALIFYING):
-            # Whether these rows may stay, or are refunds, depends on the order's others: each is looked at by itself.
-            for place in range(start, end):
-                single(place)
-            continue
-        if len(set(amounts)) < count:
-            kinds = (column[start:end] for column in (category, amount, status, *goods))
-            repeated += count - len(set(zip(*kinds, strict=True)))
-        if max(statuses) > max(best, LAST_QUALIFYING):
-            own = max(best, LAST_QUALIFYING)
-            # Rows below zero are here only beside one that qualifies.
-            total = sum(money for money, rank in zip(amounts, statuses, strict=True) if rank <= own or money < 0)
-        else:
-            total = sum(amounts)
-        if abs(total) > LARGEST:
-            raise InvalidInput(f"The amounts add up to more than {LARGEST} minor units, which is the most.")
-        orders.append(
-            (
-                line[start],
-                line[end - 1],
-                order_id[start],
-                customer[start],
-                min(at[start:end]),
-                min(day[start:end]),
-                best,
-                total,
-                count,
-                POSITIVE if most > 0 else ZERO,
-                None,
-                storefront[start],
-                channel[start],
-            )
-        )
-        if rich:
-            rest.append((None, None, None, next(filter(None, attributes[start:end]), None)))
-        said = tuple(column[start:end] for column in goods)
-        places = range(1, count + 1)
-        lines.extend(zip(line[start:end], places, category[start:end], amounts, statuses, *said, strict=True))
-    if rich:
-        orders = [(*order, *more_of_it) for order, more_of_it in zip(orders, rest, strict=True)]
-    return Fragments(orders, lines, size, repeated, rich)
-
-
+Others = TypeVar("Others")
 LOOKED_AT = 20_000
 """Rows that are looked at for a repeated amount."""
 MANY = 2
@@ -254,13 +72,21 @@ class RepeatedAmounts:
     same: int = 0
     rows: int = 0
 
-    def watch(self, portions: Iterable[StagedColumns], warn: Callable[[str], None]) -> Iterator[StagedColumns]:
-        """The rows as they are; `warn` is told at the end of those looked at where they look repeated."""
+    @property
+    def is_over(self) -> bool:
+        """Whether no more rows are looked at."""
+        return self.rows >= LOOKED_AT
+
+    def watch(
+        self, portions: Iterable[StagedColumns | Others], warn: Callable[[str], None]
+    ) -> Iterator[StagedColumns | Others]:
+        """The rows as they are; `warn` is told at the end of those looked at where they look repeated. What comes
+        after them may be in another form."""
         order, amounts, lines = "", set[int](), 0
         distinct: set[int] = set()
         warned = False
         for portion in portions:
-            if self.rows < LOOKED_AT:
+            if not self.is_over and isinstance(portion, StagedColumns):
                 self.rows += len(portion.line)
                 for key, amount in zip(portion.order_id, portion.amount, strict=True):
                     if key != order:

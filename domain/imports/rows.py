@@ -19,6 +19,18 @@ class Batch:
     faults: Mapping[int, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class PlainText:
+    """Rows as they stand in a file, of which nobody could doubt what is a cell: each is one line of as many cells as
+    the header, the first one stands on `line`, and cells between quotes hold neither lines nor, but doubled, quotes."""
+
+    line: int
+    rows: int
+    text: str
+    delimiter: str
+    quote: str
+
+
 class StagedRow(NamedTuple):
     """One accepted row: money in minor units, the instant in microseconds, the status by its rank, the quantity in
     millionths; attributes are those of the order, as `domain.attributes` writes them."""

@@ -17,13 +17,12 @@ TABLES = {
         known SMALLINT NOT NULL""",
     # Lines of the store have the place 0, those that are added 1.
     "joined": """seq BIGINT NOT NULL, place SMALLINT NOT NULL, position BIGINT NOT NULL, category {text},
-        product {text}, sku {text}, quantity BIGINT, amount BIGINT NOT NULL, status SMALLINT NOT NULL,
-        file_line BIGINT NOT NULL""",
+        product {text}, sku {text}, quantity BIGINT, amount BIGINT NOT NULL, status SMALLINT NOT NULL""",
     "extended": """seq BIGINT PRIMARY KEY, line BIGINT NOT NULL, last BIGINT NOT NULL, status SMALLINT,
         before BIGINT NOT NULL, after BIGINT NOT NULL""",
 }
 FIND = """INSERT INTO added (seq, customer_id, purchase_id, known) SELECT i.seq, p.customer_id, p.id, 0
-    FROM incoming i JOIN buyer b ON b.customer = i.customer
+    FROM incoming i JOIN buyer b ON b.number = i.buyer
     JOIN purchase p ON p.business_id = :business AND p.external_id = i.external_id AND p.customer_id = b.id
     WHERE i.seq BETWEEN :low AND :high AND NOT b.erased
     AND NOT EXISTS (SELECT 1 FROM stated s WHERE s.order_id = i.external_id)"""
@@ -40,21 +39,19 @@ MARK_KNOWN = """UPDATE added SET known = 1 WHERE seq IN (
     WHERE m.content = :digest)"""
 LINE = "category, product, sku, quantity, amount, status"
 JOIN = (
-    f"""INSERT INTO joined (seq, place, position, {LINE}, file_line)
-    SELECT a.seq, 0, k.position, k.category, k.product, k.sku, k.quantity, k.amount, k.status, 0
+    f"""INSERT INTO joined (seq, place, position, {LINE})
+    SELECT a.seq, 0, k.position, k.category, k.product, k.sku, k.quantity, k.amount, k.status
     FROM added a JOIN purchase_line k ON k.business_id = :business AND k.customer_id = a.customer_id
     AND k.purchase_id = a.purchase_id""",
-    f"""INSERT INTO joined (seq, place, position, {LINE}, file_line)
-    SELECT a.seq, 1, l.position, l.category, l.product, l.sku, l.quantity, l.amount, l.status,
-    COALESCE(l.file_line, l.line) FROM added a
+    f"""INSERT INTO joined (seq, place, position, {LINE})
+    SELECT a.seq, 1, l.line, l.category, l.product, l.sku, l.quantity, l.amount, l.status FROM added a
     JOIN incoming i ON i.seq = a.seq JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
     WHERE a.known = 0 AND i.last IS NOT NULL""",
-    f"""INSERT INTO joined (seq, place, position, {LINE}, file_line)
-    SELECT a.seq, 1, 1, i.category, i.product, i.sku, i.quantity, i.amount, i.status, i.line FROM added a
+    f"""INSERT INTO joined (seq, place, position, {LINE})
+    SELECT a.seq, 1, 1, i.category, i.product, i.sku, i.quantity, i.amount, i.status FROM added a
     JOIN incoming i ON i.seq = a.seq WHERE a.known = 0 AND i.last IS NULL""",
-    f"""INSERT INTO incoming_line (line, position, {LINE}, file_line)
-    SELECT :after + ROW_NUMBER() OVER (ORDER BY seq, place, position),
-    ROW_NUMBER() OVER (PARTITION BY seq ORDER BY place, position), {LINE}, file_line FROM joined""",
+    f"""INSERT INTO incoming_line (line, {LINE})
+    SELECT :after + ROW_NUMBER() OVER (ORDER BY seq, place, position), {LINE} FROM joined""",
     # The amounts that lines alone would give the order, before and after.
     """INSERT INTO extended (seq, line, last, status, before, after)
     SELECT seq, CAST(:after + SUM(COUNT(*)) OVER (ORDER BY seq) - COUNT(*) + 1 AS BIGINT),

@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from heapq import merge as merge_sorted
 from itertools import islice
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, text
 
 from domain.calendar import Clock, load_zone, to_local_date, to_micros
 from domain.imports.model import ImportSummary, Progress, RejectReason, add_reasons, describe_failure
-from domain.imports.orders import put_together
 from domain.imports.quality import NAMED, Outlier, Quality, compute_outlier_fence, find_usual_days
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.model import NO_ATTRIBUTES, AttributeKind, Business
@@ -27,27 +28,27 @@ from persistence.database.engines import Database
 from persistence.database.failures import is_interruption
 from persistence.database.transactions import translate_error, translate_errors
 from persistence.imports.additions import Additions
+from persistence.imports.plain import PlainRows
 from persistence.imports.record import ImportRecord
-from persistence.imports.staging import ONLY_NEGATIVE, OTHER_CUSTOMER, ArrangedOrders, Staging, arrange, refuse
+from persistence.imports.scratch import Scratch, open_scratch
+from persistence.imports.staging import ONLY_NEGATIVE, Arranged, ArrangedOrders, Staging, arrange
 from persistence.imports.undo import keep_before, keep_given
 
 SAMPLE = 50_000
 """Orders whose amounts decide what is usual: every so many-th in the order of customers."""
 NO_DATE = "the date is absent"
-ORDERS = """SELECT COALESCE(SUM(CASE WHEN at > :now THEN row_count ELSE 0 END), 0),
-    COALESCE(SUM(CASE WHEN day BETWEEN :first AND :last THEN 0 ELSE row_count END), 0),
-    COALESCE(SUM(CASE WHEN last IS NULL AND amount = 0 THEN 1 ELSE 0 END), 0),
-    COALESCE(SUM(CASE WHEN last IS NULL AND category IS NULL THEN 1 ELSE 0 END), 0) FROM incoming"""
-LINES = """SELECT COALESCE(SUM(CASE WHEN amount < 0 THEN 1 ELSE 0 END), 0),
-    COALESCE(SUM(CASE WHEN amount = 0 THEN 1 ELSE 0 END), 0),
-    COALESCE(SUM(CASE WHEN category IS NULL THEN 1 ELSE 0 END), 0) FROM incoming_line"""
-FREE_ORDERS = """SELECT COUNT(*) FROM incoming i WHERE i.last IS NOT NULL AND NOT EXISTS
-    (SELECT 1 FROM incoming_line l WHERE l.line BETWEEN i.line AND i.last AND l.amount <> 0)"""
+ORDERS = """SELECT coalesce(sum(row_count) FILTER (instant > $now), 0),
+    coalesce(sum(row_count) FILTER (NOT day BETWEEN $first AND $last), 0),
+    count(*) FILTER (row_count = 1 AND amount = 0), count(*) FILTER (row_count = 1 AND category IS NULL)
+    FROM arranged"""
+LINES = """SELECT count(*) FILTER (amount < 0), count(*) FILTER (amount = 0), count(*) FILTER (category IS NULL)
+    FROM arranged_line"""
+FREE_ORDERS = "SELECT count(*) FROM (SELECT 1 FROM arranged_line GROUP BY first HAVING bool_and(amount = 0))"
 REJECTED = "SELECT COUNT(*) FROM rejected WHERE reason = :reason"
-AMOUNTS = "SELECT amount FROM incoming WHERE seq % :step = 0 AND status <= 1 AND amount > 0"
-BEYOND = "SELECT COUNT(*) FROM incoming WHERE status <= 1 AND amount > :fence"
-NAMES = """SELECT external_id, amount FROM incoming WHERE status <= 1 AND amount > :fence
-    ORDER BY amount DESC, external_id LIMIT :named"""
+AMOUNTS = "SELECT amount FROM arranged WHERE (rowid + 1) % ? = 0 AND status <= 1 AND amount > 0"
+BEYOND = "SELECT count(*) FROM arranged WHERE status <= 1 AND amount > ?"
+NAMES = """SELECT order_id, amount FROM arranged WHERE status <= 1 AND amount > ?
+    ORDER BY amount DESC, order_id LIMIT ?"""
 
 
 @contextmanager
@@ -64,32 +65,31 @@ def pause_collector() -> Iterator[None]:
 
 
 def look(
-    connection: Connection, arranged: ArrangedOrders, near: int, now: datetime, tz: ZoneInfo, of_orders: bool
+    connection: Connection, scratch: Scratch, arranged: ArrangedOrders, now: datetime, tz: ZoneInfo, of_orders: bool
 ) -> Quality:
-    """What `incoming` and `rejected` hold; `near` rows are repeated in their fragment. Where rows carry amounts of
-    orders, an amount of zero is an order's."""
+    """What is doubtful about the arranged orders and `rejected`. Where rows carry amounts of orders, an amount of zero
+    is an order's."""
     first, last = find_usual_days(to_local_date(now, tz))
     times = {"now": to_micros(now), "first": first, "last": last}
-    future, doubtful, zero, nameless = connection.execute(text(ORDERS), times).one()
-    negative, zero_lines, nameless_lines = connection.execute(text(LINES)).one()
+    future, doubtful, zero, nameless = scratch.read_one(ORDERS, times)
+    negative, zero_lines, nameless_lines = scratch.read_one(LINES)
     if of_orders:
-        zero_lines = connection.execute(text(FREE_ORDERS)).scalar_one()
+        (zero_lines,) = scratch.read_one(FREE_ORDERS)
     dateless, refused = (
         connection.execute(text(REJECTED), {"reason": reason}).scalar_one() for reason in (NO_DATE, ONLY_NEGATIVE)
     )
     step = max(1, -(-arranged.count // SAMPLE))
-    fence = compute_outlier_fence(list(connection.execute(text(AMOUNTS), {"step": step}).scalars()))
+    fence = compute_outlier_fence([amount for (amount,) in scratch.read(AMOUNTS, (step,))])
     outliers, named = 0, list[Outlier]()
     if fence is not None:
-        outliers = connection.execute(text(BEYOND), {"fence": fence}).scalar_one()
+        (outliers,) = scratch.read_one(BEYOND, (fence,))
     if outliers:
-        names = connection.execute(text(NAMES), {"fence": fence, "named": NAMED})
-        named = [Outlier(*row) for row in names]
+        named = [Outlier(*row) for row in scratch.read(NAMES, (fence, NAMED))]
     return Quality(
         dateless,
         int(future),
         int(doubtful),
-        near + arranged.repeated,
+        arranged.repeated,
         negative + refused,
         zero + zero_lines,
         nameless + nameless_lines,
@@ -101,16 +101,7 @@ def look(
     )
 
 
-REJECTED_ROWS = "SELECT line, COALESCE(text, '') AS text, reason, order_id FROM rejected"
-# The rows of orders that stand although one was rejected, which was another customer's.
-BESIDE = f"""
-    UNION ALL SELECT i.line, '', '', i.external_id FROM incoming i WHERE i.last IS NULL
-    AND i.external_id IN (SELECT order_id FROM rejected WHERE reason = '{OTHER_CUSTOMER}')
-    AND i.line NOT IN (SELECT line FROM rejected)
-    UNION ALL SELECT COALESCE(l.file_line, l.line), '', '', i.external_id FROM incoming i
-    JOIN incoming_line l ON l.line BETWEEN i.line AND i.last WHERE i.last IS NOT NULL
-    AND i.external_id IN (SELECT order_id FROM rejected WHERE reason = '{OTHER_CUSTOMER}')
-    AND COALESCE(l.file_line, l.line) > 0 AND COALESCE(l.file_line, l.line) NOT IN (SELECT line FROM rejected)"""
+REJECTED_ROWS = "SELECT line, COALESCE(text, '') AS text, reason, order_id FROM rejected ORDER BY line"
 # Orders of which a line that another import wrote is not among the new ones, whatever its status.
 REPLACED = """SELECT COUNT(*) FROM resolved r JOIN incoming i ON i.seq = r.seq JOIN purchase p
     ON p.business_id = :business AND p.customer_id = r.customer_id AND p.id = r.purchase_id
@@ -130,15 +121,6 @@ def load_reasons(connection: Connection) -> tuple[RejectReason, ...]:
         return add_reasons(RejectReason(*row) for row in connection.execute(text(KINDS)))
 
 
-def replace_names(portions: Iterable[StagedColumns], names: Mapping[str, str]) -> Iterator[StagedColumns]:
-    """The rows with one name for each customer, so that an order may be stated under several of them."""
-    for portion in portions:
-        if names:
-            yield portion._replace(customer=[names.get(name, name) for name in portion.customer])
-        else:
-            yield portion
-
-
 LOCK_SECONDS = 0.4
 """How long one write transaction is meant to take; how many orders that is, the ones before it show."""
 FEWEST, MOST = 500, 60_000
@@ -155,7 +137,7 @@ def compute_next_size(size: int, seconds: float) -> int:
 class ImportPlan:
     """What `PurchaseImporter.run` was asked for, in its words."""
 
-    rows: Callable[[Callable[[RejectedRow], None]], Iterable[StagedColumns]]
+    rows: Callable[[Callable[[RejectedRow], None]], Iterable[StagedColumns | PlainRows]]
     texts: Callable[[Iterable[int]], Iterator[tuple[int, str]]]
     rejects: Callable[[RejectedRow], None]
     beside: Callable[[RejectedRow], None] | None
@@ -177,7 +159,7 @@ class PurchaseImporter:
     def run(
         self,
         source: str,
-        rows: Callable[[Callable[[RejectedRow], None]], Iterable[StagedColumns]],
+        rows: Callable[[Callable[[RejectedRow], None]], Iterable[StagedColumns | PlainRows]],
         texts: Callable[[Iterable[int]], Iterator[tuple[int, str]]],
         *,
         actor: str,
@@ -223,10 +205,10 @@ class PurchaseImporter:
             record.report(step.phase, step.done, step.total)
             progress(step)
 
-        with self.engine.connect() as connection:
+        with self.engine.connect() as connection, open_scratch() as scratch:
             try:
-                with record.guard(connection):
-                    return self._run(connection, plan, None if dry else record, say)
+                with record.guard(connection, scratch.interrupt):
+                    return self._run(connection, scratch, plan, None if dry else record, say)
             except BaseException as error:
                 if record.reason is not None:
                     # Its statement may have been broken off, or be about to.
@@ -241,32 +223,38 @@ class PurchaseImporter:
     def _run(
         self,
         connection: Connection,
+        scratch: Scratch,
         plan: "ImportPlan",
         record: ImportRecord | None,
         progress: Callable[[Progress], None],
     ) -> ImportSummary:
         now = self.clock()
-        staging = Staging(connection, lambda count: progress(Progress("reading", count, None)))
+        staging = Staging(connection, scratch, lambda count: progress(Progress("reading", count, None)))
         additions: Additions | None = None
         with connection.begin():
             names = merge.load_other_names(connection, self.business.id)
         with connection.begin():
-            read, near = staging.stage(put_together(replace_names(plan.rows(staging.reject), names)))
+            read = staging.stage(plan.rows(staging.reject))
+            staging.rename(names)
             if plan.stated is not None:
                 additions = Additions(connection, plan.stated(), plan.digest)
-            arranged = arrange(connection, None if additions is None else self.business.id)
-            quality = look(connection, arranged, near, now, load_zone(self.business.time_zone), plan.of_orders)
+            made = arrange(connection, scratch, None if additions is None else self.business.id)
+            zone = load_zone(self.business.time_zone)
+            quality = look(connection, scratch, made, now, zone, plan.of_orders)
+        arranged = Arranged(connection, scratch)
         if record is not None:
             record.keep_digest(connection, plan.digest, additions is not None)
             record.keep_attributes(connection, plan.attributes)
-        orders = arranged.count
-        summary, replaced = self._merge(connection, orders, now, record, progress, additions)
+        orders = made.count
+        summary, replaced = self._merge(connection, arranged, orders, now, record, progress, additions)
         quality = replace(quality, replaced_orders=replaced)
         reasons = load_reasons(connection)
         failure = describe_failure(read, reasons)
         summary = replace(summary, rows_read=read, quality=quality, failure=failure, reasons=reasons)
         self._fill_texts(connection, plan.texts)
-        for row in self._read_rejects(connection, plan.beside is not None):
+        standing = arranged.find_standing() if plan.beside is not None else iter(())
+        beside = (RejectedRow(line, "", "", order) for line, order in standing)
+        for row in merge_sorted(self._read_rejects(connection), beside, key=attrgetter("line")):
             (plan.rejects if row.reason or plan.beside is None else plan.beside)(row)
         if record is None:
             return summary
@@ -286,6 +274,7 @@ class PurchaseImporter:
     def _merge(
         self,
         connection: Connection,
+        arranged: Arranged,
         orders: int,
         now: datetime,
         record: ImportRecord | None,
@@ -300,6 +289,9 @@ class PurchaseImporter:
         expected: int | None = None
         while low < orders:
             high = min(low + size, orders)
+            with connection.begin():
+                arranged.fill(high - low)
+                analyze(connection, *merge.INCOMING)
             began = time.perf_counter()
             with connection.begin():
                 if record is not None:
@@ -308,11 +300,12 @@ class PurchaseImporter:
                     began = time.perf_counter()
                     record.require(connection)
                 next_purchase, empty = self._read_state(connection, expected)
-                part = merge.Range(self.business.id, low + 1, high, to_micros(now), empty, writer)
-                # Nothing of a store that is empty can be added to.
-                result = merge.resolve(connection, part, None if additions is None or empty else additions.extend)
+                extend = None if additions is None else additions.extend
+                all_new = empty or (extend is None and not merge.holds_any(connection, self.business.id))
+                part = merge.Range(self.business.id, low + 1, high, to_micros(now), all_new, writer)
+                result = merge.resolve(connection, part, extend)
                 if not result.all_known:
-                    refuse(connection)
+                    arranged.refuse()
                 if result.orders.get(merge.UPDATED):
                     replaced += connection.execute(text(REPLACED), {**result.span, "writer": writer or 0}).scalar_one()
                 if record is not None and result.changes:
@@ -360,9 +353,9 @@ class PurchaseImporter:
                 while chunk := [{"line": line, "text": content} for line, content in islice(row_texts, CHUNK)]:
                     connection.execute(text("UPDATE rejected SET text = :text WHERE line = :line"), chunk)
 
-    def _read_rejects(self, connection: Connection, whole: bool) -> Iterator[RejectedRow]:
-        """The rejected rows, and where `whole` orders are wanted the others of theirs, by their lines."""
-        statement = text(f"{REJECTED_ROWS}{BESIDE if whole else ''} ORDER BY line")
+    def _read_rejects(self, connection: Connection) -> Iterator[RejectedRow]:
+        """The rejected rows by their lines."""
+        statement = text(REJECTED_ROWS)
         with connection.begin(), closing(connection.execute(statement.execution_options(yield_per=1000))) as result:
             for row in result:
                 yield RejectedRow(*row)

@@ -142,9 +142,16 @@ class ImportRecord:
             thread.join()
 
     @contextmanager
-    def guard(self, connection: Connection) -> Iterator[None]:
-        """Whatever the connection executes within the block is broken off where the import is to end."""
-        with break_off_when(connection, lambda: self.reason is not None) as self._break_off:
+    def guard(self, connection: Connection, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Whatever the connection executes within the block is broken off where the import is to end, and what
+        `interrupt` ends beside it."""
+        with break_off_when(connection, lambda: self.reason is not None) as break_off:
+
+            def break_both_off() -> None:
+                interrupt()
+                break_off()
+
+            self._break_off = break_both_off
             try:
                 yield
             finally:

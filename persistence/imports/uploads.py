@@ -29,6 +29,7 @@ from domain.store import Agenda
 from persistence.database.engines import Database
 from persistence.database.transactions import translate_errors
 from persistence.imports.importer import PurchaseImporter
+from persistence.imports.plain import PlainRows
 from persistence.imports.record import ImportRecord
 from persistence.imports.undo import ImportUndo
 from persistence.sources.packing import watch_reading
@@ -60,7 +61,7 @@ class OpenedFile(Protocol):
     @property
     def kinds(self) -> Mapping[str, AttributeKind]: ...
     def compute_digest(self) -> str | None: ...
-    def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]: ...
+    def read_portions(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns | PlainRows]: ...
     def read_texts(self, lines: Iterable[int]) -> Iterator[tuple[int, str]]: ...
     @property
     def finish(self) -> Callable[[Customers, Business], Coroutine[Any, Any, int]]: ...
@@ -326,7 +327,7 @@ def find_last_write(folder: Path) -> float:
         return time.time()
 
 
-def read_non_empty(opened: OpenedFile, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
+def read_non_empty(opened: OpenedFile, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns | PlainRows]:
     """The rows; InvalidInput where there is neither a good one nor a bad one."""
     refused = 0
 
@@ -336,7 +337,7 @@ def read_non_empty(opened: OpenedFile, reject: Callable[[RejectedRow], None]) ->
         reject(row)
 
     has_rows = False
-    for portion in opened.read_rows(count):
+    for portion in opened.read_portions(count):
         has_rows = True
         yield portion
     if not (has_rows or refused):

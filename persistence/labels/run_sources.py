@@ -29,6 +29,7 @@ from domain.model import Business
 from persistence.database.engines import Database, run_alone
 from persistence.database.transactions import choose_writing
 from persistence.imports.importer import PurchaseImporter, pause_collector
+from persistence.imports.plain import PlainRows
 from persistence.sources.appended import (
     LARGEST_TAIL,
     AppendedCsv,
@@ -245,7 +246,7 @@ class FileSource(RunSource):
             # A file that goes on would be added with all that it held before.
             message = Sentence("{append_lines} is for imports: what is classified or watched states orders completely")
             raise InvalidInput(message, ("append_lines",))
-        summary = self._run_import(opened, opened.read_rows, None if mark is None else mark.digest)
+        summary = self._run_import(opened, opened.read_portions, None if mark is None else mark.digest)
         if summary.rows_read == 0:
             raise InvalidInput(f"No data found in {opened.name}.")
         summary.check()
@@ -289,7 +290,7 @@ class FileSource(RunSource):
         if began is None or not flawed.isdisjoint(began.order_id):
             return None
 
-        def rows(reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
+        def rows(reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns | PlainRows]:
             for row in rejected:
                 reject(row)
             return chain([began] if began.line else [], portions)
@@ -308,7 +309,7 @@ class FileSource(RunSource):
     def _run_import(
         self,
         opened: OpenedPurchases,
-        rows: Callable[[Callable[[RejectedRow], None]], Iterator[StagedColumns]],
+        rows: Callable[[Callable[[RejectedRow], None]], Iterator[StagedColumns | PlainRows]],
         digest: str | None,
     ) -> ImportSummary:
         self.rejected.clear()
@@ -394,7 +395,7 @@ class CollectionSource(RunSource):
         with pause_collector():
             summary = importer.run(
                 opened.name,
-                opened.read_rows,
+                opened.read_portions,
                 opened.read_texts,
                 actor=ACTOR,
                 of_orders=opened.of_orders,

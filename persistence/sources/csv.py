@@ -7,16 +7,18 @@ import io
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from domain.errors import InvalidInput, Sentence
 from domain.imports.columns import MAXIMUM_CELLS, count_noun
-from domain.imports.rows import Batch
+from domain.imports.rows import Batch, PlainText
 from domain.imports.sources import PLAIN, FileForm
 from persistence.sources.encodings import UTF8, RecodedStream, find_encoding, read_samples
 from persistence.sources.headers import (
+    NO_QUOTE,
     WHITESPACE,
     RateHeader,
     SilentLines,
@@ -45,6 +47,8 @@ BATCH = 500
 """Rows handed on at a time: few enough that what is made of them stays in the processor's cache. Fewer where a piece of
 the file ends before."""
 MEND = ". Mend it, or give {quote} none"
+PLAIN_PIECE = 1 << 22
+"""Characters of plain rows that are handed on at a time."""
 WARNED = 5
 """Cells that seem to hold rows of which a file is told."""
 LINE_BREAK = re.compile("\r\n|\r|\n")
@@ -105,23 +109,33 @@ class CsvSource:
     def read_batches(self) -> Generator[Batch, None, None]:
         """The rows after the header, empty lines among them as rows without cells. Where a row is the header again it
         is left out, and cells beyond the header that are empty are cut."""
+        for part in self.read_parts(lambda: False):
+            assert isinstance(part, Batch)
+            yield part
+
+    def read_parts(self, takes_text: Callable[[], bool]) -> Generator[Batch | PlainText, None, None]:
+        """The same, but where text is taken many rows at once as they stand there, as long as they are plain."""
         width, repeats, swallowed = len(self.header), 0, 0
         silent = SilentLines(self.name)
         with self._open() as text:
             reader = self._make_reader(text)
             self._read(reader, text, 1)
             while True:
-                begins = reader.line_num + self.header_line
+                begins = self._count_lines(reader, text)
+                if text.at_end and takes_text() and (plain := self._take_plain(text, begins)) is not None:
+                    silent.rows += plain.rows
+                    yield plain
+                    continue
                 text.clean = text.piece_is_clean
                 rows = self._read(reader, text, BATCH)
-                plain = reader.line_num + self.header_line - begins == len(rows)
+                of_one_line = self._count_lines(reader, text) - begins == len(rows)
                 if rows and rows[-1] == ENDED:
                     rows.pop()
                 if not rows:
                     break
                 silent.count_rows(rows)
-                lines = range(begins, begins + len(rows)) if plain else _find_beginnings(rows, begins)
-                if not plain and swallowed < WARNED:
+                lines = range(begins, begins + len(rows)) if of_one_line else _find_beginnings(rows, begins)
+                if not of_one_line and swallowed < WARNED:
                     swallowed += self._note_swallowed(lines, rows)
                 if self.header in rows:
                     repeats += rows.count(self.header)
@@ -176,6 +190,47 @@ class CsvSource:
         template = "No data found in {} after {skip_lines} {}: the header must follow at once."
         return InvalidInput(Sentence(template, self.name, skip_lines), ("skip_lines",))
 
+    def _take_plain(self, text: "_Text", begins: int) -> PlainText | None:
+        """The next rows, where they are plain."""
+        taken: list[str] = []
+        rows = size = 0
+        while size < PLAIN_PIECE:
+            # Between two rows: whatever was read, none goes on into this piece.
+            text.row_began = text.pieces
+            piece = text.peek()
+            plain = None if piece is None or not text.piece_is_clean else self._find_plain(piece)
+            if plain is None:
+                break
+            size += len(text.take())
+            taken.append(plain[0])
+            rows += plain[1]
+        text.passed += rows
+        return PlainText(begins, rows, "".join(taken), self.delimiter, self.quote) if taken else None
+
+    def _find_plain(self, piece: str) -> tuple[str, int] | None:
+        """The text with plain ends of lines, and how many rows it has; None where a row of it is not plain."""
+        delimiter, quote = self.delimiter, self.quote
+        if "\r" in piece:
+            piece = piece.replace("\r\n", "\n")
+        if not piece.endswith("\n"):
+            piece += "\n"
+        if "\r" in piece or not f"{delimiter}{quote}".isascii() or all(name in piece for name in self.header):
+            return None
+        bare, quoted = piece, quote != NO_QUOTE and quote in piece
+        if quoted:
+            bare = _make_quoted_pattern(delimiter, quote).sub("", piece)
+            if quote in bare or _make_silent_pattern(delimiter, quote).search(piece):
+                return None
+        many = len(self.header) - 1
+        lines = bare[:-1].split("\n")
+        if {line.count(delimiter) for line in lines} != {many} or (not quoted and delimiter * many in lines):
+            return None
+        return piece, len(lines)
+
+    def _count_lines(self, reader: Any, text: "_Text") -> int:
+        """The line that the next row begins on."""
+        return int(reader.line_num) + text.passed + self.header_line
+
     def _find_unread(self, lines: Sequence[int], rows: list[list[str]]) -> dict[int, str]:
         """Why rows cannot be read that hold what is no text in the file's encoding."""
         template = "the row is not {} text: mend it, or give another {encoding} for the whole file"
@@ -208,15 +263,15 @@ class CsvSource:
     def _read(self, reader: Any, text: "_Text", count: int) -> list[list[str]]:
         """The next rows, cut where they have far too many cells; what is wrong with the file as a whole is a sentence
         that says where."""
-        begins = reader.line_num + self.header_line
+        begins = self._count_lines(reader, text)
         rows: list[list[str]] = []
-        first = text.row_began = text.pieces
+        text.row_began = text.pieces
         try:
             for cells in reader:
                 if len(cells) > MAXIMUM_CELLS:
                     del cells[MAXIMUM_CELLS + 1 :]
                 rows.append(cells)
-                if len(rows) == count or text.pieces != first:
+                if len(rows) == count or text.at_end:
                     break
         except _RowTooLong as error:
             longest = f"a row goes on for more than {PIECES_OF_A_ROW * MAXIMUM_LINE:,} bytes"
@@ -229,7 +284,7 @@ class CsvSource:
                 f"a quote is opened and not closed within {MAXIMUM_LINE} characters{MEND}",
             ) from error
         except DAMAGE as error:
-            line = self.find_line(reader.line_num + self.header_line - 1)
+            line = self.find_line(self._count_lines(reader, text) - 1)
             raise InvalidInput(f"{self.name} is damaged after line {line}.") from error
         if rows and rows[-1] and rows[-1][-1].endswith(END) and rows[-1] != ENDED:
             raise self._build_error(rows[:-1], begins, f"a quote is opened and never closed{MEND}")
@@ -249,7 +304,8 @@ class CsvSource:
 
 class _Text:
     """The text of a file, in pieces that end with a line. What is not UTF-8 is kept apart, so that one bad row is one
-    reject and not the end of the import; `clean` is False from there until it is set again."""
+    reject and not the end of the import; `clean` is False from there until it is set again. `at_end`: all lines of the
+    piece were handed out, so that the next may be taken whole; `passed` counts lines that were."""
 
     def __init__(self, stream: BinaryIO, name: str, place: Callable[[int], int]) -> None:
         self.stream = stream
@@ -258,10 +314,30 @@ class _Text:
         self.clean = True
         self.piece_is_clean = True
         self.pieces = self.row_began = 0
+        self.at_end = False
+        self.passed = 0
+        self._pieces = self._read_pieces()
+        self._next: str | None = None
 
     def read_lines(self) -> Iterator[str]:
         """Every line with its end."""
-        return chain.from_iterable(io.StringIO(piece, newline="") for piece in self._read_pieces())
+        while self.peek() is not None:
+            *lines, last = io.StringIO(self.take(), newline="")
+            self.at_end = False
+            yield from lines
+            self.at_end = True
+            yield last
+
+    def peek(self) -> str | None:
+        """The next piece, which stays the next one; None at the end."""
+        if self._next is None:
+            self._next = next(self._pieces, None)
+        return self._next
+
+    def take(self) -> str:
+        """The next piece, of which no lines will be handed out."""
+        piece, self._next = self._next or "", None
+        return piece
 
     def _read_pieces(self) -> Iterator[str]:
         rest = b""
@@ -307,6 +383,20 @@ class _Text:
 
 class _RowTooLong(Exception):
     """A row does not come to its end."""
+
+
+@lru_cache(maxsize=8)
+def _make_quoted_pattern(delimiter: str, quote: str) -> re.Pattern[str]:
+    """Cells between quotes, of which nobody could doubt where they end."""
+    edge, mark = rf"[^{re.escape(delimiter)}\n]", re.escape(quote)
+    return re.compile(rf"(?<!{edge}){mark}[^{mark}\n]*(?:{mark}{mark}[^{mark}\n]*)*{mark}(?!{edge})")
+
+
+@lru_cache(maxsize=8)
+def _make_silent_pattern(delimiter: str, quote: str) -> re.Pattern[str]:
+    """Lines that say nothing."""
+    nothing = f"(?:{re.escape(quote * 2)})?"
+    return re.compile(rf"^{nothing}(?:{re.escape(delimiter)}{nothing})*$", re.MULTILINE)
 
 
 def _find_beginnings(rows: list[list[str]], line: int) -> list[int]:

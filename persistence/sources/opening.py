@@ -38,6 +38,7 @@ from domain.money import find_exponent
 from persistence.database.engines import Database
 from persistence.imports.customers_file import CustomersFile, ProfileNotes
 from persistence.imports.formats import load_documents
+from persistence.imports.plain import PlainReader, PlainRows, fits
 from persistence.imports.storefront_names import FIELD as STOREFRONT_NAME
 from persistence.imports.storefront_names import StorefrontNames
 from persistence.mongodb_section import read_mongodb_settings
@@ -216,24 +217,53 @@ class OpenedPurchases:
 
     def read_rows(self, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
         """The accepted rows; the others go to `reject`."""
+        for portion in self.read_portions(reject, False):
+            assert isinstance(portion, StagedColumns)
+            yield portion
+
+    def read_portions(
+        self, reject: Callable[[RejectedRow], None], takes_text: bool = True
+    ) -> Iterator[StagedColumns | PlainRows]:
+        """The same for an import, which takes the text of many rows at once where they are plain."""
         form, business = self.form, self.business
         with closing(CountedRows()) as counted:
             reader = self.make_reader(counted if form.orders == ROW else None)
-            batches: Iterable[Batch] = self.source.read_batches()
-            if self.profiles is not None:
-                batches = self.profiles.watch(batches, reader)
-            if self.storefronts is not None:
-                batches = self.storefronts.watch(batches)
-            portions = read_rows(batches, reader, reject)
+            looked = RepeatedAmounts() if form.amount is None and form.orders is None else None
+            portions: Iterator[StagedColumns | PlainRows] = self._read_batches(reader, reject)
+            if takes_text and type(self.source) is CsvSource and fits(reader):
+                portions = self._read_columns(self.source, reader, reject, looked)
             if form.of_orders:
+                batches = self._read_batches(reader, reject)
                 with closing(OrderAmounts()) as stated:
-                    yield from place_order_amounts(portions, stated, find_exponent(business.currency))
-            elif form.amount is None and form.orders is None:
-                yield from RepeatedAmounts().watch(portions, self.warnings.append)
+                    yield from place_order_amounts(batches, stated, find_exponent(business.currency))
+            elif looked is not None:
+                yield from looked.watch(portions, self.warnings.append)
             else:
                 yield from portions
             self.warnings.extend(reader.describe_doubts())
             self.warnings.extend(one for one in self.told if one not in {*self.notes, *self.warnings})
+
+    def _read_batches(self, reader: RowReader, reject: Callable[[RejectedRow], None]) -> Iterator[StagedColumns]:
+        batches: Iterable[Batch] = self.source.read_batches()
+        if self.profiles is not None:
+            batches = self.profiles.watch(batches, reader)
+        if self.storefronts is not None:
+            batches = self.storefronts.watch(batches)
+        return read_rows(batches, reader, reject)
+
+    def _read_columns(
+        self,
+        source: CsvSource,
+        reader: RowReader,
+        reject: Callable[[RejectedRow], None],
+        looked: RepeatedAmounts | None,
+    ) -> Iterator[StagedColumns | PlainRows]:
+        plain = PlainReader(reader, reject)
+        for part in source.read_parts(lambda: plain.is_worth_it and (looked is None or looked.is_over)):
+            if isinstance(part, Batch):
+                yield from read_rows((part,), reader, reject)
+            else:
+                yield PlainRows(part, plain)
 
     def read_source_rows(self) -> Iterator[tuple[int, list[str]]]:
         """All rows with their line numbers and cells, so that some of them can be read alone."""

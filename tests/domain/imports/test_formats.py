@@ -4,10 +4,13 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from domain.errors import InvalidInput
-from domain.imports.orders import RepeatedAmounts, put_together
+from domain.imports.orders import RepeatedAmounts
 from domain.imports.rows import StagedColumns
+from persistence.imports.scratch import open_scratch
+from persistence.imports.staging import Staging, arrange
 from persistence.sources.opening import OpenedPurchases
 from tests.drivers.opened_sources import PRESETS, open_source, read, shop
 
@@ -18,11 +21,10 @@ ADA, BEN, CY = "Ada,1,2024-01-01", "Ben,2,2024-01-01", "Cy,3,2024-01-01"
 
 def orders(source: OpenedPurchases) -> dict[str, int]:
     """The amount of each order in minor units, as the store gets it."""
-    found: dict[str, int] = {}
-    for portion in put_together(source.read_rows(lambda row: None)):
-        for order in portion.orders:
-            found[str(order[2])] = found.get(str(order[2]), 0) + int(str(order[7]))
-    return found
+    with create_engine("sqlite://").connect() as connection, open_scratch() as scratch:
+        Staging(connection, scratch, lambda count: None).stage(source.read_rows(lambda row: None))
+        arrange(connection, scratch)
+        return dict(scratch.read("SELECT order_id, amount FROM arranged"))
 
 
 def test_the_amount_of_an_order_counts_once_and_its_lines_keep_their_categories(tmp_path: Path) -> None:

@@ -165,5 +165,5 @@ async def test_what_is_recorded_is_what_is_read(services: Services, database: Da
 def test_a_line_is_compared_by_everything_that_is_kept_of_it() -> None:
     kept = {"category", "amount", "status", "product", "sku", "quantity"}
 
-    assert set(merge.LINE_COLUMNS) == kept | {"line", "position"}
+    assert set(merge.LINE_COLUMNS) == kept | {"line"}
     assert all(f"k.{name}" in merge.SAME_LINE for name in kept)

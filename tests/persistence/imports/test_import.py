@@ -8,10 +8,13 @@ import pytest
 from domain.calendar import to_micros
 from domain.model import Business
 from gql.composition import Services
+from persistence import merge
+from persistence.imports.importer import PurchaseImporter
 from tests.conftest import SetClock
 from tests.drivers.files import HEADER, Importer, counts
 from tests.drivers.store_image import StoreImage, assert_sound, image
 from tests.persistence.conftest import ALL_COLUMNS, record_of
+from tests.persistence.imports.test_undo import undo
 
 pytestmark = pytest.mark.anyio
 DAY = "2024-03-01"
@@ -49,6 +52,30 @@ async def test_rows_of_one_order_are_its_lines_wherever_they_stand(importer: Imp
     assert found.lines["O1"] == [(1, "Tea", 1000, "COMPLETED"), (2, "Rice", 250, "COMPLETED")]
     assert {key: total[:2] for key, total in found.totals.items()} == {"C1": (1, 1250), "C2": (1, 500)}
     await assert_sound(importer.database, importer.business, clock)
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["empty", "beside others"])
+async def test_orders_that_are_all_new_are_written_as_those_are_that_may_not_be(
+    held: bool, importer: Importer, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if held:
+        importer.lines("C1,other,2024-03-01,1,Tea,Shop 1,web,paid,EUR", header=ALL_COLUMNS)
+    words = ("paid", "pending", "refunded")
+    rows = [
+        f"C{n % 7},O{n % 31},2024-{3 + n % 9:02}-01,{n}.50,Tea {n % 3},Shop {n % 4},web,{words[n % 3]},EUR"
+        for n in range(40)
+    ]
+    first = importer.lines(*rows, header=ALL_COLUMNS)
+    found, rejected = image_of(importer), importer.rejected
+    await assert_sound(importer.database, importer.business, clock)
+    undo(importer)
+    monkeypatch.setattr(merge, "holds_any", lambda connection, business: True)
+    monkeypatch.setattr(PurchaseImporter, "_read_state", lambda self, connection, expected: (1, False))
+
+    again = importer.lines(*rows, header=ALL_COLUMNS)
+
+    assert first.created and first.rejected and found.storefronts
+    assert (counts(again), image_of(importer), importer.rejected) == (counts(first), found, rejected)
 
 
 STATED = [
