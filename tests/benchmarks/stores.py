@@ -23,9 +23,9 @@ FILL = (
     "SELECT 1, i, printf('C%08d', i), 0, char(1114111) FROM n",
     # How many purchases a customer has goes with the cube of a remainder that scatters over the ids: a tenth of the
     # customers buy most. Days and amounts are remainders of the number of the purchase, as scattered.
-    f"""{NUMBERS}, scattered AS (SELECT i, i * 7919 % 997 AS u FROM n),
+    f"""{NUMBERS}, few(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM few WHERE k < 39),
+        scattered AS (SELECT i, i * 7919 % 997 AS u FROM n),
         buyer AS (SELECT i, 1 + 38 * u * u * u / 991026973 AS many FROM scattered),
-        few AS (SELECT i AS k FROM n WHERE i <= 39),
         bought AS (SELECT buyer.i FROM buyer CROSS JOIN few WHERE k <= many LIMIT :purchases),
         numbered AS (SELECT i, ROW_NUMBER() OVER () AS p FROM bought),
         drawn AS (SELECT i, p, p * 48271 % 2147483647 AS a, p * 69621 % 2147483647 AS b FROM numbered)

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from websockets.asyncio.client import ClientConnection
 
 from domain.jobs.model import Difference, Job, JobKind, JobStatus, Lease, Outcome
-from domain.model import Actor, Business, NewCustomer
+from domain.model import Business
 from gql.http.websocket import is_following
 from gql.schema.types.ids import encode
 from gql.schema.types.job import Recalculation
@@ -130,8 +130,6 @@ async def test_whoever_joins_is_told_what_was_written_before_though_nobody_was_t
         for done in range(1, 20):
             # By another process: no feed of the server knows.
             await run.beat(done)
-            items = [NewCustomer(f"N{done}")]
-            await both.services.customers.upsert(run.business, items, Actor("other process"))
             async with run.working.store.write(run.business) as unit:
                 segment = (await unit.segments.find_by_keys(["all"]))["all"]
                 await unit.session.execute(members_are(segment.id, done))
