@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,15 @@ def test_more_than_memory_holds_is_put_into_the_folder(monkeypatch: pytest.Monke
     assert count == 600_000
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C means what it does to a command, also where the tests run in the background, which does not hear it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_is_heard_in_the_middle_of_a_statement() -> None:
     with open_scratch() as made:
         timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
