@@ -6,9 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-
 from persistence.database.engines import Database
 from persistence.database.transactions import CHANNEL
 
@@ -24,8 +21,8 @@ async def watch_commits(database: Database, tell: Tell) -> None:
     database.listeners.append(tell)
     try:
         while True:
-            # Where the store is away its commits are told when it is back.
-            with suppress(DBAPIError, PoolTimeout, OSError):
+            # Where the store is away, whatever its driver calls that, its commits are told when it is back.
+            with suppress(Exception):
                 await (_listen if database.dialect == "postgresql" else _look)(database, tell)
             await asyncio.sleep(AWAY_SECONDS)
             tell()
@@ -49,13 +46,14 @@ async def _look(database: Database, tell: Tell) -> None:
 
 
 async def _listen(database: Database, tell: Tell) -> None:
-    async with database.reader.connect() as connection:
-        try:
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await connection.exec_driver_sql(f"LISTEN {CHANNEL}")
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            async for _ in driver.notifies():
-                tell()
-        finally:
-            # Whoever had it next would be told, too.
-            await connection.invalidate()
+    pooled = await database.reader.raw_connection()
+    # No longer one of those that requests share, and closed at the end: whoever had it next would be told, too.
+    driver: Any = pooled.driver_connection
+    pooled.detach()
+    try:
+        await driver.set_autocommit(True)
+        await driver.execute(f"LISTEN {CHANNEL}")
+        async for _ in driver.notifies():
+            tell()
+    finally:
+        await driver.close()
