@@ -2,8 +2,8 @@
 what was written, several commits may be told as one, and what is told twice does no harm. The row is the truth."""
 
 import asyncio
+import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from persistence.database.engines import Database
@@ -14,6 +14,7 @@ LOOK_SECONDS = 0.03
 AWAY_SECONDS = 1.0
 """Until a store is asked again that could not be."""
 Tell = Callable[[], None]
+log = logging.getLogger("segments.runs")
 
 
 async def watch_commits(database: Database, tell: Tell) -> None:
@@ -21,9 +22,11 @@ async def watch_commits(database: Database, tell: Tell) -> None:
     database.listeners.append(tell)
     try:
         while True:
-            # Where the store is away, whatever its driver calls that, its commits are told when it is back.
-            with suppress(Exception):
+            try:
                 await (_listen if database.dialect == "postgresql" else _look)(database, tell)
+            except Exception as error:
+                # Where the store is away, whatever its driver calls that, its commits are told when it is back.
+                log.debug("commits cannot be heard of now: %s", type(error).__name__)
             await asyncio.sleep(AWAY_SECONDS)
             tell()
     finally:
