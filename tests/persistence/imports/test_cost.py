@@ -124,9 +124,9 @@ def cost(importer: Importer, count: int, counter: Counted) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("small_ranges")
-@pytest.mark.parametrize("rows", sample_cases((1_200, 2_400), 1_200))
+@pytest.mark.parametrize(("rows", "most"), sample_cases(((1_200, 4.7), (2_400, 5)), (1_200, 4.7)))
 async def test_an_import_and_its_undo_cost_as_much_a_row_however_many_rows_there_are(
-    services: Services, shop: Business, database: Database, tmp_path: Path, counted: Counted, rows: int
+    services: Services, shop: Business, database: Database, tmp_path: Path, counted: Counted, rows: int, most: float
 ) -> None:
     other = await services.businesses.create("other", "Other", "UTC", "EUR")
 
@@ -134,8 +134,11 @@ async def test_an_import_and_its_undo_cost_as_much_a_row_however_many_rows_there
     many = cost(Importer(database, other, tmp_path, NOW), 4 * rows, counted)
 
     print(few, many)
-    # Four times as much, and what the levels add that indexes grow by: the less a row costs, the more that weighs.
-    assert {name: many[name] / few[name] < 5 for name in few} == dict.fromkeys(few, True), (few, many)
+    limits = dict.fromkeys(few, most)
+    if database.dialect == "postgresql":
+        # A new order costs fewer blocks at both sizes than it did, so what larger indexes add weighs more.
+        limits["created"] = 5
+    assert {name: many[name] / few[name] < limits[name] for name in few} == dict.fromkeys(few, True), (few, many)
 
 
 @pytest.mark.slow
