@@ -19,7 +19,7 @@ from domain.classification.rfm import RfmScheme, Score
 from domain.model import Actor, Business, NewPurchase, PurchaseStatus
 from domain.pages import PageRequest
 from domain.reports.report import list_table_groups
-from domain.store import Grouping, Transition, Unit
+from domain.store import CustomerFilter, CustomerSort, Grouping, Labelled, Moved, Reported, Scored, Transition, Unit
 from gql.composition import Services
 from persistence.database.engines import Database, open_database
 from persistence.imports.undo import ImportUndo
@@ -43,6 +43,19 @@ SETTINGS = ClassificationSettings(Decimal(5), Decimal(500), Decimal(20))
 
 class Killed(Exception):
     """The writing ends here."""
+
+
+async def load_reported(unit: Unit, *chosen: Reported) -> list[Any]:
+    """A page of the customers whom reports count so, and how many there are."""
+    where = CustomerFilter(reported=chosen)
+    page = await unit.customers.load_page(PageRequest(5), where, CustomerSort.TOTAL_REVENUE, True)
+    return [list(page.items), list(page.positions), page.has_next, await unit.customers.count(where)]
+
+
+async def load_scored(unit: Unit, span: Span) -> list[Any]:
+    """The same of scores by the cut values that are kept."""
+    quintiles = await unit.reports.compute_quintiles(span)
+    return await load_reported(unit, Scored(span, quintiles, (Score(5, 5, 5), Score(1, 1, 1), Score(3, 3, 3))))
 
 
 def ask_all(last: int) -> list[Callable[[Unit], Awaitable[Any]]]:
@@ -70,6 +83,11 @@ def ask_all(last: int) -> list[Callable[[Unit], Awaitable[Any]]]:
         lambda unit: unit.groups.load_score_pages(long, scores, PageRequest(2)),
         lambda unit: unit.groups.load_transition_pages(earlier, short, grouping, moves, PageRequest(2)),
         lambda unit: unit.groups.count_labels(ClassificationSpan(last - 90, last, FESTIVE), SETTINGS, 2),
+        lambda unit: load_scored(unit, long),
+        lambda unit: load_reported(unit, Labelled(long, behavior, "channel", "Unknown")),
+        lambda unit: load_reported(
+            unit, Labelled(long, grouping, *groups[0]), Moved(earlier, short, grouping, moves[0])
+        ),
     ]
 
 
