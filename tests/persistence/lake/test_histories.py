@@ -1,6 +1,7 @@
 """Whatever happens to a store, and wherever the writing of a copy ends: the answer through the copy is that of the
 store."""
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from domain.store import CustomerFilter, CustomerSort, Grouping, Labelled, Moved
 from gql.composition import Services
 from persistence.database.engines import Database, open_database
 from persistence.imports.undo import ImportUndo
+from persistence.labels.labels import LabelStore
 from persistence.lake.engines import DuckDbEngine
 from persistence.lake.places import read_address
 from persistence.lake.reading import ANSWERED, Lake
@@ -285,6 +287,17 @@ class History:
                 stored = await self.plain.read(business, question)
                 found = await self.copied.read(business, question)
                 assert as_texts(found) == as_texts(stored), f"question {place} of {key} after {happened}"
+            if self.dice.random() < share:
+                assert await self.classify(business, self.lake) == await self.classify(business)
+
+    async def classify(self, business: Business, lake: Lake | None = None) -> list[Any]:
+        """The labels of all customers."""
+
+        def decide() -> list[Any]:
+            with LabelStore(self.database, business.id, self.clock, lake=lake).decide_labels() as decided:
+                return list(map(tuple, decided.load_rows()))
+
+        return await asyncio.to_thread(decide)
 
 
 EVENTS: Mapping[str, tuple[int, Callable[[History, Business], Awaitable[None]]]] = {
