@@ -112,12 +112,13 @@ CLOSE_OF_ALL = f"""UPDATE membership AS m SET left_at = :at, left_by = f.by
     WHERE m.business_id = :business AND m.segment_id = f.segment_id AND m.left_at IS NULL AND m.source = {RULE}
     AND NOT EXISTS
     (SELECT 1 FROM evaluated e WHERE e.customer_id = m.customer_id AND (e.flags & f.flag) <> 0)"""
-# Segment by segment, so that those of one stand next to each other, as they do in the table.
+# Segment by segment, so that those of one stand next to each other, as they do in the table. Said which once more, or
+# PostgreSQL would read the members of all segments.
 OPEN_FLAGGED = f"""INSERT INTO membership (business_id, segment_id, customer_id, entered_at, source, entered_by)
     {FLAGGED} SELECT :business, f.segment_id, e.customer_id, :at, {RULE}, f.by
     FROM flagged f CROSS JOIN evaluated e WHERE (e.flags & f.flag) <> 0 AND NOT EXISTS
     (SELECT 1 FROM membership m WHERE m.business_id = :business AND m.segment_id = f.segment_id
-    AND m.customer_id = e.customer_id AND m.left_at IS NULL)"""
+    AND m.segment_id IN ({{segments}}) AND m.customer_id = e.customer_id AND m.left_at IS NULL)"""
 LOG_FLAGGED = f"""INSERT INTO membership_change (business_id, at, segment_id, entered, left_count, member_count)
     {FLAGGED} SELECT :business, :at, s.id, c.entered, c.gone, s.member_count + c.entered - c.gone FROM segment s JOIN
     (SELECT segment_id, SUM(entered) AS entered, SUM(gone) AS gone FROM (SELECT f.segment_id,
@@ -340,9 +341,11 @@ class MembershipStore:
         names = {who: f"by_{number}" for number, who in enumerate(dict.fromkeys(by.values()))}
         rows = ", ".join(f"({segment_id}, {flag}, :{names[by[segment_id]]})" for segment_id, flag in flags.items())
         values = {"business": self.business_id, "at": to_micros(at), **{name: who for who, name in names.items()}}
+        listed = ", ".join(map(str, flags))
 
         async def run(statement: str) -> int:
-            return int((await self.connection.execute(text(statement.format(flags=rows)), values)).rowcount)
+            written = text(statement.format(flags=rows, segments=listed))
+            return int((await self.connection.execute(written, values)).rowcount)
 
         changed = await run(CLOSE_OF_ALL if of_all else CLOSE_SOME) + await run(OPEN_FLAGGED)
         if changed >= MANY:
