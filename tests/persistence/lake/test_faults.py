@@ -109,7 +109,7 @@ def spoil(copied: Copied) -> None:
 
 def rewrite_otherwise(copied: Copied) -> None:
     (path,) = copied.files("manifest")
-    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
 
 
 def restore(copied: Copied) -> None:
