@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from sqlalchemy import Column, CompoundSelect, Select, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from persistence.lake.manifest import COLUMNS, CONSTANT, OWNER, REPLACED, Manifest, NoCopy
+from persistence.lake.manifest import COLUMNS, CONSTANT, OWNER, REPLACED, TEXTS, Manifest, NoCopy
 from persistence.lake.places import Place
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ MEMORY = "1GB"
 """What one process holds at most for it; what is sorted beyond that goes to files."""
 SECONDS = 65.0
 """The longest that a statement may take: longer than the deadline of a request, which cancels it."""
-INTERRUPT_SECONDS = 5.0
+EMPTY_TEXT, EMPTY_NUMBER = "''", "CAST(0 AS BIGINT)"
 Statement = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
 Rows = list[tuple[Any, ...]]
 
@@ -124,6 +124,10 @@ def write_view(tables: CopyTables, name: str, source: Callable[[str, str], str])
             f"SELECT CAST({tables.business_id} AS BIGINT) AS business_id, {columns}{constant} "
             f"FROM {source(side, name)} k{where}"
         )
+    if not parts:
+        # As of lines, where a shop states none; the types of texts have other names elsewhere.
+        empty = (f"{EMPTY_TEXT if column in TEXTS else EMPTY_NUMBER} AS {column}" for column in COLUMNS[name])
+        return f"SELECT {EMPTY_NUMBER} AS business_id, {', '.join(empty)}{constant} WHERE 1 = 0"
     return " UNION ALL ".join(parts)
 
 
