@@ -23,6 +23,7 @@ from persistence.database.dialects import (
     run_together,
     write_emptying,
     write_index_joins,
+    write_insert,
     write_make,
 )
 from persistence.erasure import mark_erased
@@ -123,10 +124,10 @@ LINK_STOREFRONTS = """UPDATE resolved SET storefront_id = s.id FROM incoming i J
 # Two names may mean the same customer.
 TOUCH_ALL = "INSERT INTO touched (customer_id) SELECT id FROM buyer WHERE true ON CONFLICT DO NOTHING"
 TOUCH = "INSERT INTO touched (customer_id) SELECT DISTINCT customer_id FROM resolved WHERE effect <= 1"
-NEW_CUSTOMERS = f"""INSERT INTO customer (business_id, id, external_id, erased, name_sort)
+NEW_CUSTOMERS = f"""{{insert}} INTO customer (business_id, id, external_id, erased, name_sort)
     SELECT :business, id, customer, false, '{MISSING_TEXT}' FROM buyer
     WHERE fresh AND id IN (SELECT customer_id FROM touched) ORDER BY id"""
-ADD = """INSERT INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, counted,
+ADD = """{insert} INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, counted,
     amount, storefront_id, channel, attributes, written_by)
     SELECT :business, {customer}, {purchase}, i.external_id, i.at, i.day, i.status,
     CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, i.amount, {storefront}, i.channel, i.attributes,
@@ -142,11 +143,11 @@ REPLACE = (
     (SELECT customer_id, purchase_id FROM resolved WHERE effect = 1)""",
 )
 ADD_LINES = (
-    """INSERT INTO purchase_line
+    """{insert} INTO purchase_line
     (business_id, customer_id, purchase_id, position, category, amount, status, product, sku, quantity)
     SELECT :business, {customer}, {purchase}, 1, i.category, i.amount, i.status, i.product, i.sku, i.quantity
     FROM {orders} WHERE {written} AND i.last IS NULL""",
-    """INSERT INTO purchase_line
+    """{insert} INTO purchase_line
     (business_id, customer_id, purchase_id, position, category, amount, status, product, sku, quantity)
     SELECT :business, {customer}, {purchase}, l.line - i.line + 1, l.category, l.amount, l.status, l.product, l.sku,
     l.quantity FROM {orders} JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
@@ -290,13 +291,14 @@ def apply(connection: Connection, result: MergeResult) -> None:
         storefronts = connection.execute(text(NEW_STOREFRONTS.format(**result.places)), span).rowcount
         if result.places is RESOLVED:
             connection.execute(text(LINK_STOREFRONTS), span)
+    insert = write_insert(connection.dialect.name)
     connection.execute(text(TOUCH_ALL if result.all_written else TOUCH))
-    if connection.execute(text(NEW_CUSTOMERS), span).rowcount:
+    if connection.execute(text(NEW_CUSTOMERS.format(insert=insert)), span).rowcount:
         _add_terms(connection, span["business"], span["next_customer"])
     replacing = REPLACE if result.orders.get(UPDATED) else ()
     adding = [statement for statement, wanted in zip(ADD_LINES, (result.plain, result.lined), strict=True) if wanted]
     for statement in (ADD, *replacing, *adding):
-        connection.execute(text(statement.format(**result.places)), span)
+        connection.execute(text(statement.format(insert=insert, **result.places)), span)
     raised = {"customers": result.buyers, "size": span["high"] - span["low"] + 1, "storefronts": storefronts}
     connection.execute(text(REFRESH), {"business": span["business"]})
     connection.execute(text(WAITING.format(more=RAISED)), {"business": span["business"], **raised})
