@@ -158,7 +158,7 @@ def create_app(
 
     uploads = Uploads(services, admission, throttle, folder, settings.upload_bytes, check, inspect, open_file)
     uploading = UploadHandler(opened, clock, services.imports, services.customers, folder, opening, make_owner())
-    classifying = ScheduledSegmentation(settings, opened, clock, classifiers, feed)
+    classifying = ScheduledSegmentation(settings, opened, clock, classifiers, feed, lake=lake)
 
     async def render(form: str, document: ReportDocument) -> bytes:
         return await pool.run(partial(writers.reports[form], document))

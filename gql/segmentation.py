@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from domain.businesses.businesses import Businesses
 from domain.calendar import Clock, find_next_run, format_instant, from_micros
@@ -30,7 +31,7 @@ from domain.jobs.model import ATTEMPTS, GAVE_UP, JobKind, JobStatus, Lease, Outc
 from domain.jobs.progress import ProgressFeed
 from domain.model import Business
 from domain.store import Agenda
-from gql.composition import make_opener, make_owner, make_recalculation, open_store, read_system_clock
+from gql.composition import make_lake, make_opener, make_owner, make_recalculation, open_store, read_system_clock
 from gql.settings import Settings
 from persistence.alerts import Alerts
 from persistence.database.engines import Database, run_alone
@@ -41,6 +42,9 @@ from persistence.labels.run_folder import RunFolder
 from persistence.labels.run_sources import CollectionSource, FileSource, StoreSource
 from persistence.reports.cache import MemoryCache
 from persistence.store import SqlStore
+
+if TYPE_CHECKING:
+    from persistence.lake.reading import Lake
 
 HEARTBEAT_SECONDS = 5.0
 END_SECONDS = 4.0
@@ -87,6 +91,7 @@ class ScheduledSegmentation:
     classifiers: Classifiers = field(default_factory=Classifiers)
     feed: ProgressFeed = field(default_factory=ProgressFeed)
     owner: str = field(default_factory=make_owner)
+    lake: "Lake | None" = None
     kind: JobKind = JobKind.CLASSIFICATION
     at_once: int = 1
 
@@ -191,7 +196,7 @@ class ScheduledSegmentation:
 
     def classify(self, business: Business) -> None:
         """Keep the labels of today, and write them where the business has settled a folder."""
-        labels = StoredLabels(LabelStore(self.database, business.id, self.clock, self.classifiers))
+        labels = StoredLabels(LabelStore(self.database, business.id, self.clock, self.classifiers, self.lake))
         if business.settings.output_dir is None:
             # That they are kept is all that is wanted.
             with translate_errors(), labels.store.decide_labels(None) as decided:
@@ -205,6 +210,17 @@ class ScheduledSegmentation:
         ):
             source = StoreSource(self.database, business, self.clock, self.classifiers)
             Pipeline(source, labels, folder, self.clock).run(RunRequest(next_run=then))
+
+
+@contextmanager
+def _open_lake(settings: Settings) -> Iterator["Lake | None"]:
+    """The columnar copies, where there are some."""
+    lake = make_lake(settings)
+    try:
+        yield lake
+    finally:
+        if lake is not None:
+            asyncio.run(lake.engine.close())
 
 
 @dataclass(slots=True)
@@ -227,13 +243,13 @@ class Segmenter:
 
     def run(self, *, as_of: date | None = None, check_freshness: bool = False, force: bool = False) -> Segmentation:
         self.begun = False
-        with self._open_store() as store:
+        with self._open_store() as store, _open_lake(self.settings) as lake:
             meant = self._find_business(store)
             with RunFolder.acquire(
                 choose_folder(self.settings, meant, self.output), meant.settings.output_filename
             ) as folder:
                 classifiers = load_installed(store.bulk)
-                labels = StoredLabels(LabelStore(store, meant.id, self.clock, classifiers))
+                labels = StoredLabels(LabelStore(store, meant.id, self.clock, classifiers, lake))
                 source = self._make_source(store, meant, classifiers)
                 pipeline = Pipeline(source, labels, folder, self.clock)
                 since = run_alone(store, self._find_end(store, meant))

@@ -171,7 +171,7 @@ class Unit:
     def rules(self) -> "RuleAnalysisStore":
         from persistence.segments.analysis import RuleAnalysisStore
 
-        return RuleAnalysisStore(self.connection, self, self.instant)
+        return RuleAnalysisStore(self.connection, self, self.instant, self.analysis)
 
     async def mark_data_changed(self) -> None:
         """The change number becomes the data version."""

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -33,7 +33,7 @@ from sqlalchemy import (
 from domain.calendar import Clock, load_zone, to_local_date
 from domain.classification.labels import DIMENSIONS, Labelling, build_labelling
 from domain.classifiers import Classifiers
-from persistence.database.dialects import analyze, create
+from persistence.database.dialects import analyze, create, empty, load
 from persistence.database.engines import Database
 from persistence.database.transactions import (
     choose_reading,
@@ -45,12 +45,18 @@ from persistence.database.transactions import (
 from persistence.jobs import ADD_LABEL_STATE
 from persistence.labels.classifiers import Overlay
 from persistence.labels.sql import select_labels
+from persistence.lake.analysis import wait_for_copy
 from persistence.tables.businesses import BusinessRow
 from persistence.tables.customers import PRESENT, customer, customer_metrics
 from persistence.tables.jobs import LabelStateRow, customer_label
 
+if TYPE_CHECKING:
+    from persistence.lake.reading import Lake
+
 RANGE = 10_000
 """Customer ids decided at a time: few enough that what is sorted stays in the cache."""
+COPIED_RANGE = 100_000
+"""The same of a columnar copy, whose files are read anew each time."""
 FETCHED = 2_000
 LABELS = "customer_id BIGINT PRIMARY KEY, frequency {text}, spending {text}, category {text}"
 COLUMNS = ("customer_id", *DIMENSIONS)
@@ -73,6 +79,7 @@ class DecidedLabels:
     some: bool
     present: bool
     overlay: Overlay
+    lake: "Lake | None" = None
     fresh: int = 0
     highest: int = 0
 
@@ -126,13 +133,24 @@ class DecidedLabels:
                 changed.c.customer_id.not_in(select(labelled.c.customer_id))
             )
             self._fill(labelled, COLUMNS, without)
-        else:
+        elif not self._decide_by_copy():
             for low in range(1, self.highest + 1, RANGE):
                 self._fill(labelled, COLUMNS, self._select_labels(ids=(low, low + RANGE - 1)))
         analyze(connection, "labelled")
         self.fresh = int(connection.execute(select(func.count()).select_from(labelled)).scalar_one())
         if self.overlay.classifiers.every:
             self.overlay.fill(self.highest)
+
+    def _decide_by_copy(self) -> bool:
+        """Fill `labelled` by the columnar copy; False where none may answer."""
+        for low in range(1, self.highest + 1, COPIED_RANGE):
+            statement = self._select_labels(ids=(low, low + COPIED_RANGE - 1))
+            rows = wait_for_copy(self.connection, self.business_id, self.lake, statement)
+            if rows is None:
+                empty(self.connection, "labelled")
+                return False
+            load(self.connection, "labelled", COLUMNS, rows)
+        return True
 
     def _select_labels(self, **which: Any) -> Any:
         return select_labels(self.business_id, self.how.span, self.how.settings, self.how.decimals, **which)
@@ -149,6 +167,7 @@ class LabelStore:
     business_id: int
     clock: Clock
     classifiers: Classifiers = field(default_factory=Classifiers)
+    lake: "Lake | None" = None
 
     @contextmanager
     def decide_labels(self, as_of: date | None = None) -> Iterator[DecidedLabels]:
@@ -180,6 +199,7 @@ class LabelStore:
             some,
             today == present,
             Overlay(connection, self.business_id, how, self.classifiers),
+            self.lake,
         )
 
 

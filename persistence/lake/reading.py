@@ -5,20 +5,20 @@ store's own at that instant; where anything is amiss the store answers alone."""
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.errors import Unavailable
-from persistence.lake.engines import CopyTables, Engine, Statement, find_tables
+from persistence.lake.engines import CopyTables, Engine, Rows, Statement, find_tables
 from persistence.lake.manifest import REPLACED, Manifest, NoCopy, name_manifest
 from persistence.lake.places import Address, Place
 from persistence.lake.rows import (
     SOURCES,
+    Asked,
     Standing,
     build_table,
     gather_ids,
@@ -80,9 +80,7 @@ class Lake:
         elif outcome == ANSWERED and before in TELLING:
             log.warning("the columnar copy of business %s answers again", business_id)
 
-    async def answer(
-        self, connection: AsyncConnection, business_id: int, statement: Statement
-    ) -> Sequence[Sequence[Any]]:
+    async def answer(self, connection: Asked, business_id: int, statement: Statement) -> Rows:
         """The rows, as the connection's transaction sees the store; NoCopy says why there are none. Unavailable where
         the engine is a cluster that is away."""
         tables = await self.open_tables(connection, business_id, find_tables(statement))
@@ -98,7 +96,7 @@ class Lake:
         self.note(business_id, ANSWERED)
         return rows
 
-    async def open_tables(self, connection: AsyncConnection, business_id: int, names: Collection[str]) -> CopyTables:
+    async def open_tables(self, connection: Asked, business_id: int, names: Collection[str]) -> CopyTables:
         """What a statement on these tables is to be run over, as the connection's transaction sees the store; NoCopy
         says why there is nothing."""
         row = (await connection.execute(select_standing(business_id))).one_or_none()
@@ -120,7 +118,7 @@ class Lake:
         return CopyTables(held.manifest, held.place, touched)
 
     async def _load_touched(
-        self, connection: AsyncConnection, standing: Standing, held: Held, names: Collection[str]
+        self, connection: Asked, standing: Standing, held: Held, names: Collection[str]
     ) -> "Mapping[str, pa.Table]":
         """The rows of whoever changed since the copy, none where nobody did. They are kept as long as nothing is
         written: an instant is that of one write alone."""

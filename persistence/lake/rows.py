@@ -5,9 +5,9 @@ changed since."""
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, func, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, CursorResult, Executable, Select, func, select, union
 
 from persistence.database.dialects import GatheredColumn
 from persistence.lake.manifest import COLUMNS, LINE, METRICS, PURCHASE, TEXTS, Manifest, NoCopy, name_manifest
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 
 SOURCES = {PURCHASE: purchase, LINE: purchase_line, METRICS: customer_metrics}
 """The tables of the store that a copy has."""
+
+
+class Asked(Protocol):
+    """A connection whose statements are awaited: one of the event loop, or one of a thread that has none."""
+
+    async def execute(self, statement: Executable, /) -> CursorResult[Any]:
+        """The result."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

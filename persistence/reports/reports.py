@@ -298,19 +298,27 @@ def is_transition(each: Subquery, transition: Transition) -> ColumnElement[bool]
     )
 
 
-def is_reported(business_id: int, chosen: Reported) -> ColumnElement[bool]:
-    """Whether the row of `customer` is one of those that a report counts so."""
+def select_reported(business_id: int, chosen: Reported) -> Select[int]:
+    """The ids of the customers whom a report counts so."""
     match chosen:
         case Scored():
-            each = select_scored(business_id, chosen).subquery("scored")
-            held: ColumnElement[bool] = true()
+            return select(select_scored(business_id, chosen).subquery("scored").c.customer_id)
         case Labelled():
             each = with_group(business_id, chosen.span, chosen.grouping)
             held = and_(each.c.dimension == chosen.dimension, each.c.label == chosen.label)
         case Moved():
             each = select_transition_rows(business_id, chosen.before, chosen.after, chosen.grouping)
             held = is_transition(each, chosen.transition)
-    return customer.c.id.in_(select(each.c.customer_id).where(held))
+    return select(each.c.customer_id).where(held)
+
+
+async def find_reported(analysis: Analysis, chosen: Reported) -> ColumnElement[bool]:
+    """Whether the row of `customer` is one of those that a report counts so."""
+    statement = select_reported(analysis.business_id, chosen)
+    copied = await analysis.ask_copy(statement)
+    if copied is not None:
+        statement = select_numbers([row[0] for row in copied])
+    return customer.c.id.in_(statement)
 
 
 class GroupReportStore:

@@ -31,7 +31,8 @@ from domain.segments.customer_facts import build_rule_context
 from domain.store import CustomerFilter, CustomerRecord, RuleSizes, Side, Unit
 from persistence.customers import COLUMNS, JOINED, to_record
 from persistence.database.dialects import Expression, Negation
-from persistence.reports.reports import is_reported
+from persistence.lake.analysis import Analysis
+from persistence.reports.reports import find_reported
 from persistence.rules.compiler import Lookup, RuleCompiler, select_matching, select_members
 from persistence.rules.values import VariableValues
 from persistence.segments.memberships import build_present_conditions, covers
@@ -69,8 +70,9 @@ def by_membership(business: Business) -> Lookup:
 class RuleAnalysisStore:
     """Questions about the rules of one business within one unit."""
 
-    def __init__(self, connection: AsyncConnection, unit: Unit, now: datetime) -> None:
+    def __init__(self, connection: AsyncConnection, unit: Unit, now: datetime, analysis: Analysis) -> None:
         self.connection = connection
+        self.analysis = analysis
         self.unit = unit
         self.now = now
         self.business_id = unit.business.id
@@ -81,7 +83,7 @@ class RuleAnalysisStore:
     async def build_condition(self, where: CustomerFilter) -> ColumnElement[bool]:
         """Whether the row of `customer` is a member of the filter's segments, its rule holds and reports count it."""
         parts = [is_member(self.unit.business, key) for key in where.segment_ids]
-        parts += [is_reported(self.business_id, each) for each in where.reported]
+        parts += [await find_reported(self.analysis, each) for each in where.reported]
         if where.rule is not None:
             context = await build_rule_context(self.unit, self.now, [where.rule], where.quintiles)
             parts.append(self._make_compiler(context).compile_condition(where.rule))

@@ -1,6 +1,7 @@
 """Whatever happens to a store, and wherever the writing of a copy ends: the answer through the copy is that of the
 store."""
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,10 +20,11 @@ from domain.classification.rfm import RfmScheme, Score
 from domain.model import Actor, Business, NewPurchase, PurchaseStatus
 from domain.pages import PageRequest
 from domain.reports.report import list_table_groups
-from domain.store import Grouping, Transition, Unit
+from domain.store import CustomerFilter, CustomerSort, Grouping, Labelled, Moved, Reported, Scored, Transition, Unit
 from gql.composition import Services
 from persistence.database.engines import Database, open_database
 from persistence.imports.undo import ImportUndo
+from persistence.labels.labels import LabelStore
 from persistence.lake.engines import DuckDbEngine
 from persistence.lake.places import read_address
 from persistence.lake.reading import ANSWERED, Lake
@@ -43,6 +45,19 @@ SETTINGS = ClassificationSettings(Decimal(5), Decimal(500), Decimal(20))
 
 class Killed(Exception):
     """The writing ends here."""
+
+
+async def load_reported(unit: Unit, *chosen: Reported) -> list[Any]:
+    """A page of the customers whom reports count so, and how many there are."""
+    where = CustomerFilter(reported=chosen)
+    page = await unit.customers.load_page(PageRequest(5), where, CustomerSort.TOTAL_REVENUE, True)
+    return [list(page.items), list(page.positions), page.has_next, await unit.customers.count(where)]
+
+
+async def load_scored(unit: Unit, span: Span) -> list[Any]:
+    """The same of scores by the cut values that are kept."""
+    quintiles = await unit.reports.compute_quintiles(span)
+    return await load_reported(unit, Scored(span, quintiles, (Score(5, 5, 5), Score(1, 1, 1), Score(3, 3, 3))))
 
 
 def ask_all(last: int) -> list[Callable[[Unit], Awaitable[Any]]]:
@@ -70,6 +85,11 @@ def ask_all(last: int) -> list[Callable[[Unit], Awaitable[Any]]]:
         lambda unit: unit.groups.load_score_pages(long, scores, PageRequest(2)),
         lambda unit: unit.groups.load_transition_pages(earlier, short, grouping, moves, PageRequest(2)),
         lambda unit: unit.groups.count_labels(ClassificationSpan(last - 90, last, FESTIVE), SETTINGS, 2),
+        lambda unit: load_scored(unit, long),
+        lambda unit: load_reported(unit, Labelled(long, behavior, "channel", "Unknown")),
+        lambda unit: load_reported(
+            unit, Labelled(long, grouping, *groups[0]), Moved(earlier, short, grouping, moves[0])
+        ),
     ]
 
 
@@ -267,6 +287,17 @@ class History:
                 stored = await self.plain.read(business, question)
                 found = await self.copied.read(business, question)
                 assert as_texts(found) == as_texts(stored), f"question {place} of {key} after {happened}"
+            if self.dice.random() < share:
+                assert await self.classify(business, self.lake) == await self.classify(business)
+
+    async def classify(self, business: Business, lake: Lake | None = None) -> list[Any]:
+        """The labels of all customers."""
+
+        def decide() -> list[Any]:
+            with LabelStore(self.database, business.id, self.clock, lake=lake).decide_labels() as decided:
+                return list(map(tuple, decided.load_rows()))
+
+        return await asyncio.to_thread(decide)
 
 
 EVENTS: Mapping[str, tuple[int, Callable[[History, Business], Awaitable[None]]]] = {
