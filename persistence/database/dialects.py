@@ -6,7 +6,6 @@ order, and statements that hold a construct of a rule are not kept compiled, bec
 
 import asyncio
 import json
-import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -338,39 +337,6 @@ def lock_table(connection: Connection, name: str) -> None:
     """Let nobody else write to the table until the transaction, which writes, ends; on SQLite nobody can."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"LOCK TABLE {name} IN SHARE MODE"))
-
-
-RANGES_KIB, LOG_PAGES = 98_304, 8_192
-
-
-@contextmanager
-def write_ranges(connection: Connection) -> Iterator[None]:
-    """For transactions one after the other that each add many rows to a business that they hold. SQLite keeps the pages
-    that rows are spread over from one to the next, and takes them from its log into the file once for many of them. It
-    does not look up the business of each row: it would have to be ready to take back the statement alone, and keep for
-    that what every page was before it."""
-    if connection.dialect.name != "sqlite":
-        yield
-        return
-    raw: Any = connection.connection.driver_connection
-    wanted = {"foreign_keys": 0, "cache_size": -RANGES_KIB, "wal_autocheckpoint": LOG_PAGES}
-    before = {name: raw.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
-
-    def tell(values: dict[str, int]) -> None:
-        for name, value in values.items():
-            raw.execute(f"PRAGMA {name} = {value}")
-
-    tell(wanted)
-    try:
-        yield
-        # Or whoever commits next would have to, who tries again where it fails.
-        with suppress(sqlite3.Error):
-            raw.execute("PRAGMA wal_checkpoint(PASSIVE)")
-    finally:
-        # An interruption while it executes has closed it.
-        if not connection.invalidated:
-            connection.rollback()
-            tell(before)
 
 
 def write_insert(dialect: str) -> str:

@@ -23,8 +23,8 @@ from domain.imports.quality import NAMED, Outlier, Quality, compute_outlier_fenc
 from domain.imports.rows import RejectedRow, StagedColumns
 from domain.model import NO_ATTRIBUTES, AttributeKind, Business
 from persistence import merge
-from persistence.database.dialects import analyze, write_ranges
-from persistence.database.engines import Database
+from persistence.database.dialects import analyze
+from persistence.database.engines import Database, write_ranges
 from persistence.database.failures import is_interruption
 from persistence.database.transactions import translate_error, translate_errors
 from persistence.imports.additions import Additions
