@@ -9,18 +9,27 @@ from typing import Any
 
 from domain.calendar import from_micros
 
-FORMAT = 1
+FORMAT = 2
 """Raised with every change of what the files hold; a copy of another format is as good as none."""
 PURCHASE, LINE, METRICS, REPLACED = "purchase", "purchase_line", "customer_metrics", "replaced"
+CUSTOMER = "customer"
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     PURCHASE: ("customer_id", "id", "local_day", "amount", "storefront_id", "channel"),
     LINE: ("customer_id", "purchase_id", "category"),
     METRICS: ("customer_id", "order_count", "revenue", "first_day", "last_day"),
+    CUSTOMER: ("id",),
     REPLACED: ("customer_id",),
 }
-"""What the files of each table hold: counted purchases, their bought lines, customers who have any, and those whom a
-delta says anew. No name of anybody, and no id that the shop gave."""
-CONSTANT: Mapping[str, Mapping[str, int]] = {PURCHASE: {"counted": 1}, LINE: {"amount": 0, "status": 0}, METRICS: {}}
+"""What the files of each table hold: counted purchases, their bought lines, the totals of all customers, those who were
+neither erased nor merged, and those whom a delta says anew. No name of anybody, and no id that the shop gave."""
+OWNER = {CUSTOMER: "id"}
+"""The column that says which customer a row is of, where it is not `customer_id`."""
+CONSTANT: Mapping[str, Mapping[str, int | str]] = {
+    PURCHASE: {"counted": 1},
+    LINE: {"amount": 0, "status": 0},
+    METRICS: {},
+    CUSTOMER: {"erased": "false", "merged_into": "CAST(NULL AS BIGINT)"},
+}
 """What is the same in every row, as far as conditions of the store's statements look at it."""
 TEXTS = frozenset({"channel", "category"})
 

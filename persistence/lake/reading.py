@@ -17,7 +17,7 @@ from persistence.lake.engines import CopyTables, Engine, Rows, Statement, find_t
 from persistence.lake.manifest import REPLACED, Manifest, NoCopy, name_manifest
 from persistence.lake.places import Address, Place
 from persistence.lake.rows import (
-    SOURCES,
+    OWNERS,
     Asked,
     Standing,
     build_table,
@@ -141,7 +141,7 @@ class Lake:
             )
             for name in names:
                 if name not in known:
-                    theirs = SOURCES[name].c.customer_id.in_(changed)
+                    theirs = OWNERS[name].in_(changed)
                     texts = (await connection.execute(gather_rows(business_id, name, theirs))).one()
                     known[name] = await asyncio.to_thread(build_table, name, texts)
         held.instant, held.touched = standing.instant, known

@@ -7,21 +7,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import ColumnElement, CompoundSelect, CursorResult, Executable, Select, func, select, union
+from sqlalchemy import ColumnElement, CompoundSelect, CursorResult, Executable, Select, func, select, true, union
 
 from persistence.database.dialects import GatheredColumn
-from persistence.lake.manifest import COLUMNS, LINE, METRICS, PURCHASE, TEXTS, Manifest, NoCopy, name_manifest
+from persistence.lake.manifest import (
+    COLUMNS,
+    CUSTOMER,
+    LINE,
+    METRICS,
+    OWNER,
+    PURCHASE,
+    TEXTS,
+    Manifest,
+    NoCopy,
+    name_manifest,
+)
 from persistence.lake.places import Place
 from persistence.tables.businesses import business
 from persistence.tables.copies import columnar_copy, removed_customer, store_identity
-from persistence.tables.customers import customer_metrics
+from persistence.tables.customers import PRESENT, customer, customer_metrics
 from persistence.tables.purchases import is_bought, purchase, purchase_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SOURCES = {PURCHASE: purchase, LINE: purchase_line, METRICS: customer_metrics}
+SOURCES = {PURCHASE: purchase, LINE: purchase_line, METRICS: customer_metrics, CUSTOMER: customer}
 """The tables of the store that a copy has."""
+OWNERS = {name: table.c[OWNER.get(name, "customer_id")] for name, table in SOURCES.items()}
+"""Which customer a row of each is of."""
 
 
 class Asked(Protocol):
@@ -108,7 +121,7 @@ def gather_ids(which: CompoundSelect[int], most: int) -> Select[str]:
 def gather_rows(business_id: int, name: str, *more: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     """What a copy holds of a table, a text a column. Lines of purchases that do not count are never looked at."""
     table = SOURCES[name]
-    own = {PURCHASE: purchase.c.counted == 1, LINE: is_bought(), METRICS: customer_metrics.c.order_count > 0}
+    own = {PURCHASE: purchase.c.counted == 1, LINE: is_bought(), METRICS: true(), CUSTOMER: PRESENT}
     columns: list[ColumnElement[Any]] = [GatheredColumn(table.c[column]) for column in COLUMNS[name]]
     return select(*columns).where(table.c.business_id == business_id, own[name], *more)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
@@ -103,6 +103,7 @@ class SparkEngine:
     """A cluster at an address such as `sc://host:15002`. Unavailable where it cannot be reached or does not understand
     the statement, unless there is a `fallback`, which is asked then."""
 
+    runs_rules: ClassVar[bool] = False
     address: str
     fallback: Engine | None = None
     seconds: float = SECONDS

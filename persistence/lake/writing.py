@@ -18,9 +18,10 @@ from domain.calendar import Clock, to_micros
 from persistence.database.dialects import make_insert
 from persistence.database.engines import Database
 from persistence.database.transactions import choose_reading, choose_writing, require_step, translate_errors
-from persistence.lake.manifest import LINE, METRICS, PURCHASE, REPLACED, Manifest, NoCopy, Part, name_manifest
+from persistence.lake.manifest import CUSTOMER, LINE, METRICS, PURCHASE, REPLACED, Manifest, NoCopy, Part, name_manifest
 from persistence.lake.places import TOUCHED, Place
 from persistence.lake.rows import (
+    OWNERS,
     SOURCES,
     Standing,
     build_table,
@@ -46,7 +47,7 @@ FILE_ROWS, GROUP_ROWS, READ_ROWS = 1 << 20, 1 << 17, 1 << 17
 """Of a file, of a group of rows in it, and about so many are read from the store at a time."""
 FIRST_SPAN, LONGEST_SPAN = 1 << 10, 1 << 24
 """Ids of customers that are read at a time."""
-ORDER = {PURCHASE: "local_day", METRICS: "last_day", LINE: "purchase_id", REPLACED: "customer_id"}
+ORDER = {PURCHASE: "local_day", METRICS: "last_day", LINE: "purchase_id", REPLACED: "customer_id", CUSTOMER: "id"}
 
 
 class LeaseLost(Exception):
@@ -165,7 +166,7 @@ class CopyWriter:
         self, connection: Connection, name: str, highest: int, more: Iterable[ColumnElement[bool]]
     ) -> "Iterator[pa.Table]":
         """What there is of the table, by customers, in spans of about as many rows each."""
-        owner = SOURCES[name].c.customer_id
+        owner = OWNERS[name]
         low, span = 1, FIRST_SPAN
         alive_until = self.clock() + timedelta(seconds=HEARTBEAT_SECONDS)
         while low <= highest:
@@ -262,7 +263,7 @@ def _was_changed(name: str, business_id: int, since: int) -> ColumnElement[bool]
     if name == METRICS:
         return metrics.changed_at > since
     changed = select(metrics.customer_id).where(metrics.business_id == business_id, metrics.changed_at > since)
-    return SOURCES[name].c.customer_id.in_(changed)
+    return OWNERS[name].in_(changed)
 
 
 def _build_ids(ids: Iterable[int]) -> "pa.Table":

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.model import Business
-from domain.rules.context import RuleContext, split_statements
+from domain.rules.context import RuleContext, collect_variable_names, split_statements
 from domain.rules.listing import RuleValue
 from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context
@@ -41,6 +41,24 @@ from persistence.tables.segments import membership, segment
 
 MAXIMUM_RULES = 500
 """Of one statement, as PostgreSQL bounds its columns."""
+COPIED = frozenset(
+    {
+        "purchases",
+        "order_count",
+        "total_revenue",
+        "average_order_value",
+        "purchase_frequency",
+        "days_since_last_purchase",
+        "recency_score",
+        "frequency_score",
+        "monetary_score",
+        "rfm_segment",
+        "rfm_segment_name",
+        "spending_label",
+    }
+)
+"""What rules may read that are asked of a columnar copy. It has no names, and of lines no amounts; labels of frequency
+and category it looks up more slowly than the store does."""
 
 
 def is_member(business: Business, segment_id: ColumnElement[int] | ScalarSelect[int] | int) -> ColumnElement[bool]:
@@ -67,8 +85,14 @@ def by_membership(business: Business) -> Lookup:
     return lookup
 
 
+def _select_row(parts: Sequence[Select[Any]]) -> Select[Any]:
+    """What each of the parts counts, in one row."""
+    return select(*(part.scalar_subquery().label(f"n{place}") for place, part in enumerate(parts)))
+
+
 class RuleAnalysisStore:
-    """Questions about the rules of one business within one unit."""
+    """Questions about the rules of one business within one unit; what looks at all customers goes through `analysis`
+    where a copy is faster."""
 
     def __init__(self, connection: AsyncConnection, unit: Unit, now: datetime, analysis: Analysis) -> None:
         self.connection = connection
@@ -100,13 +124,23 @@ class RuleAnalysisStore:
         held = self._make_compiler(context).compile_condition(tree)
         whom = select_members(context, held).where(PRESENT).with_only_columns(func.count(), maintain_column_froms=True)
         parts = [self._select_everybody(), whom]
+        sizes = await self._ask_copy(tree, parts)
+        parts = parts[len(sizes) :]
         if against is not None:
             each = self._open([against]).subquery()
             parts.append(select(func.count()).select_from(each))
             parts.append(whom.where(is_member(self.unit.business, against)))
-        columns = [part.scalar_subquery().label(f"n{index}") for index, part in enumerate(parts)]
-        sizes = [int(value) for value in (await self.connection.execute(select(*columns))).one()]
-        return RuleSizes(*sizes)
+        if parts:
+            sizes += (await self.connection.execute(_select_row(parts))).one()
+        return RuleSizes(*map(int, sizes))
+
+    async def _ask_copy(self, tree: Condition, parts: Sequence[Select[Any]]) -> list[int]:
+        """What the parts count, by the copy; nothing where none answers."""
+        lake = self.analysis.lake
+        if lake is None or not lake.engine.runs_rules or not collect_variable_names(tree) <= COPIED:
+            return []
+        copied = await self.analysis.ask_copy(_select_row(parts))
+        return [] if copied is None else list(copied[0])
 
     async def load_sample(
         self, context: RuleContext, tree: Condition, side: Side, against: int | None, size: int

@@ -150,10 +150,15 @@ def instants(draw: st.DrawFn, scope: str, deep: int) -> Json:
     return var(name)
 
 
+def list_names() -> st.SearchStrategy[str]:
+    """Each as likely."""
+    return st.sampled_from(sorted(filter(None, SCOPES)))
+
+
 @st.composite
 def reductions(draw: st.DrawFn) -> Json:
     """A count or a sum over a list, most often under a condition."""
-    name = draw(st.sampled_from(sorted(LISTS)))
+    name = draw(list_names())
     listed: Json = var(name)
     for _ in range(draw(st.integers(0, 2))):
         listed = {"filter": [listed, draw(conditions(name, 1))]}
@@ -166,7 +171,7 @@ def reductions(draw: st.DrawFn) -> Json:
 @st.composite
 def quantities(draw: st.DrawFn) -> Json:
     """Some, all or none of a list, or the list itself as a condition."""
-    name = draw(st.sampled_from(sorted(LISTS)))
+    name = draw(list_names())
     listed: Json = var(name)
     if draw(st.integers(0, 3)) == 0:
         listed = {"filter": [listed, draw(conditions(name, 1))]}
@@ -197,11 +202,15 @@ def plain(draw: st.DrawFn, scope: str) -> Json:
     return {draw(ORDER): pair if draw(st.booleans()) else pair[::-1]}
 
 
+COMPARED = ((numbers, Kind.NUMBER), (numbers, Kind.NUMBER), (texts, Kind.TEXT), (instants, Kind.INSTANT))
+
+
 @st.composite
 def comparisons(draw: st.DrawFn, scope: str, deep: int) -> Json:
     """Calculated values against each other."""
-    kind = draw(st.sampled_from((numbers, numbers, texts, instants)))
-    values = kind(scope, deep)
+    kinds = {info.kind for info in SCOPES[scope].values()}
+    made = [each for each, kind in COMPARED if kind in kinds]
+    values = draw(st.sampled_from(made))(scope, deep)
     shape = draw(st.integers(0, 8))
     if shape == 8:
         places = draw(st.lists(POSITIONS, min_size=1, max_size=2))

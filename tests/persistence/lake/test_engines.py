@@ -152,7 +152,11 @@ class Copied:
 async def copy(services: Services, database: Database, clock: SetClock, folder: Path, purchases: int) -> Copied:
     """A business with so many purchases, copied."""
     clock.now = datetime(2024, 6, 1, tzinfo=UTC)
-    business = await fill(services, database, purchases)
+    return copy_business(database, clock, folder, await fill(services, database, purchases))
+
+
+def copy_business(database: Database, clock: SetClock, folder: Path, business: Business) -> Copied:
+    """A business as it is, copied."""
     lake = Lake(read_address(str(folder / "lake"), folder / "held"), DuckDbEngine(), 1)
     with database.bulk.connect() as connection:
         place = lake.open_place(connection.execute(select(store_identity.c.id)).scalar_one(), business.id)
@@ -190,6 +194,23 @@ async def test_every_engine_gives_the_rows_of_ten_million_purchases(
     copied = await copy(services, database, clock, tmp_path, 10_000_000)
 
     await compare_all(services, copied, [DuckDbEngine("4GB"), SparkEngine(sail)])
+
+
+async def test_a_shop_that_states_no_lines_is_copied_too(
+    fresh_sqlite: Database, clock: SetClock, tmp_path: Path, sail: str
+) -> None:
+    clock.now = datetime(2024, 6, 1, tzinfo=UTC)
+    services, engines = Services(fresh_sqlite, clock), (DuckDbEngine(), SparkEngine(sail))
+    business = await services.businesses.create("plain", None, "UTC", "EUR")
+    bought = [purchase(f"C{number % 3}", f"O{number}", "2024-03-01", number) for number in range(9)]
+    await services.purchases.record(business, bought, Actor("tester"))
+    copied = copy_business(fresh_sqlite, clock, tmp_path, business)
+
+    behaviors = select_behavior_sums(business.id, Span(LAST - 89, LAST), FESTIVE)
+    await copied.compare(engines, [*list_statements(business), ("behaviors", behaviors)])
+
+    for engine in engines:
+        await engine.close()
 
 
 @pytest.fixture

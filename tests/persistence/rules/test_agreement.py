@@ -1,6 +1,7 @@
 """Random rules over customers of every kind: the statement on SQLite, the statement on PostgreSQL and the row evaluator
 give the same customers, and a rule and its negation split the population."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,9 +13,10 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from domain.errors import InvalidRule
-from domain.rules.context import collect_references
+from domain.rules.context import collect_references, collect_variable_names
 from domain.rules.evaluator import holds
 from domain.rules.parser import CONDITION_OPERATORS, VALUE_OPERATORS
 from domain.rules.parser import parse_rule as parse
@@ -22,9 +24,17 @@ from domain.rules.sentence import write_sentence
 from domain.rules.tree import Condition
 from domain.rules.variables import LISTS
 from persistence.database.engines import open_database
+from persistence.lake.engines import CopyTables, DuckDbEngine
+from persistence.lake.places import read_address
+from persistence.lake.reading import Lake
+from persistence.lake.writing import CopyWriter
 from persistence.rules.compiler import RuleCompiler, select_matching
+from persistence.segments.analysis import COPIED
+from persistence.tables.copies import store_identity
+from persistence.tables.customers import PRESENT
 from tests.conftest import examples
 from tests.drivers.stores import PostgresqlServer
+from tests.shops import rule_strategies
 from tests.shops.rule_noise import ANYTHING
 from tests.shops.rule_population import LATER, LISTED, NOW, Population, populate
 from tests.shops.rule_strategies import CATALOGUE, rules
@@ -257,6 +267,56 @@ def test_any_json_is_a_rule_on_both_databases_or_is_refused(both: tuple[Populati
     print(f"{accepted} accepted, {refused} refused")
     assert accepted > examples(40, 200)
     assert refused > examples(40, 200)
+
+
+async def copy_people(population: Population, folder: Path) -> CopyTables:
+    """A columnar copy of the population."""
+    database, business = population.database, population.context.business
+    lake = Lake(read_address(str(folder), folder), DuckDbEngine(), 1)
+    with database.bulk.connect() as connection:
+        place = lake.open_place(connection.execute(select(store_identity.c.id)).scalar_one(), business.id)
+    CopyWriter(database, business.id, place, lambda: NOW).renew()
+    async with database.reader.connect() as connection:
+        return await lake.open_tables(connection, business.id, ())
+
+
+def agree_with_copy(population: Population, folder: Path, count: int) -> None:
+    """Compare that many rules over what a copy holds, in batches of one statement."""
+    tables, engine = asyncio.run(copy_people(population, folder)), DuckDbEngine()
+
+    @settings(max_examples=count // BATCH, suppress_health_check=list(HealthCheck))
+    @given(st.lists(rules().map(parse_fitting).filter(is_copied), min_size=BATCH, max_size=BATCH))
+    def compare(trees: list[Condition]) -> None:
+        compiler = RuleCompiler(population.context)
+        held = {f"r{place}": compiler.compile_condition(tree) for place, tree in enumerate(trees)}
+        statement = select_matching(population.context, held).where(PRESENT)
+        with population.database.bulk.connect() as connection:
+            stored = sorted(map(tuple, connection.execute(statement)))
+        assert sorted(asyncio.run(engine.run(tables, statement))) == stored
+
+    compare()
+    asyncio.run(engine.close())
+
+
+def is_copied(tree: Condition | None) -> bool:
+    return tree is not None and collect_variable_names(tree) <= COPIED
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules are drawn over what a copy holds."""
+    bought = {name: LISTS["purchases"].variables[name] for name in ("amount", "days_ago", "channel")}
+    own = {name: info for name, info in CATALOGUE.variables.items() if name in COPIED}
+    monkeypatch.setattr(rule_strategies, "SCOPES", {"": own, "purchases": bought})
+
+
+@pytest.mark.hypothesis
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("count", [60, pytest.param(1_000, marks=pytest.mark.slow)])
+def test_a_columnar_copy_gives_the_customers_of_the_store(
+    both: tuple[Population, Population], tmp_path: Path, count: int
+) -> None:
+    agree_with_copy(both[0], tmp_path, count)
 
 
 def test_customers_are_read_alike_from_both_databases(both: tuple[Population, Population]) -> None:
