@@ -5,10 +5,11 @@ the gap, one that happens twice comes once; but where minute or hour begin with 
 so that what the gap skips is left out and what happens twice comes twice."""
 
 from calendar import month_name
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -154,15 +155,16 @@ def format_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def format_micros(micros: int) -> str:
-    """The same of microseconds since 1970, for files of millions: most days and minutes of them come again."""
-    seconds, part = divmod(micros, 1_000_000)
-    day, second = divmod(seconds, 86_400)
-    text = _format_utc_day(day) + _format_minute(second // 60) + TWO_DIGITS[second % 60]
-    return f"{text}.{part:06}Z" if part else f"{text}Z"
-
-
-TWO_DIGITS = tuple(f"{number:02}" for number in range(60))
+def format_micros(instants: Iterable[int]) -> list[str]:
+    """The same of microseconds since 1970, for files of millions: most days of them come again, and all minutes."""
+    minutes, seconds = _list_minutes(), _list_seconds()
+    return [
+        _format_utc_day(micros // 86_400_000_000)
+        + minutes[micros // 60_000_000 % 1_440]
+        + seconds[micros // 1_000_000 % 60]
+        + (f".{part:06}Z" if (part := micros % 1_000_000) else "Z")
+        for micros in instants
+    ]
 
 
 @lru_cache(maxsize=4096)
@@ -170,9 +172,14 @@ def _format_utc_day(day: int) -> str:
     return f"{date.fromordinal(EPOCH.toordinal() + day)}T"
 
 
-@lru_cache(maxsize=1440)
-def _format_minute(minute: int) -> str:
-    return f"{TWO_DIGITS[minute // 60]}:{TWO_DIGITS[minute % 60]}:"
+@cache
+def _list_minutes() -> list[str]:
+    return [f"{minute // 60:02}:{minute % 60:02}:" for minute in range(1_440)]
+
+
+@cache
+def _list_seconds() -> list[str]:
+    return [f"{second:02}" for second in range(60)]
 
 
 def format_day(day: date) -> str:

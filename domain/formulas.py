@@ -26,12 +26,16 @@ def protect_text(text: str) -> str:
     return FORMULA.sub("'", text) if is_formula(text) else text
 
 
-def protect_texts(texts: Sequence[str]) -> Sequence[str]:
-    """Each of the texts so; what looks harmless as a whole is not looked at one by one."""
+def are_harmless(texts: Sequence[str]) -> bool:
+    """Whether all of them begin with letters or digits where they are not empty, can be printed, and are no formulas;
+    for columns of files of millions, which are looked at as a whole."""
     together, signs = "".join(texts), "".join([text[:1] for text in texts])
-    if not together or (signs.isalnum() and ";" not in together and together.isprintable()):
-        return texts
-    return list(map(protect_text, texts))
+    return not together or (signs.isalnum() and ";" not in together and together.isprintable())
+
+
+def protect_texts(texts: Sequence[str]) -> Sequence[str]:
+    """Each of the texts so."""
+    return texts if are_harmless(texts) else list(map(protect_text, texts))
 
 
 def unprotect_text(text: str) -> str:

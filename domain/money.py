@@ -2,7 +2,9 @@
 minor unit; no float ever takes part."""
 
 import re
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 from domain.errors import InvalidInput, Sentence
@@ -262,12 +264,19 @@ def to_decimal(minor: int, decimals: int) -> Decimal:
     return Decimal(minor).scaleb(-decimals)
 
 
-def format_minor(minor: int, decimals: int) -> str:
-    """The same as plain text, such as 12.50."""
-    digits = str(minor)
-    if minor > 0 and 0 < decimals < len(digits):
-        return f"{digits[:-decimals]}.{digits[-decimals:]}"
-    return format(to_decimal(minor, decimals), "f")
+def format_minor(amounts: Iterable[int], decimals: int) -> list[str]:
+    """The same as plain texts, such as 12.50, for files of millions."""
+    unit, parts = 10**decimals, _list_parts(decimals)
+    return [
+        str(minor // unit) + parts[minor % unit] if minor >= 0 else f"-{-minor // unit}{parts[-minor % unit]}"
+        for minor in amounts
+    ]
+
+
+@cache
+def _list_parts(decimals: int) -> list[str]:
+    """What stands behind whole major units."""
+    return [f".{part:0{decimals}}" for part in range(10**decimals)] if decimals else [""]
 
 
 def compute_mean(total: int, count: int, decimals: int) -> Decimal | None:

@@ -3,7 +3,7 @@ memory than a thousand. A page is read as texts and numbers, column by column, a
 reads slowly holds nothing in the store."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -142,33 +142,34 @@ class MemberFiles:
 
 
 Cell = TypeVar("Cell")
+WriteAll = Callable[[Collection[Any]], list[Cell]]
+"""Makes of cells what is written for each of them."""
 
 
-def write_each(cells: Sequence[MemberCell], write: Callable[[Any], Cell], missing: Cell) -> list[Cell]:
-    """What is written for each of the cells; for those that are alike once, where many are."""
+def write_each(cells: Sequence[MemberCell], write: WriteAll[Cell], missing: Cell) -> list[Cell]:
+    """What is written for each of the cells; for those that are alike once, where many are or some are missing."""
     different = set(cells)
-    if 2 * len(different) <= len(cells):
-        written = {cell: missing if cell is None else write(cell) for cell in different}
-        return [written[cell] for cell in cells]
-    if None in different:
-        return [missing if cell is None else write(cell) for cell in cells]
-    return list(map(write, cells))
+    if 2 * len(different) > len(cells) and None not in different:
+        return write(cells)
+    different.discard(None)
+    written = dict(zip(different, write(different), strict=True))
+    return [written.get(cell, missing) for cell in cells]
 
 
-def choose_text(kind: CellKind, decimals: int) -> Callable[[Any], str]:
-    """How a cell of the kind, which is there and no text, is written in a file without types: amounts with their
+def choose_text(kind: CellKind, decimals: int) -> WriteAll[str]:
+    """How cells of the kind, which are there and no texts, are written in a file without types: amounts with their
     decimals, instants in UTC, numbers without an exponent, which not every program reads."""
     match kind:
         case CellKind.AMOUNT:
-            return lambda minor: format_minor(minor, decimals)
+            return lambda amounts: format_minor(amounts, decimals)
         case CellKind.INSTANT:
             return format_micros
         case CellKind.FLAG:
-            return lambda flag: "true" if flag else "false"
+            return lambda flags: ["true" if flag else "false" for flag in flags]
         case CellKind.NUMBER:
-            return lambda text: format(Decimal(read_number(text)), "f")
+            return lambda texts: [format(Decimal(read_number(text)), "f") for text in texts]
         case _:
-            return str
+            return lambda cells: list(map(str, cells))
 
 
 def read_number(text: str) -> int | Decimal:

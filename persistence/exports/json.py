@@ -3,7 +3,7 @@ of a float."""
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from json.encoder import encode_basestring
@@ -12,7 +12,7 @@ from typing import Any
 
 from domain.calendar import format_instant
 from domain.reports.document import DocumentCell, DocumentGroup, ReportDocument, Totals
-from domain.segments.member_export import CellKind, MemberExport, choose_text, write_each
+from domain.segments.member_export import CellKind, MemberExport, WriteAll, choose_text, write_each
 from domain.store import MemberPage
 
 
@@ -143,12 +143,12 @@ def _encode_members(export: MemberExport, page: MemberPage) -> bytes:
     return ("\n{" + "},\n{".join(rows) + "}").encode()
 
 
-def _choose_encoding(kind: CellKind, decimals: int) -> Callable[[Any], str]:
+def _choose_encoding(kind: CellKind, decimals: int) -> WriteAll[str]:
     """What is no number and neither true nor false stands in quotes."""
     if kind is CellKind.TEXT:
-        return encode_basestring
+        return lambda texts: list(map(encode_basestring, texts))
     write = choose_text(kind, decimals)
-    return (lambda micros: f'"{write(micros)}"') if kind is CellKind.INSTANT else write
+    return (lambda instants: [f'"{text}"' for text in write(instants)]) if kind is CellKind.INSTANT else write
 
 
 def encode_value(value: object, indent: int | None = None, level: int = 0) -> str:

@@ -3,7 +3,7 @@ a sheet is full the next one begins. Text is always text, however much it looks 
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ from typing import IO, Any
 from xlsxwriter import Workbook
 
 from domain.calendar import from_micros, load_zone
-from domain.formulas import is_formula
+from domain.formulas import are_harmless, is_formula
 from domain.segments.member_export import CellKind, MemberExport, read_number, write_each
 from domain.store import MemberCell, MemberPage
 from persistence.exports.csv import strip_unreadable
@@ -24,6 +24,8 @@ LARGEST_SHEET = 1_048_576
 PIECE = 1 << 18
 WIDTHS = {"name": 28, "email": 30, "segment": 24, "assigned_at": 20, "last_purchase_at": 20, "customer_id": 18}
 PLAIN_WIDTH = 14
+DAY_ZERO, COUNTED_FROM, DAY = datetime(1899, 12, 30), datetime(1900, 3, 1), timedelta(days=1)
+"""Sheets count days from the first, but only since the second: they take 1900 for a leap year."""
 INSTANTS = "yyyy-mm-dd h:mm:ss"
 Put = Callable[[int, int, Any], object]
 """Puts a value into the cell of a row and a column."""
@@ -82,10 +84,10 @@ class MemberBook:
         self.rows = 1
 
     def append(self, page: MemberPage) -> None:
-        puts = [self.puts[kind] for kind in self.export.kinds]
         with self.turn:
-            columns = [self._make_cells(kind, cells) for kind, cells in zip(self.export.kinds, page, strict=True)]
-            for row in zip(*columns, strict=True):
+            pairs = list(zip(self.export.kinds, page, strict=True))
+            puts = [self._choose_put(kind, cells) for kind, cells in pairs]
+            for row in zip(*(self._make_cells(kind, cells) for kind, cells in pairs), strict=True):
                 if self.rows == LARGEST_SHEET:
                     self._begin()
                 for place, (put, value) in enumerate(zip(puts, row, strict=True)):
@@ -93,35 +95,49 @@ class MemberBook:
                         put(self.rows, place, value)
                 self.rows += 1
 
+    def _choose_put(self, kind: CellKind, cells: Sequence[Any]) -> Put:
+        plain = kind is CellKind.TEXT and are_harmless([text or "" for text in cells])
+        return self._put_plain if plain else self.puts[kind]
+
     def _make_cells(self, kind: CellKind, cells: Sequence[MemberCell]) -> Sequence[Any]:
         """The values that sheets know."""
         unit = 10**self.export.decimals
         match kind:
+            case CellKind.TEXT:
+                return [text or None for text in cells]
             case CellKind.INSTANT:
-                return write_each(cells, self._localise, None)
+                return write_each(cells, lambda instants: list(map(self._localise, instants)), None)
             case CellKind.AMOUNT:
-                return write_each(cells, lambda minor: minor / unit, None)
+                return write_each(cells, lambda amounts: [minor / unit for minor in amounts], None)
             case CellKind.NUMBER:
-                return write_each(cells, read_number, None)
+                return write_each(cells, lambda texts: list(map(read_number, texts)), None)
             case _:
                 return cells
 
-    def _localise(self, micros: int) -> datetime | str:
-        """Local time, as sheets know no zones; what is before their first day as text."""
+    def _localise(self, micros: int) -> float | datetime | str:
+        """Local time, as sheets know no zones: the number that stands for it, or, where sheets count otherwise, itself;
+        what is before their first day as text."""
         local = from_micros(micros).astimezone(self.tz).replace(tzinfo=None)
+        if local >= COUNTED_FROM:
+            return (local - DAY_ZERO) / DAY
         return local if local.year >= FIRST_YEAR else local.isoformat(" ")
+
+    def _put_plain(self, row: int, place: int, text: str) -> None:
+        self.sheet.write_string(row, place, text)
 
     def _put_text(self, row: int, place: int, text: str) -> None:
         text = strip_unreadable(text)
         if text.startswith("<r>"):
             # In one piece the library would take it for its own markup.
             self.sheet.write_rich_string(row, place, text[0], text[1], text[2:], self.quoted)
-        elif text:
+        else:
             # Without the sign, whoever edits the cell would make a formula or an error of it.
             self.sheet.write_string(row, place, text, self.quoted if is_formula(text) or text[:1] == "#" else None)
 
-    def _put_instant(self, row: int, place: int, local: datetime | str) -> None:
-        if isinstance(local, str):
+    def _put_instant(self, row: int, place: int, local: float | datetime | str) -> None:
+        if isinstance(local, float):
+            self.sheet.write_number(row, place, local, self.instant)
+        elif isinstance(local, str):
             self.sheet.write_string(row, place, local)
         else:
             self.sheet.write_datetime(row, place, local, self.instant)

@@ -133,8 +133,8 @@ def is_ours(name: str) -> bool:
 
 
 @pytest.fixture
-def segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Segments]:
-    """The command with an empty data folder and none of this machine's settings."""
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Segments]:
+    """The command without a data folder and with none of this machine's settings."""
     for name in [name for name in os.environ if is_ours(name)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SEGMENTS_DATA", str(tmp_path / "data"))
@@ -143,6 +143,12 @@ def segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     yield Segments(tmp_path / "data", monkeypatch, capsys)
     logging.getLogger().handlers[:] = handlers
     logging.getLogger("segments").setLevel(level)
+
+
+@pytest.fixture
+def segments(bare: Segments, stencils: "Stencils") -> Segments:
+    """The command with a store in which nothing is."""
+    return stencils.fill(bare, "store", lambda: bare.run("db", "upgrade"))
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,7 @@ class Stencils:
     def fill(self, segments: Segments, name: str, commands: Callable[[], object]) -> Segments:
         """The command with the data folder of that name."""
         if (self.folder / name).exists():
-            shutil.copytree(self.folder / name, segments.data)
+            shutil.copytree(self.folder / name, segments.data, dirs_exist_ok=True)
         else:
             commands()
             shutil.copytree(segments.data, self.folder / name)

@@ -34,6 +34,6 @@ def test_a_copy_is_restored_where_there_is_no_store(shop: Segments, tmp_path: Pa
     assert shop.run("report", *WINDOW).lines[12] == REVENUE
 
 
-def test_there_is_nothing_to_copy_before_the_first_store(segments: Segments, tmp_path: Path) -> None:
-    assert segments.expect_refusal("backup", tmp_path / "copy.sqlite") == "There is no store to copy yet."
+def test_there_is_nothing_to_copy_before_the_first_store(bare: Segments, tmp_path: Path) -> None:
+    assert bare.expect_refusal("backup", tmp_path / "copy.sqlite") == "There is no store to copy yet."
     assert not (tmp_path / "copy.sqlite").exists()

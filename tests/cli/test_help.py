@@ -109,10 +109,10 @@ def every_command(command: Any, *path: str) -> Iterator[str]:
         yield " ".join(path)
 
 
-def test_help_reads_no_store(segments: Segments) -> None:
-    segments.run("report", "--help")
+def test_help_reads_no_store(bare: Segments) -> None:
+    bare.run("report", "--help")
 
-    assert not segments.data.exists()
+    assert not bare.data.exists()
 
 
 @pytest.mark.parametrize("group", ["", "businesses", "db"])

@@ -58,14 +58,14 @@ def test_the_demo_shop_is_made_once(segments: Segments) -> None:
         assert min(group["customer_count"] for group in groups) > 0
 
 
-def test_verify_needs_no_store_and_says_one_line_a_check(segments: Segments) -> None:
-    checked = segments.run("verify")
+def test_verify_needs_no_store_and_says_one_line_a_check(bare: Segments) -> None:
+    checked = bare.run("verify")
 
     assert len(checked.lines) == 13
     assert all(line.startswith("ok  ") for line in checked.lines)
     for subject in ("eight groups", "125 cells", "scoring", "response", "formats", "cache key", "parameters"):
         assert subject in checked.out
-    assert not segments.data.exists()
+    assert not bare.data.exists()
 
 
 def test_verify_ends_at_the_first_check_that_fails(segments: Segments) -> None:
@@ -99,12 +99,12 @@ def test_nothing_but_the_result_is_said_without_asking_for_more(shop: Segments) 
     assert shop.run("customers").err == ""
 
 
-def test_the_version_is_that_of_the_package_and_says_what_it_runs_on(segments: Segments) -> None:
-    said = segments.run("--version").out
+def test_the_version_is_that_of_the_package_and_says_what_it_runs_on(bare: Segments) -> None:
+    said = bare.run("--version").out
 
     released = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert said == f"segments {released} (Python {platform.python_version()}, SQLite {sqlite3.sqlite_version})\n"
-    assert not segments.data.exists()
+    assert not bare.data.exists()
 
 
 def test_the_flag_for_more_stands_before_the_command(segments: Segments) -> None:

@@ -19,6 +19,12 @@ WRITTEN = "SELECT data_version, (SELECT MAX(id) FROM purchase), (SELECT COUNT(*)
 JWT, JWKS = "SEGMENTS_JWT_SECRET", "SEGMENTS_JWKS_URL"
 
 
+@pytest.fixture
+def segments(bare: Segments) -> Segments:
+    """Without a store."""
+    return bare
+
+
 @contextmanager
 def serving(folder: Path, *arguments: str) -> Iterator[Server]:
     """`segments serve` until the block ends; whatever it says, a traceback is never part of it."""

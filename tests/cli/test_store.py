@@ -22,6 +22,12 @@ commands = pytest.mark.parametrize(
 some_commands = pytest.mark.parametrize("command", ["report", "db check", "serve --demo --port 0"])
 
 
+@pytest.fixture
+def segments(bare: Segments) -> Segments:
+    """Without a store."""
+    return bare
+
+
 def execute(data: Path, statement: str) -> None:
     with closing(sqlite3.connect(data / "segments.sqlite")) as store, store:
         store.execute(statement)

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from tests.cli import conftest
 from tests.cli.conftest import Segments, write_lines
 from tests.drivers.server import until
@@ -118,6 +120,7 @@ def test_a_file_is_read_when_its_writing_has_ended(segments: Segments, tmp_path:
     assert len(labels(segments)) == 12
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_said_and_the_watch_goes_on(segments: Segments, tmp_path: Path) -> None:
     orders = tmp_path / "orders.csv"
     orders.write_text("customer_id,order_id,date\nAda,1,2024-03-01\n")
@@ -155,6 +158,7 @@ def test_a_folder_is_watched_file_by_file_and_what_is_no_file_of_purchases_is_le
     assert [name for name in ("a.csv:", "b.csv:", "notes.pdf", ".b.csv") if name in log] == ["a.csv:", "b.csv:"]
 
 
+@pytest.mark.slow
 def test_a_second_watch_of_a_path_is_refused_until_the_first_has_died(segments: Segments, tmp_path: Path) -> None:
     orders = tmp_path / "orders.csv"
     orders.write_text(HEADER + "Ada,1,2024-03-01,5.00\n")
@@ -197,6 +201,7 @@ def test_a_folder_that_is_not_there_cannot_be_watched(segments: Segments, tmp_pa
     assert refused == f"No such file: {tmp_path}/none/orders.csv, and no folder in which it could appear."
 
 
+@pytest.mark.slow
 def test_what_a_file_changed_is_said_in_the_time_of_the_shop(segments: Segments, tmp_path: Path) -> None:
     segments.run("businesses", "create", "shop", "--time-zone", "Asia/Colombo", "--currency", "EUR")
     rule = '{"name": "Big", "key": "big", "criteria": {"minOrders": 1}, "isDynamic": true}'

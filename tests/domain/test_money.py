@@ -100,7 +100,7 @@ def test_zero_is_zero_however_it_is_written() -> None:
 
 @given(st.integers(-(10**15) + 1, 10**15 - 1), st.sampled_from([0, 2, 3]))
 def test_minor_units_survive_the_way_out_and_back(minor: int, decimals: int) -> None:
-    assert format_minor(minor, decimals) == format(to_decimal(minor, decimals), "f")
+    assert format_minor([minor, 0], decimals) == [format(to_decimal(each, decimals), "f") for each in (minor, 0)]
     text = format(to_decimal(minor, decimals), "f")
 
     assert parse_minor(text, decimals) == minor

@@ -57,6 +57,7 @@ def test_workers_that_take_long_to_start_are_left_alone(folder: Path, tmp_path: 
     assert reasons(server) == {}
 
 
+@pytest.mark.slow
 def test_a_worker_that_died_is_replaced_and_the_log_says_why(folder: Path) -> None:
     with running(folder, "--workers", "2") as server:
         until(lambda: len(server.workers) == 2)
