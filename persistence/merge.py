@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from domain.attributes import write_attributes
 from domain.calendar import find_day_boundaries, load_zone, to_local_day, to_micros
@@ -21,6 +21,7 @@ from persistence.database.dialects import (
     fill,
     prefer_index_joins,
     run_together,
+    sent_together,
     write_emptying,
     write_index_joins,
     write_insert,
@@ -126,7 +127,7 @@ TOUCH_ALL = "INSERT INTO touched (customer_id) SELECT id FROM buyer WHERE true O
 TOUCH = "INSERT INTO touched (customer_id) SELECT DISTINCT customer_id FROM resolved WHERE effect <= 1"
 NEW_CUSTOMERS = f"""{{insert}} INTO customer (business_id, id, external_id, erased, name_sort)
     SELECT :business, id, customer, false, '{MISSING_TEXT}' FROM buyer
-    WHERE fresh AND id IN (SELECT customer_id FROM touched) ORDER BY id"""
+    WHERE fresh AND id IN (SELECT customer_id FROM touched) ORDER BY id RETURNING id, external_id"""
 ADD = """{insert} INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, counted,
     amount, storefront_id, channel, attributes, written_by)
     SELECT :business, {customer}, {purchase}, i.external_id, i.at, i.day, i.status,
@@ -293,15 +294,16 @@ def apply(connection: Connection, result: MergeResult) -> None:
             connection.execute(text(LINK_STOREFRONTS), span)
     insert = write_insert(connection.dialect.name)
     connection.execute(text(TOUCH_ALL if result.all_written else TOUCH))
-    if connection.execute(text(NEW_CUSTOMERS.format(insert=insert)), span).rowcount:
-        _add_terms(connection, span["business"], span["next_customer"])
+    added = connection.execute(text(NEW_CUSTOMERS.format(insert=insert)), span).all()
+    _add_terms(connection, span["business"], added)
     replacing = REPLACE if result.orders.get(UPDATED) else ()
     adding = [statement for statement, wanted in zip(ADD_LINES, (result.plain, result.lined), strict=True) if wanted]
-    for statement in (ADD, *replacing, *adding):
-        connection.execute(text(statement.format(insert=insert, **result.places)), span)
     raised = {"customers": result.buyers, "size": span["high"] - span["low"] + 1, "storefronts": storefronts}
-    connection.execute(text(REFRESH), {"business": span["business"]})
-    connection.execute(text(WAITING.format(more=RAISED)), {"business": span["business"], **raised})
+    with sent_together(connection):
+        for statement in (ADD, *replacing, *adding):
+            connection.execute(text(statement.format(insert=insert, **result.places)), span)
+        connection.execute(text(REFRESH), {"business": span["business"]})
+        connection.execute(text(WAITING.format(more=RAISED)), {"business": span["business"], **raised})
 
 
 def refresh(connection: Connection, business: int) -> None:
@@ -311,13 +313,9 @@ def refresh(connection: Connection, business: int) -> None:
     connection.execute(text(WAITING.format(more="")), {"business": business})
 
 
-def _add_terms(connection: Connection, business: int, first: int) -> None:
-    """What the new customers are found by. Casefolding is Python's: the databases fold text differently."""
-    rows = connection.execute(
-        text("SELECT id, external_id FROM customer WHERE business_id = :business AND id >= :first"),
-        {"business": business, "first": first},
-    ).all()
-    terms = sorted((business, external.casefold(), key) for key, external in rows)
+def _add_terms(connection: Connection, business: int, added: Sequence[Row[int, str]]) -> None:
+    """What new customers are found by. Casefolding is Python's: the databases fold text differently."""
+    terms = sorted((business, external.casefold(), key) for key, external in added)
     fill(connection, "customer_term", ("business_id", "term", "customer_id"), terms)
 
 
@@ -371,9 +369,10 @@ def record(
             )
         )
     prepare(connection, *INCOMING)
-    fill(connection, "incoming_buyer", ("customer", "number"), list(buyers.items()))
-    fill(connection, "incoming", ORDER_COLUMNS, orders)
-    fill(connection, "incoming_line", LINE_COLUMNS, lines)
+    with sent_together(connection):
+        fill(connection, "incoming_buyer", ("customer", "number"), list(buyers.items()))
+        fill(connection, "incoming", ORDER_COLUMNS, orders)
+        fill(connection, "incoming_line", LINE_COLUMNS, lines)
     result = resolve(connection, Range(business, 0, len(orders) - 1, to_micros(now)))
     if not result.all_known:
         rows = connection.execute(text("SELECT seq, effect FROM resolved WHERE effect >= 3 ORDER BY seq"))

@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections import namedtuple
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from functools import lru_cache, partial
 from itertools import chain
 from time import perf_counter
@@ -33,12 +33,14 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
+from sqlalchemy.util import await_only
 from sqlmodel import SQLModel
 
 from domain.calendar import DayRanges
@@ -282,6 +284,39 @@ def run_together(connection: Connection, statements: Sequence[str]) -> None:
         statements = ["; ".join(statements)]
     for statement in statements:
         connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def sent_together(connection: Connection) -> Iterator[None]:
+    """Statements of the block whose results nobody reads: PostgreSQL gets them without waiting for one after another,
+    and a fault of any of them is raised at the end of the block at the latest."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    pipeline = driver.pipeline()
+    faults: Any = connection.dialect.loaded_dbapi
+    try:
+        if connection.dialect.is_async:
+            with _awaited(pipeline):
+                yield
+        else:
+            with pipeline:
+                yield
+    except faults.Error as error:
+        raise DBAPIError.instance(None, None, error, faults.Error, dialect=connection.dialect) from error
+
+
+@contextmanager
+def _awaited(pipeline: AbstractAsyncContextManager[object]) -> Iterator[None]:
+    """The same context for code that runs beside the event loop."""
+    await_only(pipeline.__aenter__())
+    try:
+        yield
+    except BaseException as error:
+        await_only(pipeline.__aexit__(type(error), error, error.__traceback__))
+        raise
+    await_only(pipeline.__aexit__(None, None, None))
 
 
 def fill(connection: Connection, name: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
