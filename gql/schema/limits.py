@@ -2,7 +2,7 @@
 with the document and not with what its fragments unfold to; everything is refused before a resolver runs, and what is
 too much before validation, which costs more."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -39,7 +39,7 @@ from graphql import (
 )
 from graphql.language import SKIP, VisitorAction
 from graphql.utilities import validate_input_literal
-from strawberry.extensions import AddValidationRules, ParserCache, SchemaExtension, ValidationCache
+from strawberry.extensions import ParserCache, ValidationCache
 
 from domain.businesses.settings import SETTINGS
 from domain.calendar import MAXIMUM_POINTS as SERIES_POINTS
@@ -47,7 +47,6 @@ from domain.pages import DEFAULT_FIRST, DEFAULT_IDS, MAXIMUM_FIRST, MAXIMUM_IDS
 from domain.reports.report import SCORES
 from domain.reports.transitions import MAXIMUM_POINTS as TREND_POINTS
 from domain.reports.transitions import MONTHS
-from gql.settings import Settings
 
 
 class InputLiteralRule(ValuesOfCorrectTypeRule):
@@ -90,6 +89,8 @@ def find_value(node: ValueNode, path: list[str | int]) -> ValueNode:
 
 RULES = tuple(InputLiteralRule if rule is ValuesOfCorrectTypeRule else rule for rule in specified_rules)
 """The library's, with ours in the place of its own."""
+HIDING_RULES = (*RULES, NoSchemaIntrospectionCustomRule)
+"""The same where nobody is told what the schema holds."""
 MAXIMUM_DEPTH = 15
 MAXIMUM_INTROSPECTION_DEPTH = 20
 MAXIMUM_ALIASES = 15
@@ -338,14 +339,21 @@ def build_limit_error(message: str) -> GraphQLError:
     return GraphQLError(message, extensions={"code": "LIMIT_EXCEEDED"})
 
 
-class DocumentLimits(SchemaExtension):
-    """Refuses an operation before any resolver runs."""
+class DocumentLimits(ParserCache, ValidationCache):
+    """Refuses an operation before any resolver runs, and parses and validates a document once. It is made for each
+    operation; its caches are bounded and outlive it. It is one extension, as the library looks for every step of an
+    operation in every extension, which costs more than most steps."""
 
-    def on_operation(self) -> Iterator[None]:
+    def __init__(self, introspection: bool) -> None:
+        ParserCache.__init__(self, CACHED_DOCUMENTS)
+        ValidationCache.__init__(self, CACHED_DOCUMENTS)
+        self.rules = RULES if introspection else HIDING_RULES
+
+    def on_parse(self) -> Iterator[None]:
         """The parser stops at the limit by itself; comments count too."""
         self.execution_context.parse_options["max_tokens"] = MAXIMUM_TOKENS
-        self.execution_context.validation_rules = RULES
-        yield
+        self.execution_context.validation_rules = self.rules
+        yield from super().on_parse()
 
     def on_validate(self) -> Iterator[None]:
         """The document is not yet valid here: unknown names and circles count nothing."""
@@ -365,15 +373,4 @@ class DocumentLimits(SchemaExtension):
             context.context.cost.is_slow = measure.slow
             context.context.only_reads = all(one.operation is OperationType.QUERY for one in operations)
             context.context.cost.charge(measure.cost, document, context.operation_name)
-        yield
-
-
-def make_extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
-    """The extensions of the schema; they are made for each operation, their caches are bounded and outlive it."""
-    hidden: list[Callable[[], SchemaExtension]] = [lambda: AddValidationRules([NoSchemaIntrospectionCustomRule])]
-    return [
-        DocumentLimits,
-        *([] if settings.introspection else hidden),
-        lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
-        lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
-    ]
+        yield from super().on_validate()

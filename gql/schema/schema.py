@@ -5,14 +5,13 @@ from typing import Any
 
 import strawberry
 from graphql import ExecutionResult, FieldNode, GraphQLError, get_operation_ast
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from gql.schema.errors import is_surprise, log_surprise
 from gql.schema.executor import PacedExecutor
 from gql.schema.fields import prepare_fields
-from gql.schema.limits import make_extensions
+from gql.schema.limits import DocumentLimits
 from gql.schema.mutations import Mutation
 from gql.schema.queries import Query
 from gql.schema.subscriptions import Subscription
@@ -41,11 +40,12 @@ KEPT = 4
 """So many forms in which clients ask for the whole schema are remembered with their answers."""
 
 
-class KeptIntrospection(SchemaExtension):
-    """The description of the whole schema is made once a process for each form that clients ask for it in: nothing but
-    the document decides what it is."""
+class Operation(DocumentLimits):
+    """What is done around each operation. The description of the whole schema is made once a process for each form that
+    clients ask for it in: nothing but the document decides what it is."""
 
-    def __init__(self, kept: dict[tuple[str, str | None], ExecutionResult]) -> None:
+    def __init__(self, introspection: bool, kept: dict[tuple[str, str | None], ExecutionResult]) -> None:
+        super().__init__(introspection)
         self.kept = kept
 
     def on_execute(self) -> Iterator[None]:
@@ -92,7 +92,7 @@ def make_schema(settings: Settings) -> strawberry.Schema:
         mutation=Mutation,
         subscription=Subscription,
         types=[Recalculation, PurchaseImport],
-        extensions=[*make_extensions(settings), lambda: KeptIntrospection(kept)],
+        extensions=[lambda: Operation(settings.introspection, kept)],
         execution_context_class=OperationExecutor,
         config=StrawberryConfig(scalar_map=build_scalar_map()),
     )

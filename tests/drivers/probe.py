@@ -25,7 +25,7 @@ from gql.http.throttling import Admission, Throttle
 from gql.http.websocket import INIT_SECONDS, WebSocketEndpoint
 from gql.schema.answers import AnswerMemory
 from gql.schema.context import Context, Cost
-from gql.schema.limits import make_extensions
+from gql.schema.limits import DocumentLimits
 from gql.schema.schema import ApiSchema
 from gql.settings import Settings
 from gql.signed_links import ExportLinks
@@ -136,7 +136,8 @@ def probe_app(
             yield 1
             raise RuntimeError(DSN)
 
-    schema = ApiSchema(query=Query, mutation=Mutation, subscription=Subscription, extensions=make_extensions(settings))
+    extensions = [lambda: DocumentLimits(settings.introspection)]
+    schema = ApiSchema(query=Query, mutation=Mutation, subscription=Subscription, extensions=extensions)
     links = ExportLinks(settings, clock)
     throttle = Throttle(settings.cost_bucket, settings.cost_restore)
 
