@@ -112,6 +112,7 @@ async def test_a_client_that_goes_away_ends_its_question_at_the_cluster(asking: 
     await asking.require_ended()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asking", [SHORT], indirect=True)
 async def test_a_question_whose_time_is_up_ends_at_the_cluster(asking: Asking) -> None:
     late = await asyncio.wait_for(asking.ask(), 30)

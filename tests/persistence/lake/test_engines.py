@@ -57,7 +57,7 @@ BULK = (
         CASE WHEN i % 13 = 0 THEN 0 ELSE 1 END,
         CASE WHEN i % 11 = 0 THEN 0 ELSE (i * 3571 % 200) * 50 END, 1 + i % 2,
         CASE i % 3 WHEN 0 THEN 'web' WHEN 1 THEN 'shop' END, 0
-    FROM n""",
+    FROM n ORDER BY 2, 3""",
     """INSERT INTO purchase_line (business_id, customer_id, purchase_id, position, category, amount, status)
     SELECT p.business_id, p.customer_id, p.id, k.place, CASE WHEN p.id % 7 > 0 THEN 'c' || p.id * k.place % 5 END,
         100, CASE WHEN p.id % 17 = 0 THEN 4 ELSE 0 END
@@ -122,7 +122,7 @@ def list_statements(business: Business, *lengths: int) -> Iterator[tuple[str, St
                 yield f"groups {method} {span}", select_label_sums(key, span, grouping)
             if method is not Method.VALUE:
                 yield f"transitions {method} {span}", select_transition_sums(key, before, span, grouping)
-        for chosen in list_reported(before, span):
+        for chosen in list_reported(before, span) if days == lengths[0] else ():
             yield f"customers of {chosen}", select_reported(key, chosen)
     span = Span(LAST + 10_000, LAST + 10_001)
     yield "cells of nobody", select_score_counts(key, span)

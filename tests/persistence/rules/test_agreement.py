@@ -312,7 +312,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.hypothesis
 @pytest.mark.usefixtures("narrow")
-@pytest.mark.parametrize("count", [60, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [40, pytest.param(1_000, marks=pytest.mark.slow)])
 def test_a_columnar_copy_gives_the_customers_of_the_store(
     both: tuple[Population, Population], tmp_path: Path, count: int
 ) -> None:
