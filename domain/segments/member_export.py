@@ -147,13 +147,16 @@ WriteAll = Callable[[Collection[Any]], list[Cell]]
 
 
 def write_each(cells: Sequence[MemberCell], write: WriteAll[Cell], missing: Cell) -> list[Cell]:
-    """What is written for each of the cells; for those that are alike once, where many are or some are missing."""
+    """What is written for each of the cells; for those that are alike once, where many are."""
     different = set(cells)
-    if 2 * len(different) > len(cells) and None not in different:
+    if 2 * len(different) <= len(cells):
+        different.discard(None)
+        known = dict(zip(different, write(different), strict=True))
+        return [known.get(cell, missing) for cell in cells]
+    if None not in different:
         return write(cells)
-    different.discard(None)
-    written = dict(zip(different, write(different), strict=True))
-    return [written.get(cell, missing) for cell in cells]
+    written = iter(write([cell for cell in cells if cell is not None]))
+    return [missing if cell is None else next(written) for cell in cells]
 
 
 def choose_text(kind: CellKind, decimals: int) -> WriteAll[str]:

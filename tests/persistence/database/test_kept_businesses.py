@@ -31,3 +31,15 @@ async def test_a_store_that_is_closed_while_it_is_asked_leaves_no_connection_ope
     assert [task for task in others if "KeptBusinesses" in repr(task.get_coro())] == []
     assert kept._versions is None
     assert kept._counter is None
+
+
+async def test_whoever_asks_together_gets_their_own_business_and_a_token_names_no_two_at_once(
+    database: Database, shop: Business
+) -> None:
+    kept = KeptBusinesses(database)
+    names = (shop.key, "nobody", f"{shop.key} nobody", f"{shop.key} {shop.key}", "")
+
+    for _ in range(2):
+        found = await asyncio.gather(*map(kept.find, names))
+
+        assert [None if each is None else each.business.key for each in found] == [shop.key, None, None, None, None]
