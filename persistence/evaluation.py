@@ -81,8 +81,8 @@ class SqlEvaluation:
         self.number, self._now = self.unit.business.change_number, self.clock()
 
     async def prepare(self, trees: Mapping[int, Condition], references: Mapping[str, Segment]) -> None:
-        """Look up what the rules are measured by, and write them as the bits of one number. Each customer has a row, in
-        which those bits are set whose rules hold."""
+        """Look up what the rules are measured by, and write them as the bits of one number: of a customer those are set
+        whose rules hold."""
         context = await build_rule_context(self.unit, self._now, trees.values())
         compiler = RuleCompiler(context, lambda key: is_member(self.unit.business, references[key].id))
         self.flags = {key: 1 << place for place, key in enumerate(trees)}
@@ -95,7 +95,8 @@ class SqlEvaluation:
         self._everybody = select_matching(context, {"flags": Plus(*bits)}).where(PRESENT)
 
     async def evaluate_everybody(self) -> AsyncIterator[tuple[int, int]]:
-        """Evaluate all by ranges of ids; how many customers are done of how many, from none of them on."""
+        """Evaluate all by ranges of ids; how many customers are done of how many, from none of them on. Only those for
+        whom any of the rules holds have a row: of most rules those are few."""
         statement = select(func.count(), func.coalesce(func.max(customer.c.id), 0)).where(
             customer.c.business_id == self.unit.business.id, PRESENT
         )
@@ -104,21 +105,21 @@ class SqlEvaluation:
         yield 0, population
         bounds = (bindparam("low", 0, type_=BigInteger), bindparam("high", 0, type_=BigInteger))
         # Written once, as all but the bounds is the same for each range.
-        insertion = self._write_insertion(customer.c.id.between(*bounds)).compile(
+        insertion = self._write_insertion(customer.c.id.between(*bounds), of_all=True).compile(
             dialect=self.connection.dialect, compile_kwargs={"render_postcompile": True}
         )
-        low, size, done = 1, max(1, RANGE // len(self.flags)), 0
+        low, size = 1, max(1, RANGE // len(self.flags))
         while low <= highest:
             began = perf_counter()
             values = {**insertion.params, "low": low, "high": low + size - 1}
             given = values if insertion.positiontup is None else tuple(values[name] for name in insertion.positiontup)
-            done += (await self.connection.exec_driver_sql(str(insertion), given)).rowcount
+            await self.connection.exec_driver_sql(str(insertion), given)
             low, took = low + size, perf_counter() - began
             if took < QUICK_SECONDS:
                 size = max(size, min(2 * size, highest // RANGES))
             elif took > SLOW_SECONDS:
                 size = max(1, size // 2)
-            yield min(done, population), population
+            yield population * min(low - 1, highest) // highest, population
         await self.connection.run_sync(analyze, "evaluated")
 
     async def reevaluate_changed(self, unit: UnitPort) -> None:
@@ -127,7 +128,7 @@ class SqlEvaluation:
         if unit.business.change_number > self.number + 1:
             changed = self._select_changed()
             await self.connection.execute(delete(evaluated).where(evaluated.c.customer_id.in_(changed)))
-            await self.connection.execute(self._write_insertion(customer.c.id.in_(changed)))
+            await self.connection.execute(self._write_insertion(customer.c.id.in_(changed), of_all=True))
         self._seen = unit
 
     def _select_changed(self) -> SelectBase:
@@ -144,10 +145,16 @@ class SqlEvaluation:
     async def evaluate_customers(self, customers: Sequence[int]) -> None:
         """Evaluate these customers only."""
         await self.connection.run_sync(empty, "evaluated")
-        await self.connection.execute(self._write_insertion(customer.c.id.in_(select_numbers(customers))))
+        which = customer.c.id.in_(select_numbers(customers))
+        await self.connection.execute(self._write_insertion(which, of_all=False))
 
-    def _write_insertion(self, which: ColumnElement[bool]) -> Insert:
-        return insert(evaluated).from_select(["customer_id", "flags"], self._everybody.where(which))
+    def _write_insertion(self, which: ColumnElement[bool], *, of_all: bool) -> Insert:
+        found = self._everybody.where(which)
+        if of_all:
+            # As a list of its own, or the rules would be evaluated once more for whoever holds any.
+            listed = found.offset(literal_column("0")).subquery("found")
+            found = select(*listed.c).where(listed.c.flags != 0)
+        return insert(evaluated).from_select(["customer_id", "flags"], found)
 
     async def load_changed_customers(self, size: int) -> list[list[int]]:
         """The customers who changed and whose memberships have not followed, in portions."""

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, and_, delete, exists, func, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, delete, exists, func, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -162,12 +162,23 @@ class JobStore:
         """Queue work; the caller holds the write transaction and knows that none of a segment is active. Without an id
         it gets the next one of its kind."""
         if job_id is None:
-            of_kind = (job.c.business_id == self.business_id, job.c.kind == new.kind.value)
-            job_id = (await self.session.scalar(select(func.max(job.c.id)).where(*of_kind)) or 0) + 1
+            (added,) = await self.add_all([new], at)
+            return added
         row = build_row(self.business_id, job_id, new, at)
         self.session.add(row)
         await self.session.flush()
         return to_job(row)
+
+    async def add_all(self, new: Sequence[NewJob], at: datetime) -> list[Job]:
+        """The same of work of one kind, numbered in its order."""
+        if not new:
+            return []
+        of_kind = (job.c.business_id == self.business_id, job.c.kind == new[0].kind.value)
+        last = await self.session.scalar(select(func.max(job.c.id)).where(*of_kind)) or 0
+        rows = [build_row(self.business_id, last + number, each, at) for number, each in enumerate(new, 1)]
+        self.session.add_all(rows)
+        await self.session.flush()
+        return [to_job(row) for row in rows]
 
     async def find_by_ids(self, ids: Sequence[int]) -> Mapping[int, Job]:
         """Those that exist."""
@@ -276,6 +287,32 @@ class JobStore:
         statement = build_finish(is_held(self.business_id, lease), outcome, to_micros(at))
         return await self.session.scalar(statement.returning(job.c.id)) is not None
 
+    async def finish_all(self, ended: Sequence[tuple[Lease, Outcome]], at: datetime) -> bool:
+        """The same of work of one kind and owner, of which only how many entered and left differs; False where some of
+        it is not held any more."""
+        lease, outcome = ended[0]
+        held = and_(
+            job.c.business_id == self.business_id,
+            job.c.kind == lease.kind.value,
+            job.c.id == bindparam("held_id"),
+            job.c.attempts == bindparam("held_attempt"),
+            job.c.owner == lease.owner,
+            job.c.status == JobStatus.RUNNING.value,
+        )
+        figures: dict[str, object] = {"entered": bindparam("figure_entered"), "left_count": bindparam("figure_left")}
+        rows = [
+            {
+                "held_id": each.job_id,
+                "held_attempt": each.attempt,
+                "figure_entered": how.difference.entered,
+                "figure_left": how.difference.left,
+            }
+            for each, how in ended
+        ]
+        connection = await self.session.connection()
+        finished = await connection.execute(build_finish(held, outcome, to_micros(at), **figures), rows)
+        return int(finished.rowcount) == len(ended)
+
     async def release(self, lease: Lease) -> None:
         """Let work wait for another worker, as if its holder had not begun it."""
         await self.session.execute(build_release(self.business_id, lease))
@@ -335,10 +372,10 @@ class JobStore:
         """Whoever holds the work stops at the next heartbeat."""
         await self.session.execute(update(JobRow).where(self._is_active(kind, job_id)).values(cancel_requested=True))
 
-    async def adopt(self, job_id: int, parent_id: int) -> None:
-        """Make an active run a part of another."""
-        active = self._is_active(JobKind.RECALCULATION, job_id)
-        await self.session.execute(update(JobRow).where(active).values(parent_id=parent_id))
+    async def adopt(self, ids: Sequence[int], parent_id: int) -> None:
+        """Make active runs parts of another."""
+        active = (self._own, job.c.id.in_(ids), job.c.status.in_(ACTIVE))
+        await self.session.execute(update(JobRow).where(*active).values(parent_id=parent_id))
 
     def _is_active(self, kind: JobKind, job_id: int) -> ColumnElement[bool]:
         own = (job.c.business_id == self.business_id, job.c.kind == kind.value, job.c.id == job_id)

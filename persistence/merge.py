@@ -23,6 +23,7 @@ from persistence.database.dialects import (
     run_together,
     write_emptying,
     write_index_joins,
+    write_insert,
     write_make,
 )
 from persistence.erasure import mark_erased
@@ -79,19 +80,18 @@ RESOLVE = f"""INSERT INTO resolved (seq, customer_id, purchase_id, storefront_id
         AND (i.storefront IS NULL OR s.id IS NOT NULL) AND {SAME_LINES} THEN {UNCHANGED} ELSE {UPDATED} END
     FROM incoming i JOIN buyer b ON b.number = i.buyer
     LEFT JOIN purchase p ON p.business_id = :business AND p.external_id = i.external_id
-    LEFT JOIN storefront s ON s.business_id = :business AND s.key = i.storefront
-    WHERE i.seq BETWEEN :low AND :high"""
+    LEFT JOIN storefront s ON s.business_id = :business AND s.key = i.storefront"""
 TALLY = """SELECT r.effect, COUNT(*), SUM(i.row_count),
     SUM(CASE WHEN i.status <= 1 AND i.at > :now THEN i.row_count ELSE 0 END),
     SUM(CASE WHEN r.storefront_id IS NULL AND i.storefront IS NOT NULL THEN 1 ELSE 0 END), COUNT(i.last)
-    FROM resolved r JOIN incoming i ON i.seq = r.seq WHERE i.seq BETWEEN :low AND :high GROUP BY r.effect"""
+    FROM resolved r JOIN incoming i ON i.seq = r.seq GROUP BY r.effect"""
 HOLDS_ANY = """SELECT EXISTS (SELECT 1 FROM incoming i JOIN purchase p
     ON p.business_id = :business AND p.external_id = i.external_id)"""
 TALLY_NEW = f"""SELECT {CREATED}, COUNT(*), SUM(row_count),
     SUM(CASE WHEN status <= 1 AND at > :now THEN row_count ELSE 0 END),
     (SELECT COUNT(*) FROM (SELECT storefront FROM incoming WHERE storefront IS NOT NULL
     EXCEPT SELECT key FROM storefront WHERE business_id = :business) AS unseen), COUNT(last)
-    FROM incoming WHERE seq BETWEEN :low AND :high AND NOT EXISTS (SELECT 1 FROM buyer WHERE erased)
+    FROM incoming WHERE NOT EXISTS (SELECT 1 FROM buyer WHERE erased)
     HAVING COUNT(*) > 0"""
 
 RESOLVED = {
@@ -116,42 +116,42 @@ NEW = {
 NEW_STOREFRONTS = """INSERT INTO storefront (business_id, id, key, name)
     SELECT :business, :next_storefront + ROW_NUMBER() OVER (ORDER BY storefront) - 1, storefront, storefront
     FROM (SELECT DISTINCT i.storefront FROM {orders}
-    WHERE i.seq BETWEEN :low AND :high AND {written} AND {storefront} IS NULL AND i.storefront IS NOT NULL)
+    WHERE {written} AND {storefront} IS NULL AND i.storefront IS NOT NULL)
     AS unseen"""
 LINK_STOREFRONTS = """UPDATE resolved SET storefront_id = s.id FROM incoming i JOIN storefront s
     ON s.business_id = :business AND s.key = i.storefront
-    WHERE i.seq = resolved.seq AND resolved.storefront_id IS NULL AND i.seq BETWEEN :low AND :high"""
+    WHERE i.seq = resolved.seq AND resolved.storefront_id IS NULL"""
 # Two names may mean the same customer.
 TOUCH_ALL = "INSERT INTO touched (customer_id) SELECT id FROM buyer WHERE true ON CONFLICT DO NOTHING"
 TOUCH = "INSERT INTO touched (customer_id) SELECT DISTINCT customer_id FROM resolved WHERE effect <= 1"
-NEW_CUSTOMERS = f"""INSERT INTO customer (business_id, id, external_id, erased, name_sort)
+NEW_CUSTOMERS = f"""{{insert}} INTO customer (business_id, id, external_id, erased, name_sort)
     SELECT :business, id, customer, false, '{MISSING_TEXT}' FROM buyer
     WHERE fresh AND id IN (SELECT customer_id FROM touched) ORDER BY id"""
-ADD = """INSERT INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, counted,
+ADD = """{insert} INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, counted,
     amount, storefront_id, channel, attributes, written_by)
     SELECT :business, {customer}, {purchase}, i.external_id, i.at, i.day, i.status,
     CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, i.amount, {storefront}, i.channel, i.attributes,
-    :writer FROM {orders} WHERE i.seq BETWEEN :low AND :high AND {added}"""
+    :writer FROM {orders} WHERE {added}"""
 REPLACE = (
     """UPDATE purchase SET purchased_at = i.at, local_day = i.day, status = i.status,
     counted = CASE WHEN i.status <= 1 AND i.at <= :now THEN 1 ELSE 0 END, amount = i.amount,
     storefront_id = r.storefront_id, channel = i.channel, attributes = i.attributes, written_by = :writer
     FROM resolved r JOIN incoming i ON i.seq = r.seq
     WHERE purchase.business_id = :business AND purchase.customer_id = r.customer_id AND purchase.id = r.purchase_id
-    AND i.seq BETWEEN :low AND :high AND r.effect = 1""",
+    AND r.effect = 1""",
     """DELETE FROM purchase_line WHERE business_id = :business AND (customer_id, purchase_id) IN
     (SELECT customer_id, purchase_id FROM resolved WHERE effect = 1)""",
 )
 ADD_LINES = (
-    """INSERT INTO purchase_line
+    """{insert} INTO purchase_line
     (business_id, customer_id, purchase_id, position, category, amount, status, product, sku, quantity)
     SELECT :business, {customer}, {purchase}, 1, i.category, i.amount, i.status, i.product, i.sku, i.quantity
-    FROM {orders} WHERE i.seq BETWEEN :low AND :high AND {written} AND i.last IS NULL""",
-    """INSERT INTO purchase_line
+    FROM {orders} WHERE {written} AND i.last IS NULL""",
+    """{insert} INTO purchase_line
     (business_id, customer_id, purchase_id, position, category, amount, status, product, sku, quantity)
     SELECT :business, {customer}, {purchase}, l.line - i.line + 1, l.category, l.amount, l.status, l.product, l.sku,
     l.quantity FROM {orders} JOIN incoming_line l ON l.line BETWEEN i.line AND i.last
-    WHERE i.seq BETWEEN :low AND :high AND {written} AND i.last IS NOT NULL""",
+    WHERE {written} AND i.last IS NOT NULL""",
 )
 REFRESH = f"""INSERT INTO customer_metrics
     (business_id, customer_id, order_count, revenue, first_at, last_at, first_day, last_day, last_sort, changed_at)
@@ -181,9 +181,9 @@ NUMBERS = """SELECT next_customer, next_purchase, next_storefront, change_number
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Orders of `incoming` by their seq, both ends included; their buyers are those of `incoming_buyer`. Only when the
-    business is known to hold none of their ids, `all_new` spares the search for them. What is written says `writer`,
-    the change number where that is absent."""
+    """The orders of `incoming`, all of them, from seq `low` to `high`; their buyers are those of `incoming_buyer`. Only
+    when the business is known to hold none of their ids, `all_new` spares the search for them. What is written says
+    `writer`, the change number where that is absent."""
 
     business: int
     low: int
@@ -291,13 +291,14 @@ def apply(connection: Connection, result: MergeResult) -> None:
         storefronts = connection.execute(text(NEW_STOREFRONTS.format(**result.places)), span).rowcount
         if result.places is RESOLVED:
             connection.execute(text(LINK_STOREFRONTS), span)
+    insert = write_insert(connection.dialect.name)
     connection.execute(text(TOUCH_ALL if result.all_written else TOUCH))
-    if connection.execute(text(NEW_CUSTOMERS), span).rowcount:
+    if connection.execute(text(NEW_CUSTOMERS.format(insert=insert)), span).rowcount:
         _add_terms(connection, span["business"], span["next_customer"])
     replacing = REPLACE if result.orders.get(UPDATED) else ()
     adding = [statement for statement, wanted in zip(ADD_LINES, (result.plain, result.lined), strict=True) if wanted]
     for statement in (ADD, *replacing, *adding):
-        connection.execute(text(statement.format(**result.places)), span)
+        connection.execute(text(statement.format(insert=insert, **result.places)), span)
     raised = {"customers": result.buyers, "size": span["high"] - span["low"] + 1, "storefronts": storefronts}
     connection.execute(text(REFRESH), {"business": span["business"]})
     connection.execute(text(WAITING.format(more=RAISED)), {"business": span["business"], **raised})

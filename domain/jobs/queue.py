@@ -17,12 +17,10 @@ async def queue(unit: Unit, segment_id: int, reason: JobReason, requested_by: st
 async def queue_following(unit: Unit, segments: Sequence[Segment], by: str, parent_id: int | None = None) -> None:
     """What these segments use changed, such as members of another one: the dynamic ones follow. A run of theirs that
     waits will see the change, and one that is worked on looks for it before it writes."""
-    dynamic = [item for item in segments if item.is_dynamic]
-    active = await unit.jobs.find_active([item.id for item in dynamic])
-    for item in dynamic:
-        if item.id not in active:
-            new = NewJob(JobKind.RECALCULATION, JobReason.FOLLOW, item.id, parent_id, by)
-            await unit.jobs.add(new, unit.instant)
+    dynamic = [item.id for item in segments if item.is_dynamic]
+    active = await unit.jobs.find_active(dynamic) if dynamic else {}
+    new = [NewJob(JobKind.RECALCULATION, JobReason.FOLLOW, key, parent_id, by) for key in dynamic if key not in active]
+    await unit.jobs.add_all(new, unit.instant)
 
 
 async def stop(unit: Unit, job: Progress) -> None:

@@ -74,7 +74,8 @@ class RecalculationHandler:
                     for trees in waves:
                         await evaluation.prepare(trees, by_key)
                         await evaluation.evaluate_customers(customers)
-                        await unit.memberships.sync_evaluated(evaluation.flags, unit.instant, "purchases")
+                        by = dict.fromkeys(trees, "purchases")
+                        await unit.memberships.sync_evaluated(evaluation.flags, unit.instant, by)
                     if number == len(pages) - 1:
                         await evaluation.mark_followed()
                         await self._queue_ranked(unit, [item for item in mine if definitions.ranks(item.key)])

@@ -57,13 +57,10 @@ class Recalculations:
             )
             segments = read_definitions(await unit.segments.load_all(automatic=True)).segments
             running = await unit.jobs.find_active([segment.id for segment in segments])
-            for segment in segments:
-                other = running.get(segment.id)
-                if other is None:
-                    new = NewJob(JobKind.RECALCULATION, JobReason.PART, segment.id, job.id, actor.name)
-                    await unit.jobs.add(new, unit.instant)
-                else:
-                    await unit.jobs.adopt(other.id, job.id)
+            part = NewJob(JobKind.RECALCULATION, JobReason.PART, parent_id=job.id, requested_by=actor.name)
+            new = [replace(part, segment_id=segment.id) for segment in segments if segment.id not in running]
+            await unit.jobs.add_all(new, unit.instant)
+            await unit.jobs.adopt([other.id for other in running.values()], job.id)
             await unit.audit(actor, "recalculateSegments", ("Recalculation", job.id), {"job": job.id})
             await unit.mark_done(actor, recalculation=("Recalculation", job.id))
         self.feed.notify_work()
@@ -115,7 +112,8 @@ class Recalculations:
                 for trees in definitions.split_waves(own):
                     await evaluation.prepare(trees, by_key)
                     await evaluation.evaluate_customers([customer_id])
-                    changed |= await unit.memberships.sync_evaluated(evaluation.flags, unit.instant, actor.name)
+                    by = dict.fromkeys(trees, actor.name)
+                    changed |= await unit.memberships.sync_evaluated(evaluation.flags, unit.instant, by)
                 for segment in definitions.segments:
                     if segment.id in changed:
                         entered += [segment] * changed[segment.id].entered

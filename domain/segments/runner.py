@@ -1,10 +1,10 @@
 """Works on runs. A run is held by a lease; it evaluates by ranges of customers without any lock, and what it
 changes (memberships, snapshot, the segment, the run's result) is one short transaction, or nothing. Parts of a run
-whose segments do not use each other are evaluated together, and written and ended one by one."""
+whose segments do not use each other are evaluated together, and written and ended as many at a time as are quick."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -37,6 +37,8 @@ BEAT_SECONDS = 1.0
 BEATS = 20
 """While a run evaluates, a heartbeat is due after this part of the time that it took so far, so that a short run shows
 progress, too, and a long one writes no more than one a second."""
+QUICK_SECONDS, SLOW_SECONDS = 0.25, 0.75
+"""What parts are written together in: where it was less, the next are twice as many, where it was more, half."""
 YIELD_SECONDS = 0.1
 """How long, once between two heartbeats, a run that writes leaves the store to others."""
 RELEASE_SECONDS = 2.0
@@ -174,11 +176,13 @@ class Runner:
                 if not batch.holds(runs):
                     return
             await self._beat(business, batch, "writing", population, population, at_once=True)
-            for job, segment in runs:
-                if job.id not in batch.jobs:
-                    continue
-                if not await self._write(business, batch, evaluation, job, segment, definitions, population):
+            loop, size = asyncio.get_running_loop(), 1
+            while runs := [(job, segment) for job, segment in runs if job.id in batch.jobs]:
+                began = loop.time()
+                if not await self._write(business, batch, evaluation, runs[:size], definitions, population):
                     return
+                runs, took = runs[size:], loop.time() - began
+                size = 2 * size if took < QUICK_SECONDS else size if took < SLOW_SECONDS else max(1, size // 2)
                 if await self._beat(business, batch, "writing", population, population):
                     # Other processes that wait for SQLite's lock ask for it ten times a second.
                     await asyncio.sleep(YIELD_SECONDS)
@@ -188,57 +192,74 @@ class Runner:
         business: Business,
         batch: "_Batch",
         evaluation: Evaluation,
-        job: Job,
-        segment: Segment,
+        runs: Sequence[tuple[Job, Segment]],
         definitions: SegmentDefinitions,
         population: int,
     ) -> bool:
-        """Write what was found of one run; False where settings changed in between, and nothing was written."""
+        """Write what was found of these; False where settings changed in between, and nothing was written of some."""
         try:
-            outcome = await self._commit(evaluation, job, segment, definitions, population)
+            outcomes = await self._commit(evaluation, runs, definitions, population)
         except (StoreUpgraded, Unavailable):
             raise
-        except RunStopped:
-            await self._leave(business, batch, job)
-            return True
         except Exception as error:
-            await self._end(business, batch, job, self._describe_failure(business, job, error))
+            if len(runs) > 1:
+                # One by one, so that one that fails fails alone.
+                for run in runs:
+                    if not await self._write(business, batch, evaluation, [run], definitions, population):
+                        return False
+                return True
+            ((job, _),) = runs
+            if isinstance(error, RunStopped):
+                await self._leave(business, batch, job)
+            else:
+                await self._end(business, batch, job, self._describe_failure(business, job, error))
             return True
-        if outcome is None:
+        if outcomes is None:
             return False
-        batch.remove(job)
         self.feed.notify_members_changed(business.id)
-        self._notify(business, job)
-        self._tell_end(business, job, JobStatus.SUCCEEDED, outcome.snapshot_at or self.clock())
+        for job, _ in runs:
+            batch.remove(job)
+            self._notify(business, job)
+            self._tell_end(business, job, JobStatus.SUCCEEDED, outcomes[job.id].snapshot_at or self.clock())
         return True
 
     async def _commit(
-        self, evaluation: Evaluation, job: Job, segment: Segment, definitions: SegmentDefinitions, population: int
-    ) -> Outcome | None:
+        self,
+        evaluation: Evaluation,
+        runs: Sequence[tuple[Job, Segment]],
+        definitions: SegmentDefinitions,
+        population: int,
+    ) -> Mapping[int, Outcome] | None:
+        """All of these, whose outcomes come by their jobs, or nothing: RunStopped where one of them must stop, None
+        where settings changed in between."""
         async with evaluation.write() as unit:
-            now = (await unit.segments.find_by_ids([segment.id])).get(segment.id)
-            held = (await unit.jobs.find_by_ids([job.id])).get(job.id)
-            if now is None or now.defined_at != segment.defined_at or held is None or held.cancel_requested:
-                raise RunStopped
-            if held.status is not JobStatus.RUNNING or held.attempts != job.attempts:
+            now = await unit.segments.find_by_ids([segment.id for _, segment in runs])
+            held = await unit.jobs.find_by_ids([job.id for job, _ in runs])
+            if not all(is_wanted(job, segment, held.get(job.id), now.get(segment.id)) for job, segment in runs):
                 raise RunStopped
             if unit.business.settings_version != evaluation.unit.business.settings_version:
                 # Days, labels and scores are measured otherwise now.
                 return None
             await evaluation.reevaluate_changed(unit)
-            flag, by = evaluation.flags[segment.id], f"job {job.id}"
-            difference = await unit.memberships.sync_rule_members(segment.id, flag, unit.instant, by)
-            await unit.snapshots.add(Snapshot(segment.id, unit.instant, difference.member_count, job.id, None))
-            await unit.segments.change(replace(now, last_calculated=unit.instant))
-            outcome = Outcome(JobStatus.SUCCEEDED, None, None, population, difference, unit.instant)
-            if not await unit.jobs.finish(self._make_lease(job), outcome, unit.instant):
+            flags = {segment.id: evaluation.flags[segment.id] for _, segment in runs}
+            by = {segment.id: f"job {job.id}" for job, segment in runs}
+            changed = await unit.memberships.sync_evaluated(flags, unit.instant, by, of_all=True)
+            outcomes = {
+                job.id: Outcome(JobStatus.SUCCEEDED, None, None, population, changed[segment.id], unit.instant)
+                for job, segment in runs
+            }
+            sizes = [(job.id, segment.id, changed[segment.id].member_count) for job, segment in runs]
+            await unit.snapshots.add(*(Snapshot(key, unit.instant, size, by_job, None) for by_job, key, size in sizes))
+            await unit.segments.mark_calculated(list(flags), unit.instant)
+            ended = [(self._make_lease(job), outcomes[job.id]) for job, _ in runs]
+            if not await unit.jobs.finish_all(ended, unit.instant):
                 raise RunStopped
-            if difference.entered or difference.left:
-                # Within a run of many those come later anyway, but for one that somebody else ended before.
-                await queue_following(
-                    unit, definitions.find_dependents(segment.key), f"segment {segment.key}", held.parent_id
-                )
-        return outcome
+            for job, segment in runs:
+                if changed[segment.id].entered or changed[segment.id].left:
+                    # Within a run of many those come later anyway, but for one that somebody else ended before.
+                    using = definitions.find_dependents(segment.key)
+                    await queue_following(unit, using, f"segment {segment.key}", held[job.id].parent_id)
+        return outcomes
 
     async def _rest(self, business: Business, batch: "_Batch", seconds: float) -> None:
         """Wait so long and keep the runs meanwhile, as far as the store can be told."""
@@ -396,6 +417,14 @@ def choose_together(definitions: SegmentDefinitions, waiting: Sequence[Job]) -> 
     trees = {part.id: tree for part in fresh if (tree := definitions.trees.get(keys.get(part.segment_id or 0, "")))}
     first = next(split_statements(trees, MOST_TOGETHER), {})
     return [part for part in fresh if part.id in first or part.id not in trees] or free[:1]
+
+
+def is_wanted(job: Job, segment: Segment, held: Job | None, now: Segment | None) -> bool:
+    """Whether a run may write what it found: the segment is defined as it was, and the run, as its row is now, is still
+    held and not to be cancelled."""
+    if held is None or now is None or held.cancel_requested or now.defined_at != segment.defined_at:
+        return False
+    return held.status is JobStatus.RUNNING and held.attempts == job.attempts
 
 
 def find_rule(

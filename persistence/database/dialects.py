@@ -339,6 +339,12 @@ def lock_table(connection: Connection, name: str) -> None:
         connection.execute(text(f"LOCK TABLE {name} IN SHARE MODE"))
 
 
+def write_insert(dialect: str) -> str:
+    """What an INSERT begins with none of whose rows is there: were one, SQLite would end the whole transaction, so that
+    it need not be ready to take back the statement alone."""
+    return "INSERT OR ROLLBACK" if dialect == "sqlite" else "INSERT"
+
+
 STEPS = 100_000
 """Instructions of SQLite, a few milliseconds, after which it asks whether to go on."""
 

@@ -3,8 +3,10 @@ transactions begin when they first read; PostgreSQL has one pool, and another wh
 only the start of a program asks which it is, as it brings the tables of SQLite up to date by itself."""
 
 import asyncio
+import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -30,6 +32,8 @@ MORE_READERS = 6
 WORKERS = 3
 """Two for runs and one for the list of members that is set."""
 CACHE_KIB, BULK_CACHE_KIB, BULK_TEMPORARY_KIB = 65_536, 20_480, 8_192
+RANGES_KIB, LOG_PAGES = 98_304, 8_192
+"""What a connection keeps that writes ranges, and after how many pages of its log they go into the file."""
 T = TypeVar("T")
 Observe = Callable[[str, float], None]
 
@@ -178,6 +182,36 @@ def _make_beginner(statement: str) -> Callable[[Connection], None]:
             connection.exec_driver_sql(chosen)
 
     return begin
+
+
+@contextmanager
+def write_ranges(connection: Connection) -> Iterator[None]:
+    """For transactions one after the other that each add many rows to a business that they hold. SQLite keeps the pages
+    that rows are spread over from one to the next, and takes them from its log into the file once for many of them. It
+    does not look up the business of each row: it would have to be ready to take back the statement alone, and keep for
+    that what every page was before it."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    raw: Any = connection.connection.driver_connection
+    wanted = {"foreign_keys": 0, "cache_size": -RANGES_KIB, "wal_autocheckpoint": LOG_PAGES}
+    before = {name: raw.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
+
+    def tell(values: dict[str, int]) -> None:
+        for name, value in values.items():
+            raw.execute(f"PRAGMA {name} = {value}")
+
+    tell(wanted)
+    try:
+        yield
+        # Or whoever commits next would have to, who tries again where it fails.
+        with suppress(sqlite3.Error):
+            raw.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    finally:
+        # An interruption while it executes has closed it.
+        if not connection.invalidated:
+            connection.rollback()
+            tell(before)
 
 
 def _open_postgresql(url: URL) -> Database:

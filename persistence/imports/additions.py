@@ -24,7 +24,7 @@ TABLES = {
 FIND = """INSERT INTO added (seq, customer_id, purchase_id, known) SELECT i.seq, p.customer_id, p.id, 0
     FROM incoming i JOIN buyer b ON b.number = i.buyer
     JOIN purchase p ON p.business_id = :business AND p.external_id = i.external_id AND p.customer_id = b.id
-    WHERE i.seq BETWEEN :low AND :high AND NOT b.erased
+    WHERE NOT b.erased
     AND NOT EXISTS (SELECT 1 FROM stated s WHERE s.order_id = i.external_id)"""
 # From the import that wrote the order last to those that wrote it before, as long as each only added to it.
 MARK_KNOWN = """UPDATE added SET known = 1 WHERE seq IN (
@@ -78,7 +78,7 @@ JOIN = (
     LEFT JOIN storefront s ON s.business_id = :business AND s.id = p.storefront_id WHERE incoming.seq = e.seq""",
 )
 AFTER = "SELECT COALESCE(MAX(line), 0) FROM incoming_line"
-CLAMP = "UPDATE incoming SET amount = 0 WHERE seq BETWEEN :low AND :high AND amount < 0"
+CLAMP = "UPDATE incoming SET amount = 0 WHERE amount < 0"
 
 
 class Additions:

@@ -24,7 +24,7 @@ from domain.imports.rows import RejectedRow, StagedColumns
 from domain.model import NO_ATTRIBUTES, AttributeKind, Business
 from persistence import merge
 from persistence.database.dialects import analyze
-from persistence.database.engines import Database
+from persistence.database.engines import Database, write_ranges
 from persistence.database.failures import is_interruption
 from persistence.database.transactions import translate_error, translate_errors
 from persistence.imports.additions import Additions
@@ -246,7 +246,8 @@ class PurchaseImporter:
             record.keep_digest(connection, plan.digest, additions is not None)
             record.keep_attributes(connection, plan.attributes)
         orders = made.count
-        summary, replaced = self._merge(connection, arranged, orders, now, record, progress, additions)
+        with write_ranges(connection):
+            summary, replaced = self._merge(connection, arranged, orders, now, record, progress, additions)
         quality = replace(quality, replaced_orders=replaced)
         reasons = load_reasons(connection)
         failure = describe_failure(read, reasons)

@@ -31,6 +31,9 @@ from persistence.tables.jobs import job
 
 BEAT_SECONDS = 0.5
 """Between two heartbeats, by which a holder learns that he is to end."""
+PATIENCE_SECONDS = 5.0
+"""How long an import that sends them within its own transactions is left to it: what another connection writes lets
+SQLite forget the pages that the import will write next."""
 BREAK_SECONDS = 0.1
 """Between two attempts to break off what he does then."""
 LEAVE_SECONDS = 0.3
@@ -56,6 +59,7 @@ class ImportRecord:
         self.reason: DomainError | None = None
         self.settled: JobStatus | None = None
         self._beaten_at = time.monotonic()
+        self._patience = 0.0
         self._news = threading.Event()
         self._break_off: Callable[[], None] = do_nothing
         self._progress: tuple[str, int, int | None] = ("starting", 0, None)
@@ -182,6 +186,8 @@ class ImportRecord:
         with suppress(DBAPIError, PoolTimeout, DomainError):
             with self.engine.begin() as connection:
                 self._look(connection)
+            if time.monotonic() - self._beaten_at < self._patience:
+                return
             with self.engine.begin() as connection:
                 wait_for_lock(connection, lambda: self._beat(connection), check, BEAT_SECONDS)
 
@@ -209,6 +215,7 @@ class ImportRecord:
     def require(self, connection: Connection) -> None:
         """ImportEnded where the lease is lost. For transactions that hold the business's lock, between which the
         heartbeats of the thread may find no gap: where none was sent for long, it is sent here."""
+        self._patience = PATIENCE_SECONDS
         if time.monotonic() - self._beaten_at > BEAT_SECONDS:
             self._beat(connection)
         else:

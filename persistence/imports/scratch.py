@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from domain.errors import Unavailable
+from domain.errors import InvalidInput, Unavailable
 from persistence.database.failures import FULL
 
 if TYPE_CHECKING:
@@ -22,14 +22,18 @@ if TYPE_CHECKING:
 Values = Sequence[object] | Mapping[str, object]
 PREFIX = "segments-import-"
 LOCK = "lock"
-MEMORY_MIB = 128
+MEMORY_MIB, SHRUNK_MIB = 128, 48
+TOO_LARGE = (
+    f"The rows do not fit into the {MEMORY_MIB} MiB of memory that an import sorts them in. Import the file in parts."
+)
+OFFLOADING = "failed to offload"
 PIECE = 20_000
 """Rows handed out at a time."""
 
 
 class Scratch:
     """Tables of one import. Rows come in as text of cells, which it reads faster than Python could hand them over.
-    Unavailable where the disk has no space for them."""
+    Unavailable where the disk has no space for them, InvalidInput where they do not fit into memory."""
 
     def __init__(self, folder: Path, database: "duckdb.DuckDBPyConnection") -> None:
         self.folder = folder
@@ -67,6 +71,11 @@ class Scratch:
         self.cursors.append(cursor)
         with translate_faults():
             return Rows(cursor.execute(statement))
+
+    def shrink(self) -> None:
+        """Hold less in memory from now on, where it can: rows are only handed out."""
+        with suppress(InvalidInput):
+            self.execute(f"SET memory_limit = '{SHRUNK_MIB}MiB'")
 
     def close(self) -> None:
         """All that was in it is gone."""
@@ -118,12 +127,16 @@ class Rows:
 
 @contextmanager
 def translate_faults() -> Iterator[None]:
-    """What broke off a statement, as others of the program have it: Unavailable for want of space, and Ctrl-C."""
+    """What broke off a statement, as others of the program have it: Unavailable for want of space, InvalidInput for
+    want of memory, which the same rows will never have, and Ctrl-C."""
     import duckdb
 
     try:
         yield
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except duckdb.OutOfMemoryException as error:
+        # It calls it so, too, where it has no space left to put something into the folder.
+        raise (Unavailable(FULL) if OFFLOADING in str(error) else InvalidInput(TOO_LARGE)) from error
+    except duckdb.IOException as error:
         raise Unavailable(FULL) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -314,6 +314,7 @@ class Arranged:
     def __init__(self, connection: Connection, scratch: Scratch) -> None:
         self.connection = connection
         self.scratch = scratch
+        scratch.shrink()
         (several,) = scratch.read_one("SELECT count(*) FROM arranged_line")
         goods = _find_said(scratch, "arranged", GOODS)
         # The first two are looked at, and where there are several rows the third.

@@ -396,17 +396,18 @@ class SnapshotStore:
         self.business_id = business_id
         self.as_of = as_of
 
-    async def add(self, snap: Snapshot) -> None:
-        """Keep it; a segment has at most one of an instant."""
-        row = SnapshotRow(
-            business_id=self.business_id,
-            segment_id=snap.segment_id,
-            at=to_micros(snap.at),
-            member_count=snap.member_count,
-            job_id=snap.job_id,
-            created_by=snap.created_by,
-        )
-        self.session.add(row)
+    async def add(self, *snapshots: Snapshot) -> None:
+        """Keep them; a segment has at most one of an instant."""
+        for each in snapshots:
+            row = SnapshotRow(
+                business_id=self.business_id,
+                segment_id=each.segment_id,
+                at=to_micros(each.at),
+                member_count=each.member_count,
+                job_id=each.job_id,
+                created_by=each.created_by,
+            )
+            self.session.add(row)
         await self.session.flush()
 
     async def load_pages(self, keys: Sequence[PageKey]) -> list[Page[Snapshot]]:

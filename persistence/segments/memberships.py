@@ -100,29 +100,34 @@ REMOVE = f"{CLOSE} AND m.customer_id IN :customers"
 MANY = 5_000
 """Memberships changed by one write from which the store looks anew at how many there are."""
 RULE = SOURCE_ORDER.index(MembershipSource.RULE)
-HOLDS = "(e.flags & {flag}) <> 0"
-OPEN_HOLDING = ENTER.format(key="e.customer_id", found=f"evaluated e WHERE {HOLDS.format(flag=':flag')}", open=OPEN)
-CLOSE_NOT_HOLDING = f"""{CLOSE} AND m.source = {RULE} AND NOT EXISTS
-    (SELECT 1 FROM evaluated e WHERE e.customer_id = m.customer_id AND {HOLDS.format(flag=":flag")})"""
-# Of some customers and many segments; {flags} are rows of (segment, its bit).
-FLAGGED = "WITH flagged (segment_id, flag) AS (VALUES {flags})"
-CLOSE_SOME = f"""UPDATE membership SET left_at = :at, left_by = :by
+# Of many segments at once; {flags} are rows of (segment, its bit, who does it).
+FLAGGED = "WITH flagged (segment_id, flag, by) AS (VALUES {flags})"
+# The lists within the statements: the driver of SQLite counts the rows only of what begins with its verb.
+CLOSE_SOME = f"""UPDATE membership SET left_at = :at,
+    left_by = ({FLAGGED} SELECT f.by FROM flagged f WHERE f.segment_id = membership.segment_id)
     WHERE business_id = :business AND left_at IS NULL AND source = {RULE} AND (segment_id, customer_id) IN
     ({FLAGGED} SELECT f.segment_id, e.customer_id FROM flagged f CROSS JOIN evaluated e WHERE (e.flags & f.flag) = 0)"""
-OPEN_SOME = f"""INSERT INTO membership (business_id, segment_id, customer_id, entered_at, source, entered_by)
-    {FLAGGED} SELECT :business, f.segment_id, e.customer_id, :at, {RULE}, :by
-    FROM flagged f CROSS JOIN evaluated e WHERE {HOLDS.format(flag="f.flag")} AND NOT EXISTS
+CLOSE_OF_ALL = f"""UPDATE membership AS m SET left_at = :at, left_by = f.by
+    FROM ({FLAGGED} SELECT segment_id, flag, by FROM flagged) AS f
+    WHERE m.business_id = :business AND m.segment_id = f.segment_id AND m.left_at IS NULL AND m.source = {RULE}
+    AND NOT EXISTS
+    (SELECT 1 FROM evaluated e WHERE e.customer_id = m.customer_id AND (e.flags & f.flag) <> 0)"""
+# Segment by segment, so that those of one stand next to each other, as they do in the table. Said which once more, or
+# PostgreSQL would read the members of all segments.
+OPEN_FLAGGED = f"""INSERT INTO membership (business_id, segment_id, customer_id, entered_at, source, entered_by)
+    {FLAGGED} SELECT :business, f.segment_id, e.customer_id, :at, {RULE}, f.by
+    FROM flagged f CROSS JOIN evaluated e WHERE (e.flags & f.flag) <> 0 AND NOT EXISTS
     (SELECT 1 FROM membership m WHERE m.business_id = :business AND m.segment_id = f.segment_id
-    AND m.customer_id = e.customer_id AND m.left_at IS NULL)"""
-LOG_SOME = f"""INSERT INTO membership_change (business_id, at, segment_id, entered, left_count, member_count)
+    AND m.segment_id IN ({{segments}}) AND m.customer_id = e.customer_id AND m.left_at IS NULL)"""
+LOG_FLAGGED = f"""INSERT INTO membership_change (business_id, at, segment_id, entered, left_count, member_count)
     {FLAGGED} SELECT :business, :at, s.id, c.entered, c.gone, s.member_count + c.entered - c.gone FROM segment s JOIN
-    (SELECT segment_id, SUM(entered) AS entered, SUM(gone) AS gone FROM
-    (SELECT segment_id, 1 AS entered, 0 AS gone FROM membership WHERE business_id = :business AND entered_at = :at
-    AND segment_id IN (SELECT segment_id FROM flagged)
-    UNION ALL SELECT segment_id, 0, 1 FROM membership WHERE business_id = :business AND left_at = :at
-    AND segment_id IN (SELECT segment_id FROM flagged)) AS m GROUP BY segment_id) AS c
-    ON s.business_id = :business AND s.id = c.segment_id"""
-COUNT_SOME = f"""UPDATE segment SET member_count = (SELECT l.member_count FROM membership_change l
+    (SELECT segment_id, SUM(entered) AS entered, SUM(gone) AS gone FROM (SELECT f.segment_id,
+    (SELECT COUNT(*) FROM membership m WHERE m.business_id = :business AND m.segment_id = f.segment_id
+    AND m.entered_at = :at) AS entered,
+    (SELECT COUNT(*) FROM membership m WHERE m.business_id = :business AND m.segment_id = f.segment_id
+    AND m.left_at = :at) AS gone FROM flagged f) AS m GROUP BY segment_id) AS c
+    ON s.business_id = :business AND s.id = c.segment_id WHERE c.entered + c.gone > 0"""
+COUNT_FLAGGED = f"""UPDATE segment SET member_count = (SELECT l.member_count FROM membership_change l
     WHERE l.business_id = :business AND l.at = :at AND l.segment_id = segment.id)
     WHERE business_id = :business AND id IN ({FLAGGED} SELECT l.segment_id FROM membership_change l
     WHERE l.business_id = :business AND l.at = :at AND l.segment_id IN (SELECT segment_id FROM flagged))"""
@@ -327,33 +332,33 @@ class MembershipStore:
         """End every membership of the segment."""
         return await self._update_count(segment_id, at, 0, await self._run(text(CLOSE), segment_id, at, by=by))
 
-    async def sync_rule_members(self, segment_id: int, flag: int, at: datetime, by: str | None) -> Difference:
-        """Make RULE memberships agree with the bit of the segment in the temporary table `evaluated (customer_id,
-        flags)` of this connection. Who is not in it leaves, too."""
-        left = await self._run(text(CLOSE_NOT_HOLDING), segment_id, at, by=by, flag=flag)
-        entered = await self._run(text(OPEN_HOLDING), segment_id, at, by=by, flag=flag, source=RULE)
-        return await self._finish_many(segment_id, at, entered, left)
+    async def sync_evaluated(
+        self, flags: Mapping[int, int], at: datetime, by: Mapping[int, str | None], *, of_all: bool = False
+    ) -> Mapping[int, Difference]:
+        """Make RULE memberships of these segments agree with their bits in the temporary table `evaluated (customer_id,
+        flags)` of this connection; `of_all` says that who is not in it leaves, too. So many statements whatever there
+        is of segments and customers."""
+        names = {who: f"by_{number}" for number, who in enumerate(dict.fromkeys(by.values()))}
+        rows = ", ".join(f"({segment_id}, {flag}, :{names[by[segment_id]]})" for segment_id, flag in flags.items())
+        values = {"business": self.business_id, "at": to_micros(at), **{name: who for who, name in names.items()}}
+        listed = ", ".join(map(str, flags))
 
-    async def sync_evaluated(self, flags: Mapping[int, int], at: datetime, by: str | None) -> Mapping[int, Difference]:
-        """The same of many segments, with their bits, and of those customers only who are in the table: so many
-        statements whatever there is of both. Which segments changed, and how."""
-        rows = ", ".join(f"({segment_id}, {flag})" for segment_id, flag in flags.items())
-        values = {"business": self.business_id, "at": to_micros(at)}
+        async def run(statement: str) -> int:
+            written = text(statement.format(flags=rows, segments=listed))
+            return int((await self.connection.execute(written, values)).rowcount)
 
-        async def run(statement: str, **more: object) -> int:
-            written = text(statement.format(flags=rows))
-            return int((await self.connection.execute(written, {**values, **more})).rowcount)
-
-        changed = await run(CLOSE_SOME, by=by) + await run(OPEN_SOME, by=by)
-        if not changed:
-            return {}
+        changed = await run(CLOSE_OF_ALL if of_all else CLOSE_SOME) + await run(OPEN_FLAGGED)
         if changed >= MANY:
-            await self.connection.run_sync(analyze, "membership")
-        await run(LOG_SOME)
-        await run(COUNT_SOME)
-        log = membership_change.c
-        statement = select(log.segment_id, log.entered, log.left_count, log.member_count).where(
-            log.business_id == self.business_id, log.at == to_micros(at), log.segment_id.in_(list(flags))
+            await self._look_anew()
+        if changed:
+            await run(LOG_FLAGGED)
+            await run(COUNT_FLAGGED)
+        log, own = membership_change.c, segment.c
+        logged = and_(log.business_id == own.business_id, log.at == to_micros(at), log.segment_id == own.id)
+        statement = (
+            select(own.id, func.coalesce(log.entered, 0), func.coalesce(log.left_count, 0), own.member_count)
+            .outerjoin_from(segment, membership_change, logged)
+            .where(own.business_id == self.business_id, own.id.in_(list(flags)))
         )
         return {row[0]: Difference(*row[1:]) for row in await self.connection.execute(statement)}
 
@@ -373,10 +378,13 @@ class MembershipStore:
     async def _finish_many(self, segment_id: int, at: datetime, entered: int, left: int) -> Difference:
         """The count and the log after a change of perhaps very many."""
         if entered + left >= MANY:
-            # Segments that use this one are evaluated in a moment, before PostgreSQL would look by itself. It would
-            # take the members for a few and compare each with every customer: minutes for 170,000.
-            await self.connection.run_sync(analyze, "membership")
+            await self._look_anew()
         return await self._update_count(segment_id, at, entered, left)
+
+    async def _look_anew(self) -> None:
+        # Segments that use one that changed are evaluated in a moment, before PostgreSQL would look by itself. It would
+        # take the members for a few and compare each with every customer: minutes for 170,000.
+        await self.connection.run_sync(analyze, "membership")
 
     async def _update_count(self, segment_id: int, at: datetime, entered: int, left: int) -> Difference:
         values = {"business": self.business_id, "segment": segment_id, "entered": entered, "left": left}

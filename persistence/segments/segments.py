@@ -185,6 +185,11 @@ class SegmentStore:
         statement = update(SegmentRow).where(segment.c.business_id == self.business_id, segment.c.id == changed.id)
         await self.session.execute(statement.values(**_build_changeable(changed)))
 
+    async def mark_calculated(self, ids: Sequence[int], at: datetime) -> None:
+        """Write when the members of these were made to agree with their rules."""
+        statement = update(SegmentRow).where(segment.c.business_id == self.business_id, segment.c.id.in_(ids))
+        await self.session.execute(statement.values(last_calculated=to_micros(at)))
+
     async def _load_rows(self, build_select: Callable[[Columns], Select[Any]]) -> Sequence[Any]:
         """The rows that are asked for. In a unit of one moment they come with the instant of the newest write; only
         where that is later they are read once more, as of the moment, which takes the log of changes."""

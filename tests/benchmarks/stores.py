@@ -64,7 +64,6 @@ def fill(data: Path, purchases: int, customers: int) -> None:
         for statement in FILL:
             connection.execute(statement, {name: value for name, value in given.items() if f":{name}" in statement})
         connection.execute("COMMIT")
-        connection.execute("PRAGMA optimize")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

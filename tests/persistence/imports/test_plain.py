@@ -2,6 +2,7 @@
 the same reasons, the same told of the file. Whatever a cell holds, and wherever it stands."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from domain.errors import InvalidInput
 from domain.imports import orders
 from domain.imports.formats import SourceFormat
 from domain.imports.rows import RejectedRow, StagedColumns
+from domain.model import Business
 from persistence.imports.plain import PlainRows
 from persistence.imports.scratch import Scratch, open_scratch
 from persistence.imports.staging import Staging
 from persistence.sources import csv
 from persistence.sources.opening import OpenedPurchases, open_purchases
+from tests.cli.test_presets import SAMPLES
 from tests.conftest import find_shared
 from tests.drivers.opened_sources import shop
 
@@ -59,6 +62,8 @@ CELLS = (
     ("EUR", "eur", "", "USD"),
     ("", "said", "a;b"),
 )
+IN_COLUMNS = {"olist-payments", "dunnhumby"}
+"""Presets whose rows say no more than columns can; those of the others are all read one by one."""
 USUAL = tuple(st.sampled_from(cells[:3]) for cells in CELLS)
 ROWS = st.lists(st.one_of(st.tuples(*USUAL), st.tuples(*map(st.sampled_from, CELLS))), max_size=12)
 
@@ -103,9 +108,9 @@ def from_the_first_row_on(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return staged
 
 
-def assert_equal_ways(path: Path, **options: object) -> None:
+def assert_equal_ways(path: Path, business: Business | None = None, **options: object) -> None:
     try:
-        opened = [open_purchases(path, shop(), SourceFormat.read(options)) for _ in range(2)]
+        opened = [open_purchases(path, business or shop(), SourceFormat.read(options)) for _ in range(2)]
     except InvalidInput:
         return
     rows = stage(opened[0], one_by_one)
@@ -196,6 +201,18 @@ def test_forms_that_are_told_are_honoured_in_columns_too(
     head: str, row: str, options: dict[str, object], tmp_path: Path, from_the_first_row_on: list[int]
 ) -> None:
     assert_equal_ways(write(tmp_path, head, *(row.format(number) for number in range(60))), **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAMPLES)
+def test_samples_of_every_preset_are_read_alike(name: str, tmp_path: Path, from_the_first_row_on: list[int]) -> None:
+    sample = SAMPLES[name]
+    head, *rows = sample.text.strip().split("\n")
+    path = tmp_path / "export.csv"
+    path.write_bytes("\n".join((head, *rows * 60, "")).encode(sample.encoding))
+
+    assert_equal_ways(path, replace(shop(), currency=sample.currency, time_zone=sample.time_zone))
+    assert bool(from_the_first_row_on) == (name in IN_COLUMNS)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import Unavailable
+from domain.errors import DomainError, InvalidInput, Unavailable
 from persistence.imports import scratch
 from persistence.imports.scratch import open_scratch
 
@@ -88,3 +88,25 @@ def test_a_disk_without_space_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> 
         (made.folder / "kept.csv").symlink_to("/dev/full")
         with pytest.raises(Unavailable, match="is full"):
             made.load("kept", {"n": "BIGINT"}, [(1,)])
+
+
+SPILLED = "CREATE TABLE spilled AS SELECT md5(i::VARCHAR) AS text FROM range(600000) r(i)"
+HELD = "CREATE TABLE held AS SELECT list(md5(i::VARCHAR)) AS texts FROM range(600000) r(i)"
+
+
+@pytest.mark.parametrize(
+    ("space", "statement", "kind", "said"),
+    [
+        ("1MB", SPILLED, Unavailable, "is full"),
+        ("1GB", HELD, InvalidInput, "128 MiB of memory"),
+    ],
+)
+def test_what_finds_no_place_is_told_as_want_of_space_or_of_memory(
+    monkeypatch: pytest.MonkeyPatch, space: str, statement: str, kind: type[DomainError], said: str
+) -> None:
+    monkeypatch.setattr(scratch, "MEMORY_MIB", 16)
+
+    with open_scratch() as made:
+        made.execute(f"SET max_temp_directory_size = '{space}'")
+        with pytest.raises(kind, match=said):
+            made.execute(statement)

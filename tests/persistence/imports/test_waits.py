@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Connection, event, text
 
 from domain.errors import DomainError, ImportEnded, ImportStopped, StoreUpgraded
 from domain.imports.formats import SourceFormat
@@ -16,6 +16,7 @@ from domain.model import Business
 from persistence.database.engines import BUSY_SECONDS, Database
 from persistence.database.steps import find_head
 from persistence.imports import importer
+from persistence.imports import record as importing_record
 from persistence.imports.importer import PurchaseImporter
 from persistence.imports.record import ImportRecord
 from persistence.sources.opening import open_purchases
@@ -134,3 +135,33 @@ async def test_an_import_gives_no_sign_of_life_to_a_store_that_another_version_h
 
     assert load_jobs(database) == before
     set_step(database, find_head())
+
+
+async def test_no_sign_of_life_is_given_beside_an_import_that_gives_them_itself(
+    database: Database, shop: Business, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing_record, "BEAT_SECONDS", 0.01)
+    record = ImportRecord(database.bulk, shop, clock, "test", "orders.csv")
+    record.begin()
+    looks, given = list[bool](), list[str]()
+    looked = threading.Event()
+    look = ImportRecord._look
+
+    def watch_looks(self: ImportRecord, connection: Connection) -> None:
+        look(self, connection)
+        looks.append(True)
+        if len(looks) > 5:
+            looked.set()
+
+    def watch(conn: object, cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE job"):
+            given.append(statement)
+
+    with database.bulk.begin() as connection:
+        record.require(connection)
+    monkeypatch.setattr(ImportRecord, "_look", watch_looks)
+    event.listen(database.bulk, "before_cursor_execute", watch)
+    with record.keep_alive():
+        assert await asyncio.to_thread(looked.wait, 20)
+
+    assert given == []

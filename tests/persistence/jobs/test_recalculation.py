@@ -204,7 +204,7 @@ async def test_what_changes_while_a_run_evaluates_is_evaluated_again(working: Wo
         await services.purchases.delete(working.business, ["O3"], ACTOR)
         async with evaluation.write() as unit:
             await evaluation.reevaluate_changed(unit)
-            await unit.memberships.sync_rule_members(segment.id, evaluation.flags[segment.id], unit.instant, "test")
+            await unit.memberships.sync_evaluated(evaluation.flags, unit.instant, {segment.id: "test"}, of_all=True)
 
     assert await working.members(segment) == ["C1", "C2"]
 

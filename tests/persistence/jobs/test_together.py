@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from domain.jobs.model import JobStatus
 from domain.model import NewCustomer
+from domain.segments import runner
 from domain.segments.model import Definition, MembershipSource, Segment, SegmentCriteria
 from domain.store import MOST_TOGETHER
 from gql.composition import Services
@@ -113,8 +114,11 @@ async def count_statements(working: Working, work: Any) -> Counter[str]:
     return Counter(" ".join(one.split()[:3]) for one in seen)
 
 
-async def test_segments_are_evaluated_by_one_statement_and_each_is_written_by_as_many(working: Working) -> None:
+async def test_segments_are_evaluated_by_one_statement_and_written_together(
+    working: Working, monkeypatch: pytest.MonkeyPatch
+) -> None:
     counts = []
+    monkeypatch.setattr(runner, "QUICK_SECONDS", 60.0)
 
     async def run_all() -> None:
         await working.recalculations.start_all(working.business, ACTOR)
@@ -122,15 +126,17 @@ async def test_segments_are_evaluated_by_one_statement_and_each_is_written_by_as
 
     for each in range(MOST_TOGETHER - 1):
         await working.segment(f"s{each}", over(each))
-        if each in (0, 1, 2, MOST_TOGETHER - 2):
+        if each in (0, 2, 6, 30, MOST_TOGETHER - 2):
+            # So that nothing is left to change.
+            await run_all()
             counts.append(await count_statements(working, run_all))
 
-    evaluating = "INSERT INTO evaluated"
-    assert {one[evaluating] for one in counts} == {1}
+    assert {one["INSERT INTO evaluated"] for one in counts} == {1}
+    # One of them, then two, four and so on; what is written after another one takes as many statements as that.
+    assert [one["INSERT INTO membership"] for one in counts] == [1, 2, 3, 5, 6]
     written = [one.total() for one in counts]
-    # Beside what is asked of each: two, as a segment without members is told nothing of.
-    assert written[2] - written[1] <= written[1] - written[0] + 2
-    assert written[3] <= written[0] + (MOST_TOGETHER - 2) * (written[1] - written[0] + 2)
+    assert written[1] - written[0] == written[2] - written[1] == (written[3] - written[2]) / 2
+    assert written[4] - written[3] == written[2] - written[1]
 
 
 async def test_customers_who_changed_follow_by_as_many_statements_however_many_segments_there_are(
@@ -171,11 +177,14 @@ async def test_more_segments_than_one_number_has_bits_for_are_evaluated_in_porti
     assert await read_members(working, segments) == {key: sorted({*names, "C1"}) for key, names in expected.items()}
 
 
+@pytest.mark.parametrize(("quick", "written"), [(0.0, (1, 1, 1, 1)), (60.0, (1, 2, 1))])
 async def test_what_changes_before_any_of_them_is_written_reaches_all_of_them(
-    working: Working, services: Services, monkeypatch: pytest.MonkeyPatch
+    working: Working, services: Services, monkeypatch: pytest.MonkeyPatch, quick: float, written: tuple[int, ...]
 ) -> None:
+    """Written one by one where that is slow, and where it is quick ever more of them together."""
     segments = [await working.segment(f"s{number}", over(18)) for number in range(4)]
     names = iter(("C0", "C1", "C2", "C3"))
+    monkeypatch.setattr(runner, "QUICK_SECONDS", quick)
 
     async def buy() -> None:
         name = next(names)
@@ -186,7 +195,8 @@ async def test_what_changes_before_any_of_them_is_written_reaches_all_of_them(
     await working.runner.run_next(working.business)
 
     seen = [await working.members(each) for each in segments]
-    assert seen == [["C0", "C11"], ["C0", "C1", "C11"], ["C0", "C1", "C11", "C2"], ["C0", "C1", "C11", "C2", "C3"]]
+    expected = [["C0", "C11"], ["C0", "C1", "C11"], ["C0", "C1", "C11", "C2"], ["C0", "C1", "C11", "C2", "C3"]]
+    assert seen == [names for names, many in zip(expected, written, strict=False) for _ in range(many)]
 
 
 async def test_a_segment_that_the_database_cannot_evaluate_fails_alone(

@@ -14,12 +14,12 @@ import pytest
 from sqlalchemy import func, select, text, true
 
 from domain.calendar import Span
-from domain.classification.groups import Method
+from domain.classification.groups import CHANNEL, OMNICHANNEL, Method
 from domain.classification.labels import ClassificationSettings, ClassificationSpan
-from domain.classification.rfm import RfmScheme
+from domain.classification.rfm import Quintiles, RfmScheme, Score
 from domain.errors import Unavailable
 from domain.model import Actor, Business
-from domain.store import Grouping
+from domain.store import Grouping, Labelled, Moved, Reported, Scored, Transition
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.labels.sql import select_label_counts, select_labels
@@ -33,6 +33,7 @@ from persistence.reports.reports import (
     select_behavior_sums,
     select_label_sums,
     select_quintiles,
+    select_reported,
     select_transition_sums,
 )
 from persistence.reports.windows import select_score_counts, select_scores
@@ -94,6 +95,16 @@ async def fill(services: Services, database: Database, purchases: int) -> Busine
     return await services.businesses.open(business.key)
 
 
+def list_reported(before: Span, span: Span) -> Iterator[Reported]:
+    """Customers by what a report says of them, of each kind."""
+    cuts = Quintiles((2, 5, 9, 14), (10_000, 30_000, 60_000, 90_000), 9_000)
+    yield Scored(span, cuts, (Score(5, 5, 5), Score(1, 1, 1), Score(4, 3, 3)))
+    grouping = Grouping(Method.RFM, RfmScheme.ELEVEN_SEGMENT, FESTIVE)
+    yield Labelled(span, grouping, "rfm", "CHAMPIONS")
+    yield Moved(before, span, grouping, Transition("rfm", None, "NEW"))
+    yield Labelled(span, Grouping(Method.BEHAVIOR, RfmScheme.ELEVEN_SEGMENT, FESTIVE), CHANNEL, OMNICHANNEL)
+
+
 def list_statements(business: Business, *lengths: int) -> Iterator[tuple[str, Statement]]:
     """All that are asked of a copy, in windows of so many days, each with what it is."""
     key = business.id
@@ -111,12 +122,15 @@ def list_statements(business: Business, *lengths: int) -> Iterator[tuple[str, St
                 yield f"groups {method} {span}", select_label_sums(key, span, grouping)
             if method is not Method.VALUE:
                 yield f"transitions {method} {span}", select_transition_sums(key, before, span, grouping)
+        for chosen in list_reported(before, span):
+            yield f"customers of {chosen}", select_reported(key, chosen)
     span = Span(LAST + 10_000, LAST + 10_001)
     yield "cells of nobody", select_score_counts(key, span)
     yield "quintiles of nobody", select_quintiles(key, span)
     thresholds = ClassificationSettings(Decimal(30), Decimal(500), Decimal(20))
     classified = ClassificationSpan(LAST - 180, LAST, FESTIVE)
     yield "labels", select_labels(key, classified, thresholds, 2)
+    yield "labels of a range", select_labels(key, classified, thresholds, 2, ids=(1_000, 1_500))
     yield "label counts", select_label_counts(key, classified, thresholds, 2)
 
 

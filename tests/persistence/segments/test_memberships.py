@@ -80,9 +80,7 @@ async def synced(
         # Other segments were evaluated with it, whose rules hold where its own does not.
         for key, flags in (*((key, 0b010) for key in held), *((key, 0b101) for key in failed)):
             await unit.connection.execute(text(f"INSERT INTO evaluated VALUES ({key}, {flags})"))
-        if only:
-            return (await unit.memberships.sync_evaluated({2: 0b010}, unit.instant, "run"))[2]
-        return await unit.memberships.sync_rule_members(2, 0b010, unit.instant, "run")
+        return (await unit.memberships.sync_evaluated({2: 0b010}, unit.instant, {2: "run"}, of_all=not only))[2]
 
 
 async def test_putting_in_and_taking_out_again_changes_only_what_differs(store: SqlStore, shop: Business) -> None:

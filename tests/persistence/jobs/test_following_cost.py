@@ -1,0 +1,117 @@
+"""What it costs the database to record a purchase and to let memberships follow it, in steps of SQLite's machine or in
+blocks that PostgreSQL looks at: as much among many customers as among few. Nothing here depends on the clock."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, text
+
+from domain.segments.model import Definition, SegmentCriteria
+from gql.composition import Services
+from persistence.database.dialects import analyze
+from persistence.database.engines import Database
+from tests.drivers.working import ACTOR, Working
+from tests.persistence.imports.test_cost import BLOCKS
+from tests.persistence.jobs.conftest import DAY, over, uses
+from tests.shops.factories import purchase
+
+pytestmark = pytest.mark.anyio
+SPENT = {"C1": 500, "C2": 2_000}
+FEW, MANY = 300, 4_800
+BOUGHT = 3
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(:low AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < :high)"
+FILL = (
+    f"{NUMBERS} INSERT INTO customer (business_id, id, external_id, erased, name_sort) "
+    "SELECT 1, i, 'F' || i, false, 'f' FROM n",
+    f"{NUMBERS} INSERT INTO purchase (business_id, customer_id, id, external_id, purchased_at, local_day, status, "
+    f"counted, amount, written_by) SELECT 1, i, {BOUGHT} * i + k, 'F' || i || '-' || k, 1717200000000000, 19875, 0, 1, "
+    "100 * (i % 40), 0 FROM n CROSS JOIN (SELECT 0 AS k UNION ALL SELECT 1 UNION ALL SELECT 2) AS few",
+    f"{NUMBERS} INSERT INTO customer_metrics (business_id, customer_id, order_count, revenue, first_at, last_at, "
+    f"first_day, last_day, last_sort, changed_at) SELECT 1, i, {BOUGHT}, {BOUGHT} * 100 * (i % 40), 1717200000000000, "
+    "1717200000000000, 19875, 19875, 1717200000000000, 0 FROM n",
+    f"UPDATE business SET next_customer = :high + 1, next_purchase = {BOUGHT} * :high + {BOUGHT} WHERE id = 1",
+)
+
+
+def fill(database: Database, low: int, high: int) -> None:
+    """Customers of these numbers, each with a few purchases."""
+    with database.bulk.begin() as connection:
+        for statement in FILL:
+            given = {name: value for name, value in {"low": low, "high": high}.items() if f":{name}" in statement}
+            connection.execute(text(statement), given)
+
+
+@asynccontextmanager
+async def counting(database: Database) -> AsyncIterator[list[int]]:
+    """How much the transactions of the event loop cost in the block, as the one number of the list."""
+    counted = [0]
+    engines = {database.reader.sync_engine, database.writer.sync_engine, database.worker.sync_engine}
+
+    def count() -> int:
+        counted[0] += 1
+        return 0
+
+    def watch(connection: Any, record: object) -> None:
+        connection.run(lambda raw: raw.set_progress_handler(count, 1))
+
+    def tell(connection: Connection) -> None:
+        connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+
+    def total() -> int:
+        with database.bulk.connect() as connection:
+            return int(connection.execute(BLOCKS).scalar_one())
+
+    listened = ("connect", watch) if database.dialect == "sqlite" else ("commit", tell)
+    for engine in (database.reader, database.writer, database.worker):
+        await engine.dispose()
+    before = 0 if database.dialect == "sqlite" else total()
+    for each in engines:
+        event.listen(each, *listened)
+    try:
+        yield counted
+    finally:
+        for each in engines:
+            event.remove(each, *listened)
+        for engine in (database.reader, database.writer, database.worker):
+            await engine.dispose()
+        if database.dialect == "postgresql":
+            counted[0] = total() - before
+
+
+async def test_a_purchase_and_what_follows_it_cost_as_much_however_many_customers_there_are(
+    working: Working, services: Services, database: Database
+) -> None:
+    async def buy(name: str) -> int:
+        """What it costs that somebody buys who was there, and somebody new, who enters every segment."""
+        items = [purchase(customer, f"{name}-{customer}", DAY, 90_000) for customer in ("C1", name)]
+        async with counting(database) as counted:
+            await services.purchases.record(working.business, items, ACTOR)
+            assert await working.handler.follow(working.business) == 2
+        return counted[0]
+
+    async def run_all() -> None:
+        """Let every rule have members; PostgreSQL looks at what it holds, as it does by itself in time."""
+        await working.recalculations.start_all(working.business, ACTOR)
+        assert await working.runner.run_next(working.business)
+        with database.bulk.begin() as connection:
+            analyze(connection, "customer", "purchase", "customer_metrics", "membership")
+
+    for number in range(6):
+        await working.segment(f"s{number}", over(number))
+    await working.segment(
+        "more", {"and": [uses("s1"), {"some": [{"var": "purchases"}, {">": [{"var": "amount"}, 5]}]}]}
+    )
+    await working.define("often", Definition(over(1), SegmentCriteria(min_orders=1)))
+    fill(database, 1_000, 1_000 + FEW)
+    await run_all()
+    await buy("warm")
+    few = await buy("few")
+    fill(database, 10_000, 10_000 + MANY)
+    await run_all()
+    await buy("warmer")
+    many = await buy("many")
+
+    print(few, many)
+    assert many < (1.1 if database.dialect == "sqlite" else 2) * few
