@@ -20,8 +20,8 @@ from persistence.tables.businesses import business as table
 
 COMMITS = "PRAGMA data_version"
 VERSIONS = "SELECT key, id::text || '/' || xmin::text FROM business WHERE key = ANY(string_to_array(%s, ' '))"
-"""What wrote a row last, which every write to it changes. No key holds a blank, and a text takes the driver a third less
-of the processor than a list."""
+"""What wrote a row last, which every write to it changes. No key holds a blank, and a text takes the driver a third
+less of the processor than a list."""
 FAILURES = (DBAPIError, PoolTimeout, OSError, sqlite3.Error)
 
 
