@@ -1,14 +1,15 @@
 """Every difference between SQLite and PostgreSQL that statements meet: what rule statements are built of, texts by code
 point, sets of days, short lists read together, and temporary tables. What must differ between the databases stands
-here, once each; constructs print their own brackets and nothing is simplified, so calculations keep their written
-order, and statements that hold a construct of a rule are not kept compiled, because each rule is another one.
+here, once each, and the file is long because all of it does; constructs print their own brackets and nothing is
+simplified, so calculations keep their written order, and statements that hold a construct of a rule are not kept
+compiled, because each rule is another one.
 """
 
 import asyncio
 import json
 from collections import namedtuple
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from itertools import chain
 from time import perf_counter
@@ -294,29 +295,28 @@ def sent_together(connection: Connection) -> Iterator[None]:
         yield
         return
     driver: Any = connection.connection.driver_connection
-    pipeline = driver.pipeline()
     faults: Any = connection.dialect.loaded_dbapi
-    try:
-        if connection.dialect.is_async:
-            with _awaited(pipeline):
-                yield
-        else:
-            with pipeline:
-                yield
-    except faults.Error as error:
-        raise DBAPIError.instance(None, None, error, faults.Error, dialect=connection.dialect) from error
+    pipeline = driver.pipeline()
 
+    def wait(done: object) -> None:
+        if isinstance(done, Awaitable):
+            await_only(done)
 
-@contextmanager
-def _awaited(pipeline: AbstractAsyncContextManager[object]) -> Iterator[None]:
-    """The same context for code that runs beside the event loop."""
-    await_only(pipeline.__aenter__())
+    is_async = connection.dialect.is_async
+    begin = pipeline.__aenter__ if is_async else pipeline.__enter__
+    end = pipeline.__aexit__ if is_async else pipeline.__exit__
+    wait(begin())
     try:
         yield
-    except BaseException as error:
-        await_only(pipeline.__aexit__(type(error), error, error.__traceback__))
+    except BaseException:
+        # That the others were not done, either, is no news.
+        with suppress(faults.Error):
+            wait(end(None, None, None))
         raise
-    await_only(pipeline.__aexit__(None, None, None))
+    try:
+        wait(end(None, None, None))
+    except faults.Error as error:
+        raise DBAPIError.instance(None, None, error, faults.Error, dialect=connection.dialect) from error
 
 
 def fill(connection: Connection, name: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:

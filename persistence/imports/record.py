@@ -32,8 +32,8 @@ from persistence.tables.jobs import job
 BEAT_SECONDS = 0.5
 """Between two heartbeats, by which a holder learns that he is to end."""
 PATIENCE_SECONDS = 5.0
-"""How long an import that sends them within its own transactions is left to it: what another connection writes lets
-SQLite forget the pages that the import will write next."""
+"""How long an import that sends them within its own transactions, and does not rest, is left to it: what another
+connection writes lets SQLite forget the pages that the import will write next."""
 BREAK_SECONDS = 0.1
 """Between two attempts to break off what he does then."""
 LEAVE_SECONDS = 0.3
@@ -127,6 +127,7 @@ class ImportRecord:
 
     def rest(self, seconds: float) -> None:
         """Wait so long; what `check` raises where it is to end meanwhile."""
+        self._patience = 0.0
         until = time.monotonic() + seconds
         while self.reason is None and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, BREAK_SECONDS))

@@ -20,8 +20,8 @@ HEADER = "customer_id,order_id,date,amount,category\n"
 FIRST = HEADER + "".join(f"C{n % 7},{n},2024-0{n % 5 + 1}-02,{n}.00,Tea\n" for n in range(1, 40))
 MORE = "".join(f"C{n % 11},{n},2024-06-0{n % 9 + 1},{n}.00,Rice\n" for n in range(35, 70))
 STAGES = [
-    "INSERT INTO fragment",
-    "INSERT INTO purchase (",
+    "INSERT INTO incoming (",
+    "INSERT OR ROLLBACK INTO purchase (",
     "INSERT INTO labelled",
     f"rename {OUTPUT}",
     "INSERT INTO customer_label",
@@ -51,7 +51,9 @@ def purchases(data: Path) -> list[tuple[object, ...]]:
         store.bulk.dispose()
 
 
-@pytest.mark.parametrize("stage", sample_cases(STAGES, "INSERT INTO purchase (", "INSERT INTO customer_label"))
+@pytest.mark.parametrize(
+    "stage", sample_cases(STAGES, "INSERT OR ROLLBACK INTO purchase (", "INSERT INTO customer_label")
+)
 def test_a_run_that_is_killed_leaves_the_old_output_and_the_next_one_is_right(stage: str, tmp_path: Path) -> None:
     data, file, whole = tmp_path / "data", tmp_path / "orders.csv", tmp_path / "whole"
     file.write_text(FIRST)
