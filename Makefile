@@ -51,13 +51,13 @@ serve: install
 	PORT=$(PORT) $(BIN)/segments serve --demo
 
 test: develop
-	$(BIN)/python -m pytest -m "not tools and not slow" --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not tools and not slow" --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations 20
 
 test-slow: develop
 	$(BIN)/python -m pytest -m "(slow or hypothesis) and not tools" --hypothesis-profile=full
 
 test-tools: develop graphiql clients
-	$(BIN)/python -m pytest -m "tools $(WITHOUT)" --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "tools $(WITHOUT)" --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 20
 
 # SIZES=small (a few minutes) or full (an hour and more); ONLY=reports, or several with commas.
 bench: develop peers

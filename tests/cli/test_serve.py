@@ -131,6 +131,7 @@ def test_the_demo_serves_its_shop_with_a_ready_token_and_starts_again_with_both(
     assert min(written[0]) > 0
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_a_store_that_is_in_use_as_it_is(shop: Segments, tmp_path: Path) -> None:
     with serving(tmp_path, "--demo") as server:
         told = server.query("{ viewer { business { key } } customers { totalCount } }")

@@ -101,6 +101,7 @@ def test_a_file_is_followed_through_everything_that_happens_to_it(segments: Segm
     assert log.endswith("Ended.\n")
 
 
+@pytest.mark.slow
 def test_a_file_is_read_when_its_writing_has_ended(segments: Segments, tmp_path: Path) -> None:
     orders = tmp_path / "orders.csv"
 

@@ -39,6 +39,7 @@ def request(server: Server, path: str) -> bytes:
 
 
 @pytest.mark.parametrize("ending", ["csv", "xlsx", "json"])
+@pytest.mark.slow
 def test_what_a_dropped_download_held_is_free_again(filled: tuple[Server, str], ending: str, tmp_path: Path) -> None:
     server, segment = filled
     path = f"/exports/segments/{segment}/members.{ending}"

@@ -51,6 +51,7 @@ class Client:
             self.complaints.append(repr(error))
 
 
+@pytest.mark.slow
 def test_r11_under_load_a_server_drains_and_no_client_is_cut_off(folder: Path) -> None:
     warned = threading.Event()
     with running(folder, SEGMENTS_COST_BUCKET="0") as server:

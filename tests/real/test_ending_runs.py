@@ -56,7 +56,7 @@ async def fill_shop(database: Database, folder: Path, customers: int) -> dict[st
 @sqlite_alone
 @pytest.mark.parametrize(
     ("customers", "signals", "longest"),
-    [(20_000, 4, 0.3), pytest.param(200_000, 20, 3.0, marks=pytest.mark.slow)],
+    [(20_000, 2, 0.3), pytest.param(200_000, 20, 3.0, marks=pytest.mark.slow)],
     ids=["few", "many"],
 )
 async def test_r11_a_signal_during_a_recalculation_ends_the_server_and_the_run_goes_on_with_the_next(

@@ -108,6 +108,7 @@ def test_whichever_worker_is_asked_tells_the_numbers_of_both_and_none_is_lost_wi
     assert not seen.shared.exists()
 
 
+@pytest.mark.slow
 def test_work_is_counted_by_its_kind_and_how_it_ended_and_rows_by_what_became_of_them(seen: Seen) -> None:
     numbers = seen.told[-1]
 

@@ -128,6 +128,7 @@ def test_b2_the_refusal_of_a_large_body_can_be_read(server: Server) -> None:
     assert b"LIMIT_EXCEEDED" in answer
 
 
+@pytest.mark.slow
 def test_s1_a_server_without_free_descriptors_serves_again_when_they_are_back(folder: Path) -> None:
     with running(folder) as server:
         resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (64, 64))

@@ -14,7 +14,7 @@ from domain.segments.model import MembershipSource, Segment
 from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.soundness.checks import find_broken_rules
-from tests.conftest import SetClock, sample_cases
+from tests.conftest import SetClock, sample_cases, sqlite_alone
 from tests.drivers.working import ACTOR, Working
 from tests.shops.factories import purchase
 
@@ -69,6 +69,7 @@ async def kill_worker(working: Working, work: str, place: int, statement: str) -
     assert list(find_broken_rules(working.store.database)) == []
 
 
+@sqlite_alone
 @pytest.mark.parametrize("stage", sample_cases(STAGES, "INSERT INTO evaluated"))
 async def test_a_worker_that_is_killed_leaves_the_old_set_and_a_run_that_ends(
     stage: str, working: Working, clock: SetClock
@@ -96,6 +97,7 @@ async def snapshots(working: Working, segment: Segment) -> int:
         return (await unit.snapshots.count_by_segment([segment.id]))[segment.id]
 
 
+@sqlite_alone
 @pytest.mark.parametrize(("statement", "place", "done"), sample_cases(PARTS, PARTS[1]))
 async def test_a_worker_that_is_killed_between_parts_leaves_whole_ones_and_none_is_done_twice(
     statement: str, place: int, done: int, working: Working, clock: SetClock

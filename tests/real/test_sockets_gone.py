@@ -4,6 +4,7 @@ requirements about descriptors, which only a process has."""
 import asyncio
 import json
 
+import pytest
 import websockets
 
 from tests.drivers.server import Server, until
@@ -27,6 +28,7 @@ async def vanish(server: Server, segment: str, number: int) -> None:
     await client.wait_closed()
 
 
+@pytest.mark.slow
 def test_w7_five_hundred_sockets_that_vanish_leave_no_open_file(server: Server) -> None:
     segment = server.query(CREATE)["createSegment"]["segment"]["id"]
     before = server.sockets

@@ -58,6 +58,7 @@ def is_open(connection: socket.socket) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_s1_a_thousand_strangers_take_nothing_from_those_with_a_token(server: Server) -> None:
     halves = [
         b"",

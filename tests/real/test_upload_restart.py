@@ -97,6 +97,7 @@ def most_memory(server: Server) -> int:
     return int(kilobytes) // 1000
 
 
+@pytest.mark.slow
 def test_i2_a_small_upload_of_endless_rows_does_not_fill_the_memory(place: Path) -> None:
     ragged = gzip.compress(f"{HEADER}\n".encode() + (b"," * 1_000_000 + b"\n") * 30)
     with running(place) as server:

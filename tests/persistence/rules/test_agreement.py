@@ -209,7 +209,7 @@ def test_the_examples_hold_every_operator_and_every_variable() -> None:
 
 @pytest.mark.hypothesis
 def test_statements_and_the_row_evaluator_agree_on_random_rules(both: tuple[Population, Population]) -> None:
-    count = examples(400, 2_000)
+    count = examples(200, 2_000)
     check(agree(both, count), count)
 
 

@@ -116,6 +116,7 @@ def test_bytes_that_an_encoding_has_not_reject_their_row(tmp_path: Path) -> None
     assert batch.rows[1][0] == "Zoë"
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_a_file_of_another_encoding(tmp_path: Path) -> None:
     path = written(tmp_path, "utf-16", *["王小明"] * 200_000)
 
