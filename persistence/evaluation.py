@@ -38,7 +38,16 @@ from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context
 from domain.segments.model import Segment
 from domain.store import Unit as UnitPort
-from persistence.database.dialects import Plus, analyze, create, empty, select_numbers
+from persistence.database.dialects import (
+    Plus,
+    analyze,
+    create,
+    empty,
+    run_together,
+    select_numbers,
+    write_emptying,
+    write_index_joins,
+)
 from persistence.database.engines import Database
 from persistence.database.transactions import choose_reading, open_session, to_business, translate_errors
 from persistence.rules.compiler import RuleCompiler, select_matching
@@ -143,8 +152,10 @@ class SqlEvaluation:
         return union(changed, moved.where(member.entered_at > since), moved.where(member.left_at > since))
 
     async def evaluate_customers(self, customers: Sequence[int]) -> None:
-        """Evaluate these customers only."""
-        await self.connection.run_sync(empty, "evaluated")
+        """Evaluate these customers only. Few as they are, whatever else the transaction reads goes to them by indexes."""
+        dialect = self.connection.dialect.name
+        statements = [*write_emptying(dialect, "evaluated"), *write_index_joins(dialect)]
+        await self.connection.run_sync(run_together, statements)
         which = customer.c.id.in_(select_numbers(customers))
         await self.connection.execute(self._write_insertion(which, of_all=False))
 

@@ -260,7 +260,7 @@ async def test_w7_an_operation_is_stopped_when_its_socket_goes(server: Live, fac
 
     client.transport.abort()
 
-    await becomes(lambda: journal.ended == ["heavy"], 0.4)
+    await becomes(lambda: journal.ended == ["heavy"])
     assert face.database.reader.pool.checkedout() == 0  # type: ignore[attr-defined]
 
 
