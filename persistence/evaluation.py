@@ -38,17 +38,9 @@ from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context
 from domain.segments.model import Segment
 from domain.store import Unit as UnitPort
-from persistence.database.dialects import (
-    Plus,
-    analyze,
-    create,
-    empty,
-    run_together,
-    select_numbers,
-    write_emptying,
-    write_index_joins,
-)
+from persistence.database.dialects import Plus, analyze, create, empty, run_together, write_emptying, write_index_joins
 from persistence.database.engines import Database
+from persistence.database.lists import select_numbers
 from persistence.database.transactions import choose_reading, open_session, to_business, translate_errors
 from persistence.rules.compiler import RuleCompiler, select_matching
 from persistence.segments.analysis import is_member
@@ -152,7 +144,7 @@ class SqlEvaluation:
         return union(changed, moved.where(member.entered_at > since), moved.where(member.left_at > since))
 
     async def evaluate_customers(self, customers: Sequence[int]) -> None:
-        """Evaluate these customers only. Few as they are, whatever else the transaction reads goes to them by indexes."""
+        """Evaluate these customers only; as they are few, the rest of the transaction goes to them by indexes."""
         dialect = self.connection.dialect.name
         statements = [*write_emptying(dialect, "evaluated"), *write_index_joins(dialect)]
         await self.connection.run_sync(run_together, statements)

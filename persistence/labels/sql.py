@@ -32,7 +32,8 @@ from domain.classification.labels import (
     build_spending_conditions,
     has_share,
 )
-from persistence.database.dialects import Quotient, is_among
+from persistence.database.dialects import Quotient
+from persistence.database.lists import is_among
 from persistence.tables.purchases import WITH_BOUGHT, purchase, purchase_line
 
 FACTS = ("orders", "spend", "recent", "festive", "first_day", "last_day")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import ColumnElement, CompoundSelect, CursorResult, Executable, Select, func, select, true, union
 
-from persistence.database.dialects import GatheredColumn
+from persistence.database.lists import GatheredColumn
 from persistence.lake.manifest import (
     COLUMNS,
     CUSTOMER,

@@ -47,7 +47,7 @@ from domain.store import (
 from persistence.customers import COLUMNS as CUSTOMER_COLUMNS
 from persistence.customers import JOINED as CUSTOMERS
 from persistence.customers import to_record
-from persistence.database.dialects import GatheredRows, MembersOf, is_among, select_numbers
+from persistence.database.lists import GatheredRows, MembersOf, is_among, select_numbers
 from persistence.labels.sql import select_label_counts
 from persistence.lake.analysis import Analysis
 from persistence.reports.windows import (

@@ -40,7 +40,8 @@ from domain.classification.groups import (
 )
 from domain.classification.labels import has_share
 from domain.classification.rfm import CUTS, build_rank_conditions, build_recency_conditions, reaches_cut
-from persistence.database.dialects import compute_once, is_among
+from persistence.database.dialects import compute_once
+from persistence.database.lists import is_among
 from persistence.tables.customers import customer_metrics
 from persistence.tables.purchases import WITH_BOUGHT, purchase, purchase_line
 

@@ -55,9 +55,9 @@ from persistence.database.dialects import (
     More,
     bind_double,
     divide_half_even,
-    is_among,
     to_double,
 )
+from persistence.database.lists import is_among
 from persistence.labels.sql import has_category_share
 from persistence.reports.windows import build_score, build_window_conditions, score_recency
 from persistence.tables.customers import customer, customer_attribute, customer_metrics

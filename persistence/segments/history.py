@@ -40,7 +40,8 @@ from domain.segments.model import (
     Snapshot,
 )
 from domain.store import Comparison, ComparisonKey, CustomerRecord, IdsKey, SnapshotKey
-from persistence.database.dialects import Columns, Selective, gather_lists
+from persistence.database.dialects import Selective
+from persistence.database.lists import Columns, gather_lists
 from persistence.segments.memberships import MEMBERSHIP, covers_micros, is_of_segment, load_records, to_membership
 from persistence.tables.businesses import business
 from persistence.tables.columns import to_optional_micros

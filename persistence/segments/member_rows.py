@@ -19,7 +19,8 @@ from domain.model import AttributeKind
 from domain.rules.variables import ATTRIBUTE
 from domain.segments.model import SOURCE_ORDER
 from domain.store import MemberPage
-from persistence.database.dialects import GatheredColumn, prefer_index_joins
+from persistence.database.dialects import prefer_index_joins
+from persistence.database.lists import GatheredColumn
 from persistence.reports.windows import build_score, build_window_conditions, score_recency
 from persistence.segments.memberships import TEXT_COLUMNS, covers, is_of_segment
 from persistence.tables.customers import customer, customer_attribute, customer_metrics

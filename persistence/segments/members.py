@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.pages import Page, PageRequest, Position, build_page
 from domain.store import Member, MemberKey, MemberList, MemberSort
 from persistence.customers import SORT_COLUMNS
-from persistence.database.dialects import Columns, gather_lists
+from persistence.database.lists import Columns, gather_lists
 from persistence.database.pages import begins_with
 from persistence.segments.memberships import (
     MEMBERSHIP,

@@ -31,16 +31,8 @@ from domain.rules.variables import ATTRIBUTE
 from domain.segments.model import SOURCE_ORDER, Membership, MembershipSource, MemberTotals
 from domain.store import CustomerRecord
 from persistence.customers import COLUMNS, JOINED, to_record
-from persistence.database.dialects import (
-    Columns,
-    IsAscii,
-    Negation,
-    Selective,
-    analyze,
-    gather_lists,
-    select_numbers,
-    write_selective,
-)
+from persistence.database.dialects import IsAscii, Negation, Selective, analyze, write_selective
+from persistence.database.lists import Columns, gather_lists, select_numbers
 from persistence.tables.columns import to_optional_instant
 from persistence.tables.customers import customer, customer_attribute, customer_metrics
 from persistence.tables.segments import membership, membership_change, segment

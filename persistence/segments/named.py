@@ -30,7 +30,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.store import NamedCustomer, Naming
 from persistence.customers import join_named
 from persistence.customers import named as known_as
-from persistence.database.dialects import IsAscii, MembersOf, Negation, Selective, analyze, create, empty, select_part
+from persistence.database.dialects import IsAscii, Negation, Selective, analyze, create, empty
+from persistence.database.lists import MembersOf, select_part
 from persistence.tables.customers import PRESENT, customer, customer_term
 
 TABLES = {

@@ -11,8 +11,8 @@ from domain.classification.groups import Method
 from domain.model import Business
 from domain.segments.model import Definition
 from gql.composition import Services
-from persistence.database.dialects import is_among
 from persistence.database.engines import Database
+from persistence.database.lists import is_among
 from persistence.labels.labels import LabelStore
 from tests.conftest import SetClock
 from tests.drivers.files import Importer
