@@ -33,11 +33,13 @@ def now() -> datetime:
 
 
 def die_before(last: str, place: int, *engines: Engine) -> None:
-    """Kill this process when a statement that begins so is about to be executed for the place-th time."""
+    """Kill this process when a statement that begins so, but for what SQLite does of conflicts, is about to be executed
+    for the place-th time."""
     seen = count(1)
 
     def watch(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if " ".join(statement.split()).startswith(last) and next(seen) == place:
+        written = " ".join(statement.split()).replace("INSERT OR ROLLBACK", "INSERT", 1)
+        if written.startswith(last) and next(seen) == place:
             os.kill(os.getpid(), signal.SIGKILL)
 
     for engine in {*engines}:

@@ -33,7 +33,7 @@ STAGES = [
     "INSERT INTO membership_change",
     "UPDATE segment SET member_count",
     "INSERT INTO snapshot",
-    "UPDATE segment SET name",
+    "UPDATE segment SET last_calculated",
 ]
 # Of the statements that end or take a run, the first takes the whole run.
 PARTS = [
