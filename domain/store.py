@@ -481,7 +481,7 @@ class Jobs(Protocol):
         held so."""
         ...
 
-    async def release(self, lease: Lease) -> None:
+    async def release(self, *leases: Lease) -> None:
         """Let work that is still held so wait for another worker, as if it had not been begun."""
         ...
 
@@ -861,6 +861,10 @@ class Evaluation(Protocol):
         """Evaluate all customers; how many are done of how many, from none of them on."""
         ...
 
+    async def estimate_matches(self) -> Mapping[int, int]:
+        """For how many of all customers each rule holds, about, by the ids of their segments."""
+        ...
+
     async def reevaluate_changed(self, unit: Unit) -> None:
         """Evaluate those customers anew that changed since, or whose membership of a segment did that a rule uses;
         within the write unit."""
@@ -914,8 +918,9 @@ class Store(Protocol):
         """A connection that has an empty list; what it did not commit is gone with it."""
         ...
 
-    def open_heartbeats(self, business: Business) -> AbstractAsyncContextManager[Jobs]:
-        """Leases, in a short transaction that changes no data of the business."""
+    def open_heartbeats(self, business: Business, seconds: float | None = None) -> AbstractAsyncContextManager[Jobs]:
+        """Leases, in a short transaction that changes no data of the business; TimeoutError or Unavailable where that
+        takes longer than so many seconds."""
         ...
 
     async def audit(

@@ -313,9 +313,10 @@ class JobStore:
         finished = await connection.execute(build_finish(held, outcome, to_micros(at), **figures), rows)
         return int(finished.rowcount) == len(ended)
 
-    async def release(self, lease: Lease) -> None:
+    async def release(self, *leases: Lease) -> None:
         """Let work wait for another worker, as if its holder had not begun it."""
-        await self.session.execute(build_release(self.business_id, lease))
+        for lease in leases:
+            await self.session.execute(build_release(self.business_id, lease))
 
     async def plan_classification(self, due: datetime | None, then: datetime | None, now: datetime) -> bool:
         """Move on when the classification is due, and queue one where that has come; False where somebody else has

@@ -20,6 +20,7 @@ from persistence.database.engines import Database
 from persistence.database.kept_businesses import KeptBusinesses, StoredBusiness, load_business
 from persistence.database.steps import find_current, find_head
 from persistence.database.transactions import (
+    begin_briefly,
     begin_writing,
     choose_reading,
     letting_go,
@@ -185,12 +186,13 @@ class SqlStore:
             return await load_revocations(self.database.reader, keys)
 
     @asynccontextmanager
-    async def open_heartbeats(self, business: Business) -> AsyncIterator["JobStore"]:
-        """Leases, in a short transaction that changes no data of the business."""
+    async def open_heartbeats(self, business: Business, seconds: float | None = None) -> AsyncIterator["JobStore"]:
+        """Leases, in a short transaction that changes no data of the business and waits no longer than it is said."""
         from persistence.jobs import JobStore
 
+        database = self.database
         with translate_errors():
-            async with begin_writing(self.database) as connection:
+            async with begin_writing(database) if seconds is None else begin_briefly(database, seconds) as connection:
                 await connection.run_sync(require_step)
                 yield JobStore(open_session(connection), business.id)
 

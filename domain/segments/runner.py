@@ -4,10 +4,12 @@ whose segments do not use each other are evaluated together, and written and end
 
 import asyncio
 import logging
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import accumulate
 
 from domain.calendar import Clock
 from domain.errors import DomainError, StoreUpgraded, Unavailable
@@ -38,7 +40,10 @@ BEATS = 20
 """While a run evaluates, a heartbeat is due after this part of the time that it took so far, so that a short run shows
 progress, too, and a long one writes no more than one a second."""
 QUICK_SECONDS, SLOW_SECONDS = 0.25, 0.75
-"""What parts are written together in: where it was less, the next are twice as many, where it was more, half."""
+"""What parts are written together in: where it was less, the next look at twice as many rows, where it was more, at
+half."""
+UNIT = 1_000
+"""Rows that take about as long to look at as it takes to write a part that has none."""
 YIELD_SECONDS = 0.1
 """How long, once between two heartbeats, a run that writes leaves the store to others."""
 RELEASE_SECONDS = 2.0
@@ -85,7 +90,7 @@ class Runner:
         try:
             await self._run_parts(business, job)
         except asyncio.CancelledError:
-            await self._release(business, job)
+            await self._release(business, [job])
             raise
 
     async def _run_parts(self, business: Business, job: Job) -> None:
@@ -137,8 +142,7 @@ class Runner:
                         for job in left:
                             await self._end(business, batch, job, self._describe_failure(business, job, error))
         except asyncio.CancelledError:
-            for job in batch.jobs.values():
-                await self._release(business, job)
+            await self._release(business, list(batch.jobs.values()))
             raise
 
     async def _recalculate_in_time(self, business: Business, batch: "_Batch", group: Sequence[Job]) -> None:
@@ -176,13 +180,16 @@ class Runner:
                 if not batch.holds(runs):
                     return
             await self._beat(business, batch, "writing", population, population, at_once=True)
-            loop, size = asyncio.get_running_loop(), 1
+            matches = await evaluation.estimate_matches()
+            sizes = {segment.id: 1 + (matches[segment.id] + segment.member_count) // UNIT for _, segment in runs}
+            loop, most = asyncio.get_running_loop(), 1
             while runs := [(job, segment) for job, segment in runs if job.id in batch.jobs]:
-                began = loop.time()
-                if not await self._write(business, batch, evaluation, runs[:size], definitions, population):
+                began, looked = loop.time(), [*accumulate(sizes[segment.id] for _, segment in runs)]
+                count = max(1, bisect_right(looked, most))
+                if not await self._write(business, batch, evaluation, runs[:count], definitions, population):
                     return
-                runs, took = runs[size:], loop.time() - began
-                size = 2 * size if took < QUICK_SECONDS else size if took < SLOW_SECONDS else max(1, size // 2)
+                runs, took, most = runs[count:], loop.time() - began, looked[count - 1]
+                most = 2 * most if took < QUICK_SECONDS else most if took < SLOW_SECONDS else most // 2
                 if await self._beat(business, batch, "writing", population, population):
                     # Other processes that wait for SQLite's lock ask for it ten times a second.
                     await asyncio.sleep(YIELD_SECONDS)
@@ -325,14 +332,17 @@ class Runner:
         self._notify(business, job)
         return held
 
-    async def _release(self, business: Business, job: Job) -> None:
-        """This worker ends: another one goes on with the run at once. Where the store cannot be told in time, it does
+    async def _release(self, business: Business, held: Sequence[Job]) -> None:
+        """This worker ends: another one goes on with the runs at once. Where the store cannot be told in time, it does
         when it has heard nothing for as long as from a dead one."""
+        leases = [self._make_lease(job) for job in held]
         try:
-            async with asyncio.timeout(RELEASE_SECONDS), self.store.open_heartbeats(business) as jobs:
-                await jobs.release(self._make_lease(job))
+            async with asyncio.timeout(RELEASE_SECONDS):
+                async with self.store.open_heartbeats(business, RELEASE_SECONDS) as jobs:
+                    await jobs.release(*leases)
         except (DomainError, TimeoutError) as error:
-            log.warning("run %s of business %s could not be released: %s", job.id, business.id, error)
+            ids, why = [job.id for job in held], str(error) or "the store did not answer in time"
+            log.warning("runs %s of business %s could not be released: %s", ids, business.id, why)
 
     async def _end_if_cancelled(self, business: Business, job: Job) -> None:
         """A run that somebody asked to cancel ends; one that was ended, or taken up by somebody else, is left alone."""

@@ -180,6 +180,16 @@ async def connect_briefly(database: Database, seconds: float) -> AsyncIterator[A
             await asyncio.shield(_wait_as_usual(connection))
 
 
+@asynccontextmanager
+async def begin_briefly(database: Database, seconds: float) -> AsyncIterator[AsyncConnection]:
+    """A transaction on such a connection, which waits for the write lock first of all."""
+    async with connect_briefly(database, seconds) as connection:
+        await connection.rollback()
+        await connection.execution_options(**choose_writing(database.dialect))
+        async with connection.begin():
+            yield connection
+
+
 async def _wait_as_usual(connection: AsyncConnection) -> None:
     await connection.rollback()
     await _set_patience(connection, BUSY_SECONDS)

@@ -28,10 +28,10 @@ class Interrupted(SqlStore):
     signs: Iterator[int] = field(default_factory=lambda: count(1))
 
     @asynccontextmanager
-    async def open_heartbeats(self, business: Business) -> AsyncIterator[JobStore]:
+    async def open_heartbeats(self, business: Business, seconds: float | None = None) -> AsyncIterator[JobStore]:
         if next(self.signs) == self.place:
             await self.meanwhile()
-        async with super().open_heartbeats(business) as jobs:
+        async with super().open_heartbeats(business, seconds) as jobs:
             yield jobs
 
 

@@ -7,13 +7,16 @@ from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from domain.jobs.model import JobStatus
 from domain.model import Business
+from domain.segments import runner
 from gql.composition import Services
+from persistence.database.engines import Database
+from persistence.evaluation import SqlEvaluation
 from tests.drivers.working import ACTOR, Working
-from tests.persistence.jobs.conftest import DAY, OVER_10
+from tests.persistence.jobs.conftest import DAY, OVER_10, over
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
@@ -93,3 +96,30 @@ async def test_r11_a_worker_that_is_told_to_end_while_memberships_follow_leaves_
     assert all(members in ([], NEW) for members in seen)
     assert await working.members(segment) == NEW
     assert not (await working.store.load_agenda(working.business, working.clock.now)).changed
+
+
+async def test_r11_a_worker_of_many_runs_whose_store_is_locked_tries_as_long_as_one_of_a_single_run(
+    working: Working, database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = asyncio.Event()
+
+    async def stay(*_: object) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(SqlEvaluation, "prepare", stay)
+    monkeypatch.setattr(runner, "RELEASE_SECONDS", 0.2)
+    for number in range(5):
+        await working.segment(f"s{number}", over(number))
+    await working.recalculations.start_all(working.business, ACTOR)
+    task = asyncio.create_task(working.runner.run_next(working.business))
+    await begun.wait()
+    with database.bulk.begin() as connection:
+        connection.execute(text("UPDATE job SET phase = phase"))
+        task.cancel()
+        await asyncio.wait({task})
+
+    assert task.cancelled()
+    # All parts at once, then the run that they belong to.
+    given_up = [record.args[0] for record in caplog.records if "could not be released" in record.message]  # type: ignore[index]
+    assert list(map(len, given_up)) == [6, 1]

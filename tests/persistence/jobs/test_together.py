@@ -14,12 +14,14 @@ from domain.segments import runner
 from domain.segments.model import Definition, MembershipSource, Segment, SegmentCriteria
 from domain.store import MOST_TOGETHER
 from gql.composition import Services
+from persistence.database.engines import Database
 from persistence.evaluation import SqlEvaluation
 from tests.conftest import examples
 from tests.drivers.interrupted import before_writing
 from tests.drivers.working import ACTOR, Working
 from tests.persistence.conftest import statements
 from tests.persistence.jobs.conftest import DAY, OVER_10, over, uses
+from tests.persistence.jobs.test_following_cost import fill
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
@@ -139,6 +141,28 @@ async def test_segments_are_evaluated_by_one_statement_and_written_together(
     written = [one.total() for one in counts]
     assert written[1] - written[0] == written[2] - written[1] == (written[3] - written[2]) / 2
     assert written[4] - written[3] == written[2] - written[1]
+
+
+async def test_what_is_written_together_grows_with_the_rows_that_it_looks_at(
+    working: Working, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, commit = [], runner.Runner._commit
+
+    async def watch(self: runner.Runner, evaluation: Any, runs: Any, *given: Any) -> Any:
+        written.append([segment.key for _, segment in runs])
+        return await commit(self, evaluation, runs, *given)
+
+    monkeypatch.setattr(runner.Runner, "_commit", watch)
+    monkeypatch.setattr(runner, "QUICK_SECONDS", 60.0)
+    monkeypatch.setattr(runner, "UNIT", 10)
+    fill(database, 1_000, 2_000)
+    empty = [(await working.segment(f"a{number}", over(1_000_000 + number))).key for number in range(5)]
+    full = [(await working.segment(f"b{number}", over(-1 - number))).key for number in range(4)]
+
+    await working.recalculations.start_all(working.business, ACTOR)
+    assert await working.runner.run_next(working.business)
+
+    assert written == [empty[:1], empty[1:3], empty[3:], full[:1], full[1:3], full[3:]]
 
 
 async def test_customers_who_changed_follow_by_as_many_statements_however_many_segments_there_are(
