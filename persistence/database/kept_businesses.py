@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.model import Business
 from persistence.database.engines import Database
+from persistence.database.silence import expect_answer
 from persistence.database.transactions import open_session, to_business
 from persistence.tables.businesses import BusinessRow
 from persistence.tables.businesses import business as table
@@ -121,14 +122,15 @@ class KeptBusinesses:
         async with self._turn:
             keys, self._asked, self._asking = list(self._asked), set(), None
             try:
-                if self._versions is None:
-                    pooled = await self._database.reader.raw_connection()
-                    self._versions = pooled.driver_connection
-                    pooled.detach()
-                    await self._versions.set_autocommit(True)
-                    self._version = self._versions.cursor()
-                await self._version.execute(VERSIONS, [" ".join(keys)], prepare=True)
-                return dict(await self._version.fetchall())
+                async with expect_answer():
+                    if self._versions is None:
+                        pooled = await self._database.reader.raw_connection()
+                        self._versions = pooled.driver_connection
+                        pooled.detach()
+                        await self._versions.set_autocommit(True)
+                        self._version = self._versions.cursor()
+                    await self._version.execute(VERSIONS, [" ".join(keys)], prepare=True)
+                    return dict(await self._version.fetchall())
             except Exception:
                 # Whoever asked reads the row itself, and is told what is the matter if that fails, too.
                 await self._drop_versions()

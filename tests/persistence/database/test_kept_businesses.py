@@ -1,13 +1,18 @@
 """Businesses that a process holds: what asks the store for them ends with it, whoever has left meanwhile."""
 
 import asyncio
+import os
+import signal
 from contextlib import suppress
 
 import pytest
 
 from domain.model import Business
+from gql.composition import Services
+from persistence.database import silence
 from persistence.database.engines import Database, open_database
 from persistence.database.kept_businesses import KeptBusinesses
+from tests.conftest import SetClock
 
 pytestmark = pytest.mark.anyio
 
@@ -43,3 +48,27 @@ async def test_whoever_asks_together_gets_their_own_business_and_a_token_names_n
         found = await asyncio.gather(*map(kept.find, names))
 
         assert [None if each is None else each.business.key for each in found] == [shop.key, None, None, None, None]
+
+
+async def test_one_connection_that_falls_silent_stops_nobody(
+    fresh_postgresql: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Services(fresh_postgresql, clock).businesses.create("shop", None, "UTC", "EUR")
+    kept = KeptBusinesses(fresh_postgresql)
+    assert await kept.find("shop") is not None
+    backend = kept._versions.info.backend_pid
+
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(4):
+            with monkeypatch.context() as short:
+                short.setattr(silence, "SECONDS", 0.2)
+                short.setattr(silence, "PARTING_SECONDS", 0.1)
+                found = await asyncio.gather(*(kept.find("shop") for _ in range(3)))
+            again = await kept.find("shop")
+    finally:
+        os.kill(backend, signal.SIGCONT)
+
+    assert [each and each.business.key for each in (*found, again)] == ["shop"] * 4
+    # Another connection is asked from then on.
+    assert kept._versions.info.backend_pid != backend

@@ -1,7 +1,10 @@
 """A replica answers what only reads, and never what is older than the store was when the request began; where it
 cannot, the store does. The replica here is a copy of the store that goes on when a test says so."""
 
+import asyncio
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from domain.segments.validation import Draft
 from gql.composition import Services
 from gql.settings import Settings
 from persistence.database import replica as replicas
+from persistence.database import silence
 from persistence.database.engines import Database, open_database
 from persistence.database.replica import ANSWERED, AWAY, BEHIND
 from persistence.store import SqlStore
@@ -184,6 +188,29 @@ async def test_a_replica_that_does_not_fit_is_left_alone_and_told_once(
         f"the store is asked instead of its replica, as {words}",
         "the replica is asked again",
     ]
+
+
+async def test_a_replica_that_falls_silent_is_left_alone(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pair.store.replica is not None
+    await pair.read(await pair.open_shop())
+    backends = text("SELECT pid FROM pg_stat_activity WHERE datname = 'copy' AND backend_type = 'client backend'")
+    with pair.store.bulk.connect() as connection:
+        silent = connection.execute(backends).scalars().all()
+    monkeypatch.setattr(silence, "SECONDS", 0.2)
+    monkeypatch.setattr(silence, "PARTING_SECONDS", 0.1)
+
+    for backend in silent:
+        os.kill(backend, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(4):
+            found = [await pair.read(await pair.open_shop()) for _ in range(2)]
+    finally:
+        for backend in silent:
+            os.kill(backend, signal.SIGCONT)
+
+    assert found == ["Ann", "Ann"]
+    assert pair.told == [ANSWERED, AWAY, AWAY]
+    assert pair.store.replica.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 
 
 def test_only_postgresql_has_replicas(tmp_path: Path) -> None:
