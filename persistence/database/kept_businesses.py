@@ -50,6 +50,8 @@ class KeptBusinesses:
         """Each with the mark that was read before it."""
         self._counter: sqlite3.Connection | None = None
         self._counting: sqlite3.Cursor | None = None
+        self._generation = 0
+        """Of the counter: another connection counts from elsewhere, and may come to the same numbers."""
         self._versions: Any = None
         """PostgreSQL's own connection, with the driver and without a pool: what is asked of it takes no transaction."""
         self._version: Any = None
@@ -85,8 +87,8 @@ class KeptBusinesses:
             await asyncio.wait(self._reading)
         await self._drop_versions()
 
-    def _count_commits(self) -> int | None:
-        """A number that is another one after every commit of others."""
+    def _count_commits(self) -> tuple[int, int] | None:
+        """A mark that is another one after every commit of others."""
         try:
             if self._counting is None:
                 pooled = self._database.bulk.raw_connection()
@@ -98,15 +100,14 @@ class KeptBusinesses:
             count: int = self._counting.execute(COMMITS).fetchone()[0]
         except FAILURES:
             self._drop_counter()
-            # Another connection counts from elsewhere.
-            self._held.clear()
             return None
-        return count
+        return self._generation, count
 
     def _drop_counter(self) -> None:
         if self._counter is not None:
             self._counter.close()
             self._counter = self._counting = None
+            self._generation += 1
 
     async def _find_version(self, key: str) -> object:
         """Of whoever asks while others are answered, all together get the next answer: what was committed before they

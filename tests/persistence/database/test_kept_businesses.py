@@ -6,6 +6,7 @@ import signal
 from contextlib import suppress
 
 import pytest
+from sqlalchemy import event, text
 
 from domain.model import Business
 from gql.composition import Services
@@ -72,3 +73,28 @@ async def test_one_connection_that_falls_silent_stops_nobody(
     assert [each and each.business.key for each in (*found, again)] == ["shop"] * 4
     # Another connection is asked from then on.
     assert kept._versions.info.backend_pid != backend
+
+
+async def test_a_row_that_was_read_while_the_counter_of_commits_broke_is_not_believed_by_the_next_counter(
+    fresh_sqlite: Database, clock: SetClock
+) -> None:
+    await Services(fresh_sqlite, clock).businesses.create("shop", None, "UTC", "EUR")
+    kept = KeptBusinesses(fresh_sqlite)
+    broken = False
+
+    def interrupt(conn: object, cursor: object, statement: str, *rest: object) -> None:
+        """Once the row is read: the counter breaks, another request finds that out, and somebody commits."""
+        nonlocal broken
+        if not broken and statement.startswith("SELECT business."):
+            broken = True
+            assert kept._counter is not None
+            kept._counter.close()
+            assert kept._count_commits() is None
+            with fresh_sqlite.bulk.begin() as connection:
+                connection.execute(text("UPDATE business SET change_number = 7"))
+
+    event.listen(fresh_sqlite.reader.sync_engine, "after_cursor_execute", interrupt)
+    during, after = await kept.find("shop"), await kept.find("shop")
+
+    assert broken
+    assert [found and found.business.change_number for found in (during, after)] == [0, 7]
