@@ -16,6 +16,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.model import Business
+from persistence.database.condition import is_damaged
+from persistence.database.failures import describe_trouble
 from persistence.database.silence import expect_answer
 from persistence.database.steps import find_head
 from persistence.tables.businesses import business as table
@@ -56,8 +58,10 @@ class Replica:
                 return
             try:
                 yield connection
-            except (DBAPIError, OSError) as error:
-                self._rest(f"it broke off: {type(error).__name__}")
+            except DBAPIError as error:
+                # A statement that is wrong, or has a sum too large, says nothing of the replica.
+                if describe_trouble(error) is not None or is_damaged(error):
+                    self._rest(f"it broke off: {type(error).__name__}")
                 raise
             finally:
                 if not connection.invalidated:

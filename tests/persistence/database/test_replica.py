@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, StoreDamaged, Unavailable
 from domain.model import Actor, Business, NewCustomer
 from domain.segments.model import SegmentKind
 from domain.segments.validation import Draft
@@ -211,6 +212,30 @@ async def test_a_replica_that_falls_silent_is_left_alone(pair: Pair, monkeypatch
     assert found == ["Ann", "Ann"]
     assert pair.told == [ANSWERED, AWAY, AWAY]
     assert pair.store.replica.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("statement", "failure", "answered"),
+    [
+        ("SELECT 1e308::float8 * 1e308::float8", InvalidInput, ANSWERED),
+        ("SELECT gone", DBAPIError, ANSWERED),
+        # What the caller does with its rows: a disk that is full, a client that has left.
+        ("SELECT 1", ConnectionResetError, ANSWERED),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", Unavailable, AWAY),
+        ("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'XX001'; END $$", StoreDamaged, AWAY),
+    ],
+)
+async def test_a_replica_is_left_alone_for_its_own_failures_only(
+    pair: Pair, statement: str, failure: type[Exception], answered: str
+) -> None:
+    with pytest.raises(failure):
+        async with SqlStore(pair.store, pair.clock).read(await pair.open_shop()) as unit:
+            await unit.connection.execute(text(statement))
+            raise ConnectionResetError
+
+    await pair.read(await pair.open_shop())
+
+    assert pair.told == [ANSWERED, answered]
 
 
 def test_only_postgresql_has_replicas(tmp_path: Path) -> None:
