@@ -156,6 +156,32 @@ async def test_files_are_of_the_replica_once_it_has_what_was_written(pair: Pair)
 
 
 @pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("{ segments(first: 1) { nodes { name } } }", {ANSWERED}),
+        ("{ segments(first: 1) { nodes { ...S } } } fragment S on Segment { latestRecalculation { status } }", set()),
+        ("{ imports(first: 1) { nodes { status } } }", set()),
+        ("{ segments(first: 1) { nodes { name } } a: nodes(ids: []) { id } }", set()),
+        ("{ auditEvents(first: 2) { nodes { action outcome } } }", set()),
+    ],
+)
+async def test_what_may_change_without_a_write_of_the_business_is_of_the_store(
+    pair: Pair, query: str, told: set[str]
+) -> None:
+    async with presenting(pair.store, pair.clock, Settings(jwt_secret=SECRET, answer_memory=0)) as face:
+        await face.data("mutation { exportSegmentationReport(format: CSV) { url } }")
+        assert pair.store.replica is not None
+        pair.store.replica.tell = pair.told.append
+
+        found = await face.data(query)
+
+    assert set(pair.told) == told
+    if "auditEvents" in query:
+        exported = {"action": "exportSegmentationReport", "outcome": "DONE"}
+        assert exported in found["auditEvents"]["nodes"]
+
+
+@pytest.mark.parametrize(
     ("statement", "words"),
     [
         ("UPDATE alembic_version SET version_num = '0001'", "its tables are at step 0001"),
