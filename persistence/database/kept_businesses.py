@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.model import Business
+from persistence.database.condition import refuse_empty
 from persistence.database.engines import Database
 from persistence.database.silence import expect_answer
 from persistence.database.transactions import open_session, to_business
@@ -23,7 +22,6 @@ COMMITS = "PRAGMA data_version"
 VERSIONS = "SELECT key, id::text || '/' || xmin::text FROM business WHERE key = ANY(string_to_array(%s, ' '))"
 """What wrote a row last, which every write to it changes. No key holds a blank, and a text takes the driver a third
 less of the processor than a list."""
-FAILURES = (DBAPIError, PoolTimeout, OSError, sqlite3.Error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +89,15 @@ class KeptBusinesses:
         """A mark that is another one after every commit of others."""
         try:
             if self._counting is None:
-                pooled = self._database.bulk.raw_connection()
-                self._counter = pooled.driver_connection
-                pooled.detach()
-                assert self._counter is not None
-                # It is asked within the event loop, which waits for nobody.
-                self._counting = self._counter.execute("PRAGMA busy_timeout = 0")
+                # It is opened and asked within the event loop, which waits neither for a connection that an import has
+                # nor for a lock.
+                bulk = self._database.bulk
+                (name,), named = bulk.dialect.create_connect_args(bulk.url)
+                self._counter = sqlite3.connect(name, **{**named, "timeout": 0})
+                self._counting = self._counter.cursor()
+                refuse_empty(self._counting.execute("PRAGMA page_count").fetchone()[0])
             count: int = self._counting.execute(COMMITS).fetchone()[0]
-        except FAILURES:
+        except sqlite3.Error:
             self._drop_counter()
             return None
         return self._generation, count

@@ -3,10 +3,11 @@
 import asyncio
 import os
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.model import Business
 from gql.composition import Services
@@ -98,3 +99,19 @@ async def test_a_row_that_was_read_while_the_counter_of_commits_broke_is_not_bel
 
     assert broken
     assert [found and found.business.change_number for found in (during, after)] == [0, 7]
+
+
+async def test_commits_are_counted_while_imports_have_all_their_connections(
+    fresh_sqlite: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Services(fresh_sqlite, clock).businesses.create("shop", None, "UTC", "EUR")
+    kept = KeptBusinesses(fresh_sqlite)
+    monkeypatch.setattr(fresh_sqlite.bulk.pool, "_timeout", 0.1)
+
+    with ExitStack() as stack:
+        with pytest.raises(PoolTimeout):
+            while True:
+                stack.enter_context(fresh_sqlite.bulk.connect())
+        await kept.find("shop")
+
+        assert kept.find_held("shop") is not None
