@@ -58,6 +58,7 @@ class KeptBusinesses:
         self._asking: asyncio.Task[dict[str, object]] | None = None
         self._reading: set[asyncio.Task[dict[str, object]]] = set()
         self._turn = asyncio.Lock()
+        self._troubles = 0
         database.closing.append(self._close)
 
     def find_held(self, key: str) -> StoredBusiness | None:
@@ -119,8 +120,12 @@ class KeptBusinesses:
         return (await asyncio.shield(self._asking)).get(key)
 
     async def _load_versions(self) -> dict[str, object]:
+        before = self._troubles
         async with self._turn:
             keys, self._asked, self._asking = list(self._asked), set(), None
+            if self._troubles != before:
+                # They have waited long enough behind those who were not answered.
+                return {}
             try:
                 async with expect_answer():
                     if self._versions is None:
@@ -133,6 +138,7 @@ class KeptBusinesses:
                     return dict(await self._version.fetchall())
             except Exception:
                 # Whoever asked reads the row itself, and is told what is the matter if that fails, too.
+                self._troubles += 1
                 await self._drop_versions()
                 return {}
 

@@ -66,7 +66,13 @@ async def test_one_connection_that_falls_silent_stops_nobody(
             with monkeypatch.context() as short:
                 short.setattr(silence, "SECONDS", 0.2)
                 short.setattr(silence, "PARTING_SECONDS", 0.1)
-                found = await asyncio.gather(*(kept.find("shop") for _ in range(3)))
+                asking = [asyncio.create_task(kept.find("shop")) for _ in range(2)]
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                waiting = asyncio.create_task(kept.find("shop"))
+                found = await asyncio.gather(*asking, waiting)
+            # Who waited for the silent one's answer does not wait for another one's.
+            assert kept._versions is None
             again = await kept.find("shop")
     finally:
         os.kill(backend, signal.SIGCONT)
