@@ -153,7 +153,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gql.schema.inputs": TYPES,
     "gql.schema.keeping": (),
     "gql.schema.answers": ("domain", "gql.counters", "gql.schema.keeping", "gql.schema.limits"),
-    "gql.schema.limits": ("domain", "gql.settings"),
+    "gql.schema.limits": ("domain", "gql.schema.keeping", "gql.settings"),
     "gql.schema.loaders": ("domain", "gql.composition", "gql.schema.limits", "gql.schema.pacing"),
     "gql.schema.mutations": (
         *TYPES,

@@ -47,6 +47,7 @@ from domain.pages import DEFAULT_FIRST, DEFAULT_IDS, MAXIMUM_FIRST, MAXIMUM_IDS
 from domain.reports.report import SCORES
 from domain.reports.transitions import MAXIMUM_POINTS as TREND_POINTS
 from domain.reports.transitions import MONTHS
+from gql.schema.keeping import UNKEPT
 
 
 class InputLiteralRule(ValuesOfCorrectTypeRule):
@@ -153,7 +154,8 @@ MANY = 10**9
 @dataclass(slots=True)
 class Measure:
     """Depth, aliases and cost of a selection, relative to where it stands. `whole` is how often it asks for every type
-    of the schema, `each` what one item of a page costs, `slow` whether it may take as long as a report."""
+    of the schema, `each` what one item of a page costs, `slow` whether it may take as long as a report, and `unkept`
+    whether it shows what may change without a change of the business."""
 
     depth: int = 0
     introspection: int = 0
@@ -162,6 +164,7 @@ class Measure:
     cost: int = 0
     each: int = 0
     slow: bool = False
+    unkept: bool = False
 
     def add(self, other: "Measure") -> None:
         """Side by side: the deeper counts, the rest adds up."""
@@ -172,6 +175,7 @@ class Measure:
         self.cost = min(self.cost + other.cost, MANY)
         self.each = min(self.each + other.each, MANY)
         self.slow = self.slow or other.slow
+        self.unkept = self.unkept or other.unkept
 
 
 @dataclass(slots=True)
@@ -220,6 +224,7 @@ class Measurer:
         inner = self.measure_selection(node.selection_set, kind)
         inner.aliases += int(node.alias is not None)
         inner.slow = inner.slow or name in SLOW
+        inner.unkept = inner.unkept or (kind is not None and kind.name in UNKEPT)
         page = kind is not None and kind.name.endswith("Connection")
         listed = definition is not None and is_list_type(get_nullable_type(definition.type)) and is_composite_type(kind)
         if page:
@@ -371,6 +376,8 @@ class DocumentLimits(ParserCache, ValidationCache):
             except RecursionError as error:
                 raise build_limit_error("The document is nested too deeply.") from error
             context.context.cost.is_slow = measure.slow
-            context.context.only_reads = all(one.operation is OperationType.QUERY for one in operations)
+            # How new a replica is tells nothing of what may change without a change of the business.
+            reads = all(one.operation is OperationType.QUERY for one in operations)
+            context.context.only_reads = reads and not measure.unkept
             context.context.cost.charge(measure.cost, document, context.operation_name)
         yield from super().on_validate()

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.model import Business
+from persistence.database.condition import refuse_empty
 from persistence.database.engines import Database
+from persistence.database.silence import expect_answer
 from persistence.database.transactions import open_session, to_business
 from persistence.tables.businesses import BusinessRow
 from persistence.tables.businesses import business as table
@@ -22,7 +22,6 @@ COMMITS = "PRAGMA data_version"
 VERSIONS = "SELECT key, id::text || '/' || xmin::text FROM business WHERE key = ANY(string_to_array(%s, ' '))"
 """What wrote a row last, which every write to it changes. No key holds a blank, and a text takes the driver a third
 less of the processor than a list."""
-FAILURES = (DBAPIError, PoolTimeout, OSError, sqlite3.Error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,8 @@ class KeptBusinesses:
         """Each with the mark that was read before it."""
         self._counter: sqlite3.Connection | None = None
         self._counting: sqlite3.Cursor | None = None
+        self._generation = 0
+        """Of the counter: another connection counts from elsewhere, and may come to the same numbers."""
         self._versions: Any = None
         """PostgreSQL's own connection, with the driver and without a pool: what is asked of it takes no transaction."""
         self._version: Any = None
@@ -57,6 +58,7 @@ class KeptBusinesses:
         self._asking: asyncio.Task[dict[str, object]] | None = None
         self._reading: set[asyncio.Task[dict[str, object]]] = set()
         self._turn = asyncio.Lock()
+        self._troubles = 0
         database.closing.append(self._close)
 
     def find_held(self, key: str) -> StoredBusiness | None:
@@ -84,28 +86,28 @@ class KeptBusinesses:
             await asyncio.wait(self._reading)
         await self._drop_versions()
 
-    def _count_commits(self) -> int | None:
-        """A number that is another one after every commit of others."""
+    def _count_commits(self) -> tuple[int, int] | None:
+        """A mark that is another one after every commit of others."""
         try:
             if self._counting is None:
-                pooled = self._database.bulk.raw_connection()
-                self._counter = pooled.driver_connection
-                pooled.detach()
-                assert self._counter is not None
-                # It is asked within the event loop, which waits for nobody.
-                self._counting = self._counter.execute("PRAGMA busy_timeout = 0")
+                # It is opened and asked within the event loop, which waits neither for a connection that an import has
+                # nor for a lock.
+                bulk = self._database.bulk
+                (name,), named = bulk.dialect.create_connect_args(bulk.url)
+                self._counter = sqlite3.connect(name, **{**named, "timeout": 0})
+                self._counting = self._counter.cursor()
+                refuse_empty(self._counting.execute("PRAGMA page_count").fetchone()[0])
             count: int = self._counting.execute(COMMITS).fetchone()[0]
-        except FAILURES:
+        except sqlite3.Error:
             self._drop_counter()
-            # Another connection counts from elsewhere.
-            self._held.clear()
             return None
-        return count
+        return self._generation, count
 
     def _drop_counter(self) -> None:
         if self._counter is not None:
             self._counter.close()
             self._counter = self._counting = None
+            self._generation += 1
 
     async def _find_version(self, key: str) -> object:
         """Of whoever asks while others are answered, all together get the next answer: what was committed before they
@@ -118,19 +120,25 @@ class KeptBusinesses:
         return (await asyncio.shield(self._asking)).get(key)
 
     async def _load_versions(self) -> dict[str, object]:
+        before = self._troubles
         async with self._turn:
             keys, self._asked, self._asking = list(self._asked), set(), None
+            if self._troubles != before:
+                # They have waited long enough behind those who were not answered.
+                return {}
             try:
-                if self._versions is None:
-                    pooled = await self._database.reader.raw_connection()
-                    self._versions = pooled.driver_connection
-                    pooled.detach()
-                    await self._versions.set_autocommit(True)
-                    self._version = self._versions.cursor()
-                await self._version.execute(VERSIONS, [" ".join(keys)], prepare=True)
-                return dict(await self._version.fetchall())
+                async with expect_answer():
+                    if self._versions is None:
+                        pooled = await self._database.reader.raw_connection()
+                        self._versions = pooled.driver_connection
+                        pooled.detach()
+                        await self._versions.set_autocommit(True)
+                        self._version = self._versions.cursor()
+                    await self._version.execute(VERSIONS, [" ".join(keys)], prepare=True)
+                    return dict(await self._version.fetchall())
             except Exception:
                 # Whoever asked reads the row itself, and is told what is the matter if that fails, too.
+                self._troubles += 1
                 await self._drop_versions()
                 return {}
 

@@ -16,6 +16,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.model import Business
+from persistence.database.condition import is_damaged
+from persistence.database.failures import describe_trouble
+from persistence.database.silence import expect_answer
 from persistence.database.steps import find_head
 from persistence.tables.businesses import business as table
 
@@ -55,8 +58,10 @@ class Replica:
                 return
             try:
                 yield connection
-            except (DBAPIError, OSError) as error:
-                self._rest(f"it broke off: {type(error).__name__}")
+            except DBAPIError as error:
+                # A statement that is wrong, or has a sum too large, says nothing of the replica.
+                if describe_trouble(error) is not None or is_damaged(error):
+                    self._rest(f"it broke off: {type(error).__name__}")
                 raise
             finally:
                 if not connection.invalidated:
@@ -68,11 +73,12 @@ class Replica:
             self.tell(AWAY)
             return None
         try:
-            connection = await held.enter_async_context(self.engine.connect())
-            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            at = text("(SELECT version_num FROM alembic_version)")
-            columns = select(table.c.change_number, table.c.digest_key, at).where(table.c.id == business.id)
-            row = (await connection.execute(columns)).one_or_none()
+            async with expect_answer():
+                connection = await held.enter_async_context(self.engine.connect())
+                await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                at = text("(SELECT version_num FROM alembic_version)")
+                columns = select(table.c.change_number, table.c.digest_key, at).where(table.c.id == business.id)
+                row = (await connection.execute(columns)).one_or_none()
         except (DBAPIError, PoolTimeout, OSError) as error:
             self._rest(f"it cannot be asked: {type(error).__name__}")
             self.tell(AWAY)

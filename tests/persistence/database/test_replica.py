@@ -1,20 +1,25 @@
 """A replica answers what only reads, and never what is older than the store was when the request began; where it
 cannot, the store does. The replica here is a copy of the store that goes on when a test says so."""
 
+import asyncio
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, StoreDamaged, Unavailable
 from domain.model import Actor, Business, NewCustomer
 from domain.segments.model import SegmentKind
 from domain.segments.validation import Draft
 from gql.composition import Services
 from gql.settings import Settings
 from persistence.database import replica as replicas
+from persistence.database import silence
 from persistence.database.engines import Database, open_database
 from persistence.database.replica import ANSWERED, AWAY, BEHIND
 from persistence.store import SqlStore
@@ -151,6 +156,32 @@ async def test_files_are_of_the_replica_once_it_has_what_was_written(pair: Pair)
 
 
 @pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("{ segments(first: 1) { nodes { name } } }", {ANSWERED}),
+        ("{ segments(first: 1) { nodes { ...S } } } fragment S on Segment { latestRecalculation { status } }", set()),
+        ("{ imports(first: 1) { nodes { status } } }", set()),
+        ("{ segments(first: 1) { nodes { name } } a: nodes(ids: []) { id } }", set()),
+        ("{ auditEvents(first: 2) { nodes { action outcome } } }", set()),
+    ],
+)
+async def test_what_may_change_without_a_write_of_the_business_is_of_the_store(
+    pair: Pair, query: str, told: set[str]
+) -> None:
+    async with presenting(pair.store, pair.clock, Settings(jwt_secret=SECRET, answer_memory=0)) as face:
+        await face.data("mutation { exportSegmentationReport(format: CSV) { url } }")
+        assert pair.store.replica is not None
+        pair.store.replica.tell = pair.told.append
+
+        found = await face.data(query)
+
+    assert set(pair.told) == told
+    if "auditEvents" in query:
+        exported = {"action": "exportSegmentationReport", "outcome": "DONE"}
+        assert exported in found["auditEvents"]["nodes"]
+
+
+@pytest.mark.parametrize(
     ("statement", "words"),
     [
         ("UPDATE alembic_version SET version_num = '0001'", "its tables are at step 0001"),
@@ -184,6 +215,53 @@ async def test_a_replica_that_does_not_fit_is_left_alone_and_told_once(
         f"the store is asked instead of its replica, as {words}",
         "the replica is asked again",
     ]
+
+
+async def test_a_replica_that_falls_silent_is_left_alone(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pair.store.replica is not None
+    await pair.read(await pair.open_shop())
+    backends = text("SELECT pid FROM pg_stat_activity WHERE datname = 'copy' AND backend_type = 'client backend'")
+    with pair.store.bulk.connect() as connection:
+        silent = connection.execute(backends).scalars().all()
+    monkeypatch.setattr(silence, "SECONDS", 0.2)
+    monkeypatch.setattr(silence, "PARTING_SECONDS", 0.1)
+
+    for backend in silent:
+        os.kill(backend, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(4):
+            found = [await pair.read(await pair.open_shop()) for _ in range(2)]
+    finally:
+        for backend in silent:
+            os.kill(backend, signal.SIGCONT)
+
+    assert found == ["Ann", "Ann"]
+    assert pair.told == [ANSWERED, AWAY, AWAY]
+    assert pair.store.replica.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("statement", "failure", "answered"),
+    [
+        ("SELECT 1e308::float8 * 1e308::float8", InvalidInput, ANSWERED),
+        ("SELECT gone", DBAPIError, ANSWERED),
+        # What the caller does with its rows: a disk that is full, a client that has left.
+        ("SELECT 1", ConnectionResetError, ANSWERED),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", Unavailable, AWAY),
+        ("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'XX001'; END $$", StoreDamaged, AWAY),
+    ],
+)
+async def test_a_replica_is_left_alone_for_its_own_failures_only(
+    pair: Pair, statement: str, failure: type[Exception], answered: str
+) -> None:
+    with pytest.raises(failure):
+        async with SqlStore(pair.store, pair.clock).read(await pair.open_shop()) as unit:
+            await unit.connection.execute(text(statement))
+            raise ConnectionResetError
+
+    await pair.read(await pair.open_shop())
+
+    assert pair.told == [ANSWERED, answered]
 
 
 def test_only_postgresql_has_replicas(tmp_path: Path) -> None:
