@@ -16,6 +16,7 @@ from graphql import DocumentNode, GraphQLSchema
 from domain.businesses.businesses import Businesses
 from domain.calendar import Clock, load_zone, to_local_date
 from domain.errors import DomainError
+from domain.json_text import WrittenNumber
 from domain.model import Business, Viewer
 from gql.counters import ANSWERS
 from gql.schema.keeping import Keeping, find_keeping
@@ -77,7 +78,7 @@ class AnswerMemory:
         keeping = self._keepings.get(document)
         if keeping is None or keeping is Keeping.NOBODY:
             return None
-        given = json.dumps(variables, separators=(",", ":")) if variables else ""
+        given = json.dumps(mark_numbers(variables), separators=(",", ":")) if variables else ""
         whose = viewer if keeping is Keeping.VIEWER else None
         return document, given, viewer.business, viewer.permissions, whose
 
@@ -137,6 +138,16 @@ class AnswerMemory:
         dropped = self._answers.pop(key, None)
         if dropped is not None:
             self.size -= dropped.size
+
+
+def mark_numbers(value: object) -> object:
+    """The same for a key: as JSON it differs wherever a digit does, which doubles need not. A number with a fraction is
+    as it was written, behind half of a character, which no text of a caller holds."""
+    if isinstance(value, WrittenNumber):
+        return f"\ud800{value}"
+    if isinstance(value, dict):
+        return {name: mark_numbers(inner) for name, inner in value.items()}
+    return [mark_numbers(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _build_state(business: Business, now: datetime) -> State:

@@ -1,6 +1,7 @@
 """Answers that are kept whole: found without a statement, never older than the newest commit of any worker, and never
 somebody else's."""
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -116,6 +117,20 @@ async def test_nobody_is_given_what_others_asked(keeping: Face) -> None:
         ] == "other"
         assert await keeping.code(REPORT, None, keeping.token("customers:none")) == "FORBIDDEN"
         assert await keeping.code(VIEWER, None, "not-a-token") == "UNAUTHENTICATED"
+
+
+async def test_numbers_that_are_one_double_are_questions_of_their_own(keeping: Face) -> None:
+    asked = "query P($least: Decimal) { segmentPreview(definition: {criteria: {minLifetimeValue: $least}}) {"
+    asked += " matchCount problems { message } } }"
+
+    async def ask(least: str) -> Any:
+        body = f'{{"query": {json.dumps(asked)}, "variables": {{"least": {least}}}}}'
+        return (await keeping.raw(body.encode())).json()["data"]["segmentPreview"]
+
+    several = [await ask(least) for least in ("100.5", "100.5", "100.50000000000000000001")]
+
+    two = [{"message": "minLifetimeValue must have at most 2 decimals"}]
+    assert several == [{"matchCount": 0, "problems": []}] * 2 + [{"matchCount": None, "problems": two}]
 
 
 async def test_a_socket_is_told_what_was_kept_for_requests_and_the_other_way_round(keeping: Face) -> None:
