@@ -37,7 +37,7 @@ from gql.http.idempotency import (
     move_links,
     read_key,
 )
-from gql.http.json_body import MAXIMUM_BODY, decode_json, encode_json, write_json
+from gql.http.json_body import MAXIMUM_BODY, decode_body, encode_json, write_json
 from gql.http.middleware import CLOSED, find_origin, log_request, run_with_deadline, while_connected
 from gql.http.persisted import PersistedDocuments
 from gql.http.throttling import MINIMUM_COST, Admission, Throttle, Throttled
@@ -390,9 +390,9 @@ class GraphQLEndpoint:
             values: Any = dict(request.query_params)
             for part in ("variables", "extensions"):
                 if part in values:
-                    values[part] = _decode(values[part].encode("utf-8", "replace"))
+                    values[part] = await _decode(values[part].encode("utf-8", "replace"))
         elif request.method == "POST":
-            values = _decode(await _read_body(request, headers))
+            values = await _decode(await _read_body(request, headers))
         else:
             raise HttpError(405, "Use POST, or GET for a query.", headers={"Allow": "GET, POST"})
         return self.executor.read_parameters(viewer, values)
@@ -471,9 +471,9 @@ async def _read_body(request: Request, headers: Mapping[str, str]) -> bytes:
     return data
 
 
-def _decode(data: bytes) -> Any:
+async def _decode(data: bytes) -> Any:
     try:
-        return decode_json(data)
+        return await decode_body(data)
     except BadJson as error:
         raise HttpError(400, str(error)) from error
 
