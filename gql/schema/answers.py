@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from sys import getsizeof
 
 from graphql import DocumentNode, GraphQLSchema
 
@@ -125,7 +126,7 @@ class AnswerMemory:
         else was read after it: whatever was written meanwhile, or a day that began, is of a later state, which this
         answer is not found for."""
         state = None if business is None else _build_state(business, began)
-        size = sum(map(len, (answer.data, key[0][0], key[1]))) + OVERHEAD
+        size = sum(map(getsizeof, (answer.data, *key[0], key[1]))) + OVERHEAD
         if size * LARGEST_PART > self._maximum:
             return
         self._drop(key)

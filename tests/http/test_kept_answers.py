@@ -203,3 +203,17 @@ def test_the_memory_is_bounded_in_bytes_and_in_time() -> None:
     assert found == [False] * 11 + [True] * 9
     assert too_large is None
     assert too_old is None
+
+
+def test_answers_are_counted_with_their_documents_as_they_are_held() -> None:
+    memory = make_memory(4_000_000, [0.0])
+    viewer = Viewer("tester", "shop", frozenset(EVERYTHING), NOW, NOW, None)
+
+    for number in range(20):
+        document = (f"{{ __typename }} #{number} \U0001f600".ljust(60_000), None)
+        memory.learn(document, parse(document[0]))
+        key = memory.find_key(viewer, document, None)
+        assert key is not None
+        memory.add(key, None, NOW, KeptAnswer(b"{}", 10, 10, 0, 0.0))
+
+    assert 16 * 240_000 < memory.size < 17 * 240_000
