@@ -1,14 +1,15 @@
 """Whole answers that this process keeps: a query that was answered is answered so again, without being executed, until
 its business changes, its day ends or ten minutes have passed. Whether the business has changed is known of the store
 before each answer, never of a message; an answer is kept for its document, its variables, its business and its
-permissions, and for whoever asked where it shows that. What was asked longest ago goes first."""
+permissions, and for whoever asked where it shows that. Of whichever business has most, what was asked longest ago goes
+first, so nobody pushes out the answers of others."""
 
 import asyncio
 import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from sys import getsizeof
 
@@ -53,6 +54,14 @@ class KeptAnswer:
     size: int = 0
 
 
+@dataclass(slots=True)
+class _Share:
+    """What is kept of one business, and its bytes; the answers that were asked for longest ago come first."""
+
+    answers: OrderedDict[Key, KeptAnswer] = field(default_factory=OrderedDict)
+    size: int = 0
+
+
 class AnswerMemory:
     """At most `maximum` bytes of answers, and where that is 0 none. The business is opened with every answer, so that
     whatever waits for its instant is counted."""
@@ -71,7 +80,8 @@ class AnswerMemory:
         self._maximum = maximum
         self._count_seconds = count_seconds
         self._keepings: OrderedDict[Document, Keeping] = OrderedDict()
-        self._answers: OrderedDict[Key, KeptAnswer] = OrderedDict()
+        self._shares: dict[str, _Share] = {}
+        """By the keys of the businesses."""
         self.size = 0
 
     def find_key(self, viewer: Viewer, document: Document, variables: object) -> Key | None:
@@ -85,7 +95,8 @@ class AnswerMemory:
 
     def find(self, key: Key) -> KeptAnswer | None:
         """What was answered last, which may hold no more."""
-        kept = self._answers.get(key)
+        share = self._shares.get(key[2])
+        kept = None if share is None else share.answers.get(key)
         if kept is None:
             MISS.inc()
         return kept
@@ -109,8 +120,9 @@ class AnswerMemory:
         if age > SECONDS or now != kept.state:
             MISS.inc()
             return None
-        if key in self._answers:
-            self._answers.move_to_end(key)
+        share = self._shares.get(key[2])
+        if share is not None and key in share.answers:
+            share.answers.move_to_end(key)
         HIT.inc()
         return age
 
@@ -130,15 +142,23 @@ class AnswerMemory:
         if size * LARGEST_PART > self._maximum:
             return
         self._drop(key)
-        self._answers[key] = replace(answer, state=state, made_at=self._count_seconds(), size=size)
+        share = self._shares.setdefault(key[2], _Share())
+        share.answers[key] = replace(answer, state=state, made_at=self._count_seconds(), size=size)
+        share.size += size
         self.size += size
         while self.size > self._maximum:
-            self._drop(next(iter(self._answers)))
+            fullest = max(self._shares.values(), key=lambda each: each.size)
+            self._drop(next(iter(fullest.answers)))
 
     def _drop(self, key: Key) -> None:
-        dropped = self._answers.pop(key, None)
-        if dropped is not None:
-            self.size -= dropped.size
+        share = self._shares.get(key[2])
+        dropped = None if share is None else share.answers.pop(key, None)
+        if share is None or dropped is None:
+            return
+        share.size -= dropped.size
+        self.size -= dropped.size
+        if not share.answers:
+            del self._shares[key[2]]
 
 
 def mark_numbers(value: object) -> object:

@@ -205,6 +205,23 @@ def test_the_memory_is_bounded_in_bytes_and_in_time() -> None:
     assert too_old is None
 
 
+def test_whoever_asks_most_pushes_out_the_answers_of_no_other_business() -> None:
+    memory = make_memory(100_000, [0.0])
+    document = ("{ __typename }", None)
+    memory.learn(document, parse(document[0]))
+    keys = []
+
+    for business, number in (("quiet", 0), *(("flood", number) for number in range(20)), ("quiet", 1)):
+        viewer = Viewer("tester", business, frozenset(EVERYTHING), NOW, NOW, None)
+        key = memory.find_key(viewer, document, {"n": number})
+        assert key is not None
+        memory.add(key, None, NOW, KeptAnswer(b"x" * 9_000, 10, 10, 0, 0.0))
+        keys.append(key)
+
+    assert [memory.find(key) is not None for key in keys] == [True, *[False] * 13, *[True] * 7, True]
+    assert memory.size <= 100_000
+
+
 def test_answers_are_counted_with_their_documents_as_they_are_held() -> None:
     memory = make_memory(4_000_000, [0.0])
     viewer = Viewer("tester", "shop", frozenset(EVERYTHING), NOW, NOW, None)
