@@ -21,7 +21,7 @@ from domain.errors import DomainError
 from domain.json_text import WrittenNumber
 from domain.model import Business, Viewer
 from gql.counters import ANSWERS
-from gql.schema.keeping import Keeping, find_keeping
+from gql.schema.keeping import UNKEPT, Keeping, find_keeping
 from gql.schema.limits import CACHED_DOCUMENTS
 
 SECONDS = 600.0
@@ -73,12 +73,14 @@ class AnswerMemory:
         clock: Clock,
         maximum: int,
         count_seconds: Callable[[], float] = time.monotonic,
+        unkept: frozenset[str] = UNKEPT,
     ) -> None:
         self._schema = schema
         self._businesses = businesses
         self.clock = clock
         self._maximum = maximum
         self._count_seconds = count_seconds
+        self._unkept = unkept
         self._keepings: OrderedDict[Document, Keeping] = OrderedDict()
         self._shares: dict[str, _Share] = {}
         """By the keys of the businesses."""
@@ -129,7 +131,7 @@ class AnswerMemory:
     def learn(self, name: Document, document: DocumentNode) -> None:
         """The document is valid; from now on its answers may be kept."""
         if self._maximum and name not in self._keepings:
-            self._keepings[name] = find_keeping(self._schema, document, name[1])
+            self._keepings[name] = find_keeping(self._schema, document, name[1], self._unkept)
             if len(self._keepings) > CACHED_DOCUMENTS:
                 self._keepings.popitem(last=False)
 
