@@ -44,6 +44,7 @@ from gql.logs import log_damage, log_statement
 from gql.parameters import read_form, to_parameter_name
 from gql.schema.answers import AnswerMemory
 from gql.schema.context import Context, Cost
+from gql.schema.keeping import OF_CLASSIFIERS, UNKEPT
 from gql.schema.pacing import Pace, Turns
 from gql.schema.schema import make_schema
 from gql.segmentation import ScheduledSegmentation
@@ -189,7 +190,8 @@ def create_app(
 
     # In a store that can only be read no write counts the purchases whose instant has passed.
     maximum = 0 if opened.condition.read_only else settings.answer_memory
-    answers = AnswerMemory(schema._schema, services.businesses, clock, maximum)
+    unkept = UNKEPT | OF_CLASSIFIERS if classifiers.every else UNKEPT
+    answers = AnswerMemory(schema._schema, services.businesses, clock, maximum, unkept=unkept)
     documents = PersistedDocuments(settings.persisted_queries)
     executor = Executor(schema, settings, make_context, throttle, documents, answers)
     requests = IdempotentRequests(services.store, clock)

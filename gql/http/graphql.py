@@ -37,7 +37,7 @@ from gql.http.idempotency import (
     move_links,
     read_key,
 )
-from gql.http.json_body import MAXIMUM_BODY, decode_json, encode_json, write_json
+from gql.http.json_body import MAXIMUM_BODY, decode_body, encode_json, write_json
 from gql.http.middleware import CLOSED, find_origin, log_request, run_with_deadline, while_connected
 from gql.http.persisted import PersistedDocuments
 from gql.http.throttling import MINIMUM_COST, Admission, Throttle, Throttled
@@ -161,22 +161,25 @@ class Executor:
         request_id: str,
         find_origin: Callable[[], str],
         allowed: Collection[OperationType],
-    ) -> "Answer | Awaitable[Answer]":
-        """The answer that is kept, for which the caller pays all the same, or what will make it."""
+    ) -> Answer:
+        """The answer that is kept, for which the caller pays all the same, or a new one. What it takes to see whether a
+        kept one holds counts for the deadline."""
         key = self.answers.find_key(viewer, (parameters.query, parameters.operation_name), parameters.variables)
-        business = None
+        business, spent = None, 0.0
         if key is not None and (kept := self.answers.find(key)) is not None:
             if kept.state is not None:
+                began = time.monotonic()
                 try:
                     business = await self.answers.open_business(key, self.settings.deadline_seconds)
                 except TimeoutError:
                     return _build_timeout(self.settings.deadline_seconds, None)
+                spent = time.monotonic() - began
             age = self.answers.use(key, kept, business)
             if age is not None:
                 cost = self.throttle.open(viewer).repeat(kept.requested, kept.actual)
                 self._keep_document(viewer, parameters)
                 return Answer(_build_extensions(CacheStats(kept.reports, 0, age), cost), data=kept.data)
-        return self.run(viewer, parameters, request_id, allowed, None, find_origin(), True, key, business)
+        return await self.run(viewer, parameters, request_id, allowed, None, find_origin(), True, key, business, spent)
 
     async def run(
         self,
@@ -189,10 +192,11 @@ class Executor:
         keep: bool = False,
         key: Key | None = None,
         opened: Business | None = None,
+        spent: float = 0.0,
     ) -> Answer:
         """The answer of a query or mutation within the deadline; InvalidOperationTypeError for what is not allowed. A
         mutation that holds a claim is done, or has been done, once; what a query answers
-        is kept where it may be, under the key if there is one."""
+        is kept where it may be, under the key if there is one. `spent` are seconds of the deadline that have passed."""
         deadline, context = self.settings.deadline_seconds, self.begin(viewer, request_id, origin)
         began, context.opened = self.answers.clock(), opened
 
@@ -212,7 +216,7 @@ class Executor:
                 operation_name=parameters.operation_name,
                 allowed_operation_types=allowed,
             )
-            result = await run_with_deadline(deadline, execution, allow_more)
+            result = await run_with_deadline(max(deadline - spent, 0.0), execution, allow_more)
             answer = self.answer(parameters, result, request_id, context)
             if answer.status != 200 or result.errors:
                 return answer
@@ -239,8 +243,7 @@ class Executor:
         """The one answer of a query or mutation, or each of a subscription. Nothing is fetched from a subscription
         before the answer before it was taken, so a slow reader holds one answer and no queue."""
         try:
-            work = await self.answer_query(viewer, parameters, request_id, lambda: origin, QUERIES_AND_MUTATIONS)
-            answer = work if isinstance(work, Answer) else await work
+            answer = await self.answer_query(viewer, parameters, request_id, lambda: origin, QUERIES_AND_MUTATIONS)
         except InvalidOperationTypeError:
             pass
         else:
@@ -390,9 +393,9 @@ class GraphQLEndpoint:
             values: Any = dict(request.query_params)
             for part in ("variables", "extensions"):
                 if part in values:
-                    values[part] = _decode(values[part].encode("utf-8", "replace"))
+                    values[part] = await _decode(values[part].encode("utf-8", "replace"))
         elif request.method == "POST":
-            values = _decode(await _read_body(request, headers))
+            values = await _decode(await _read_body(request, headers))
         else:
             raise HttpError(405, "Use POST, or GET for a query.", headers={"Allow": "GET, POST"})
         return self.executor.read_parameters(viewer, values)
@@ -405,9 +408,7 @@ class GraphQLEndpoint:
         try:
             key = _read_key(request.method, headers, parameters)
             if key is None:
-                work = await self.executor.answer_query(viewer, parameters, request_id, origin, allowed)
-                if isinstance(work, Answer):
-                    return work
+                work = self.executor.answer_query(viewer, parameters, request_id, origin, allowed)
             else:
                 work = self._run_once(viewer, parameters, request_id, key, origin())
             return await while_connected(request, work)
@@ -471,9 +472,9 @@ async def _read_body(request: Request, headers: Mapping[str, str]) -> bytes:
     return data
 
 
-def _decode(data: bytes) -> Any:
+async def _decode(data: bytes) -> Any:
     try:
-        return decode_json(data)
+        return await decode_body(data)
     except BadJson as error:
         raise HttpError(400, str(error)) from error
 

@@ -28,6 +28,7 @@ from domain.calendar import Clock
 from domain.errors import InvalidInput, KeyInUse, KeyReused, Unavailable
 from domain.model import Actor, Business
 from domain.store import Claim, Store
+from gql.schema.answers import mark_numbers
 from gql.schema.limits import MAXIMUM_TOKENS
 
 HEADER = "Idempotency-Key"
@@ -88,7 +89,7 @@ def _list_root_fields(document: DocumentNode, operation: OperationDefinitionNode
 
 def compute_digest(*parts: Any) -> str:
     """What tells one request from another."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(mark_numbers(parts), sort_keys=True, default=str).encode()).hexdigest()
 
 
 def move_links(body: Mapping[str, Any], before: str, after: str) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Bodies of JSON, in and out, for HTTP and WebSocket alike. Only strict and bounded JSON is read, and nothing else is
-written."""
+written; neither keeps the event loop for long."""
 
 import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
 
@@ -15,6 +16,10 @@ MAXIMUM_LISTED = 10_000
 90 ms. A thousand purchases of nine lines are as many, and seldom fit into a body."""
 LONG = 16
 """Of a list of so many each item is written in one piece; what is shorter is gone into."""
+LARGE = 32_768
+"""Of a body that is decoded beside the event loop, which one of a mebibyte would keep for half a second."""
+DECODING = ThreadPoolExecutor(1, "segments-decoding")
+"""One thread, as several would only wait for each other."""
 ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 """Made once, as the library makes one a call."""
 PIECE_SECONDS = 0.002
@@ -34,6 +39,13 @@ def decode_json(data: str | bytes) -> Any:
     if _has_many_items(value):
         raise BadJson(f"Lists hold at most {MAXIMUM_LISTED:,} items together.")
     return value
+
+
+async def decode_body(data: str | bytes) -> Any:
+    """What `decode_json` reads, of a body of any size: the event loop goes on meanwhile."""
+    if len(data) <= LARGE:
+        return decode_json(data)
+    return await asyncio.get_running_loop().run_in_executor(DECODING, decode_json, data)
 
 
 def _has_many_items(value: object) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import Any
 
 from domain.model import Viewer
@@ -20,7 +21,7 @@ NOT_SUPPORTED = ("PersistedQueryNotSupported", "PERSISTED_QUERY_NOT_SUPPORTED")
 """Message and code, by both of which the clients know what to do."""
 MAXIMUM_DOCUMENTS = 500
 MAXIMUM_BYTES = 1 << 20
-"""Of one subject of one business."""
+"""Of one subject of one business, as they are held: where one character is an emoji, each has four bytes."""
 MAXIMUM_ALL = 32 << 20
 """Bytes of all documents of the process."""
 Caller = tuple[str, str]
@@ -31,12 +32,11 @@ Caller = tuple[str, str]
 class _Share:
     """What one caller had kept, the documents that were used longest ago first."""
 
-    documents: "OrderedDict[str, str]" = field(default_factory=OrderedDict)
+    documents: "OrderedDict[str, tuple[str, int]]" = field(default_factory=OrderedDict)
     size: int = 0
 
     def pop_oldest(self) -> tuple[str, int]:
-        digest, document = self.documents.popitem(last=False)
-        size = _measure(document)
+        digest, (_, size) = self.documents.popitem(last=False)
         self.size -= size
         return digest, size
 
@@ -70,7 +70,7 @@ class PersistedDocuments:
             raise HttpError(200, *NOT_FOUND)
         documents = self._shares[owner].documents
         documents.move_to_end(digest)
-        return documents[digest], None
+        return documents[digest][0], None
 
     def keep(self, viewer: Viewer, digest: str, document: str) -> None:
         """Keep a document that was executed, and in its place what the same caller, or whoever has most, used longest
@@ -79,8 +79,8 @@ class PersistedDocuments:
             return
         caller = (viewer.business, viewer.subject)
         share = self._shares[caller]
-        share.documents[digest] = document
-        size = _measure(document)
+        size = getsizeof(document)
+        share.documents[digest] = document, size
         share.size += size
         self._size += size
         self._owners[viewer.business, digest] = caller
@@ -96,11 +96,6 @@ class PersistedDocuments:
         del self._owners[caller[0], digest]
         if not share.documents:
             del self._shares[caller]
-
-
-def _measure(document: str) -> int:
-    """How many bytes it has."""
-    return len(document.encode("utf-8", "replace"))
 
 
 def _read_digest(extensions: object) -> str | None:

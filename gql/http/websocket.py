@@ -26,10 +26,10 @@ from gql.auth import Unauthenticated, read_bearer_token
 from gql.counters import SOCKETS
 from gql.http.endpoint import HttpError
 from gql.http.graphql import Answer, Confirm, Executor, Parameters, refuse
-from gql.http.json_body import decode_json, encode_json, write_json
+from gql.http.json_body import LARGE, decode_body, encode_json, write_json
 from gql.http.middleware import build_origin_pattern, find_origin, log_request, make_request_id
 from gql.http.strangers import find_host, find_stranger
-from gql.http.throttling import Admission, Throttled
+from gql.http.throttling import MINIMUM_COST, Admission, Throttled
 from gql.logs import Activity, activity
 from gql.schema.context import Cost
 from gql.schema.errors import build_internal_error, build_refusal, log_surprise
@@ -40,6 +40,8 @@ MAXIMUM_OPERATIONS = 20
 MAXIMUM_SOCKETS = 100
 """Of one subject of one business, in one process."""
 MAXIMUM_ID = 200
+MAXIMUM_UNKNOWN = 16_384
+"""Characters of all messages of a socket until its token was accepted: twice those of the longest token."""
 INIT_SECONDS = 10.0
 EXPIRY_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
@@ -64,6 +66,8 @@ class Socket:
     websocket: WebSocket
     viewer: Viewer | None = None
     initiated: bool = False
+    heard: int = 0
+    """Characters before the token was accepted."""
     operations: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     ending: set[asyncio.Task[None]] = field(default_factory=set)
     expiry: asyncio.Task[None] | None = None
@@ -77,7 +81,7 @@ class Socket:
                     message = await self.websocket.receive()
                 if message["type"] == "websocket.disconnect":
                     return
-                await self.handle(_decode_frame(message))
+                await self.handle(await self.read(message.get("text")))
         except TimeoutError:
             await self.close(4408, "Connection initialisation timeout")
         except Close as close:
@@ -103,6 +107,28 @@ class Socket:
             with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await self.websocket.close(code, reason)
+
+    async def read(self, text: str | None) -> dict[str, Any]:
+        """A message. A large one is paid for as a request is, unless it begins an operation, which is paid for itself;
+        Close where it is none, or comes from somebody who may not send as much."""
+        if text is None:
+            raise Close(4400, "Frames must be text")
+        if self.viewer is None:
+            self.heard += len(text)
+            if self.heard > MAXIMUM_UNKNOWN:
+                raise Close(4400, f"Messages before the token have at most {MAXIMUM_UNKNOWN:,} characters together")
+            return await _decode_frame(text)
+        if len(text) <= LARGE:
+            return await _decode_frame(text)
+        throttle = self.endpoint.executor.throttle
+        try:
+            throttle.check(self.viewer)
+        except Throttled as error:
+            raise Close(TRY_LATER, error.message) from error
+        frame = await _decode_frame(text)
+        if frame.get("type") != "subscribe":
+            throttle.take(self.viewer, MINIMUM_COST)
+        return frame
 
     async def handle(self, frame: dict[str, Any]) -> None:
         """Do what one message asks; Close where it breaks the protocol."""
@@ -437,12 +463,9 @@ def _is_own(origin: str, host: str) -> bool:
     return parts.scheme in ("http", "https") and parts.netloc == host != ""
 
 
-def _decode_frame(message: Any) -> dict[str, Any]:
-    text = message.get("text")
-    if text is None:
-        raise Close(4400, "Frames must be text")
+async def _decode_frame(text: str) -> dict[str, Any]:
     try:
-        frame = decode_json(text)
+        frame = await decode_body(text)
     except BadJson as error:
         raise Close(4400, str(error)) from error
     if not isinstance(frame, dict):

@@ -1,24 +1,27 @@
 """Whole answers that this process keeps: a query that was answered is answered so again, without being executed, until
 its business changes, its day ends or ten minutes have passed. Whether the business has changed is known of the store
 before each answer, never of a message; an answer is kept for its document, its variables, its business and its
-permissions, and for whoever asked where it shows that. What was asked longest ago goes first."""
+permissions, and for whoever asked where it shows that. Of whichever business has most, what was asked longest ago goes
+first, so nobody pushes out the answers of others."""
 
 import asyncio
 import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from sys import getsizeof
 
 from graphql import DocumentNode, GraphQLSchema
 
 from domain.businesses.businesses import Businesses
 from domain.calendar import Clock, load_zone, to_local_date
 from domain.errors import DomainError
+from domain.json_text import WrittenNumber
 from domain.model import Business, Viewer
 from gql.counters import ANSWERS
-from gql.schema.keeping import Keeping, find_keeping
+from gql.schema.keeping import UNKEPT, Keeping, find_keeping
 from gql.schema.limits import CACHED_DOCUMENTS
 
 SECONDS = 600.0
@@ -51,6 +54,14 @@ class KeptAnswer:
     size: int = 0
 
 
+@dataclass(slots=True)
+class _Share:
+    """What is kept of one business, and its bytes; the answers that were asked for longest ago come first."""
+
+    answers: OrderedDict[Key, KeptAnswer] = field(default_factory=OrderedDict)
+    size: int = 0
+
+
 class AnswerMemory:
     """At most `maximum` bytes of answers, and where that is 0 none. The business is opened with every answer, so that
     whatever waits for its instant is counted."""
@@ -62,14 +73,17 @@ class AnswerMemory:
         clock: Clock,
         maximum: int,
         count_seconds: Callable[[], float] = time.monotonic,
+        unkept: frozenset[str] = UNKEPT,
     ) -> None:
         self._schema = schema
         self._businesses = businesses
         self.clock = clock
         self._maximum = maximum
         self._count_seconds = count_seconds
+        self._unkept = unkept
         self._keepings: OrderedDict[Document, Keeping] = OrderedDict()
-        self._answers: OrderedDict[Key, KeptAnswer] = OrderedDict()
+        self._shares: dict[str, _Share] = {}
+        """By the keys of the businesses."""
         self.size = 0
 
     def find_key(self, viewer: Viewer, document: Document, variables: object) -> Key | None:
@@ -77,13 +91,14 @@ class AnswerMemory:
         keeping = self._keepings.get(document)
         if keeping is None or keeping is Keeping.NOBODY:
             return None
-        given = json.dumps(variables, separators=(",", ":")) if variables else ""
+        given = json.dumps(mark_numbers(variables), separators=(",", ":")) if variables else ""
         whose = viewer if keeping is Keeping.VIEWER else None
         return document, given, viewer.business, viewer.permissions, whose
 
     def find(self, key: Key) -> KeptAnswer | None:
         """What was answered last, which may hold no more."""
-        kept = self._answers.get(key)
+        share = self._shares.get(key[2])
+        kept = None if share is None else share.answers.get(key)
         if kept is None:
             MISS.inc()
         return kept
@@ -107,15 +122,16 @@ class AnswerMemory:
         if age > SECONDS or now != kept.state:
             MISS.inc()
             return None
-        if key in self._answers:
-            self._answers.move_to_end(key)
+        share = self._shares.get(key[2])
+        if share is not None and key in share.answers:
+            share.answers.move_to_end(key)
         HIT.inc()
         return age
 
     def learn(self, name: Document, document: DocumentNode) -> None:
         """The document is valid; from now on its answers may be kept."""
         if self._maximum and name not in self._keepings:
-            self._keepings[name] = find_keeping(self._schema, document, name[1])
+            self._keepings[name] = find_keeping(self._schema, document, name[1], self._unkept)
             if len(self._keepings) > CACHED_DOCUMENTS:
                 self._keepings.popitem(last=False)
 
@@ -124,19 +140,37 @@ class AnswerMemory:
         else was read after it: whatever was written meanwhile, or a day that began, is of a later state, which this
         answer is not found for."""
         state = None if business is None else _build_state(business, began)
-        size = sum(map(len, (answer.data, key[0][0], key[1]))) + OVERHEAD
+        size = sum(map(getsizeof, (answer.data, *key[0], key[1]))) + OVERHEAD
         if size * LARGEST_PART > self._maximum:
             return
         self._drop(key)
-        self._answers[key] = replace(answer, state=state, made_at=self._count_seconds(), size=size)
+        share = self._shares.setdefault(key[2], _Share())
+        share.answers[key] = replace(answer, state=state, made_at=self._count_seconds(), size=size)
+        share.size += size
         self.size += size
         while self.size > self._maximum:
-            self._drop(next(iter(self._answers)))
+            fullest = max(self._shares.values(), key=lambda each: each.size)
+            self._drop(next(iter(fullest.answers)))
 
     def _drop(self, key: Key) -> None:
-        dropped = self._answers.pop(key, None)
-        if dropped is not None:
-            self.size -= dropped.size
+        share = self._shares.get(key[2])
+        dropped = None if share is None else share.answers.pop(key, None)
+        if share is None or dropped is None:
+            return
+        share.size -= dropped.size
+        self.size -= dropped.size
+        if not share.answers:
+            del self._shares[key[2]]
+
+
+def mark_numbers(value: object) -> object:
+    """The same for a key: as JSON it differs wherever a digit does, which doubles need not. A number with a fraction is
+    as it was written, behind half of a character, which no text of a caller holds."""
+    if isinstance(value, WrittenNumber):
+        return f"\ud800{value}"
+    if isinstance(value, dict):
+        return {name: mark_numbers(inner) for name, inner in value.items()}
+    return [mark_numbers(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _build_state(business: Business, now: datetime) -> State:

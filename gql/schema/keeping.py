@@ -36,6 +36,8 @@ UNKEPT = frozenset(
     }
 )
 """Types of which nothing is kept."""
+OF_CLASSIFIERS = frozenset({"CustomerClassification", "LabelCount"})
+"""Types that show labels. Where classifiers of the server's own are installed, these may follow more than the store."""
 OF_VIEWER = frozenset({"Viewer"})
 """Types that show who asks."""
 
@@ -48,13 +50,16 @@ class Keeping(Enum):
     PERMISSIONS = "permissions"
 
 
-def find_keeping(schema: GraphQLSchema, document: DocumentNode, operation_name: str | None) -> Keeping:
-    """For whom the answer of an operation of a valid document is kept, whatever its variables are."""
+def find_keeping(
+    schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, unkept: frozenset[str] = UNKEPT
+) -> Keeping:
+    """For whom the answer of an operation of a valid document is kept, whatever its variables are; for nobody where it
+    shows a type that is unkept."""
     operation = get_operation_ast(document, operation_name)
     if operation is None or operation.operation is not OperationType.QUERY:
         return Keeping.NOBODY
     shown = _find_types(schema, document, operation.selection_set)
-    if shown & UNKEPT:
+    if shown & unkept:
         return Keeping.NOBODY
     return Keeping.VIEWER if shown & OF_VIEWER else Keeping.PERMISSIONS
 

@@ -264,7 +264,7 @@ class Measurer:
         return size
 
     def read(self, value: ValueNode) -> Any:
-        """A number, text or enum value, or what the variables hold; None for anything else."""
+        """A number, text, enum value or list, or what the variables hold; None for anything else."""
         if isinstance(value, VariableNode):
             return self.variables.get(value.name.value)
         return read_literal(value)
@@ -282,9 +282,7 @@ class Measurer:
                 # Such lists have bounds of their own, which their resolvers check.
                 return int(min(max(size, 1), most))
             if argument.name.value == "ids":
-                if isinstance(argument.value, ListValueNode):
-                    return len(argument.value.values)
-                value = self.variables.get(argument.value.name.value) if isinstance(argument.value, VariableNode) else 1
+                value = self.read(argument.value)
                 return len(value) if isinstance(value, list) else 1
         return otherwise
 
@@ -304,9 +302,11 @@ class Measurer:
 
 
 def read_literal(value: ValueNode | None) -> Any:
-    """A number, text or enum value; None for anything else."""
+    """A number, text, enum value or list of them; None for anything else."""
     if isinstance(value, IntValueNode):
         return int(value.value) if len(value.value) < 12 else MANY
+    if isinstance(value, ListValueNode):
+        return [read_literal(item) for item in value.values]
     return value.value if isinstance(value, StringValueNode | EnumValueNode) else None
 
 

@@ -431,6 +431,17 @@ async def test_variables_and_the_name_of_the_operation_are_part_of_the_request(f
     assert await ask({"input": [{"externalId": "D"}]}, "U") == 422
 
 
+async def test_amounts_that_are_one_double_are_requests_of_their_own(face: Face) -> None:
+    record = "mutation R($input: [PurchaseInput!]!) { recordPurchases(input: $input) { created } }"
+
+    async def ask(cents: str) -> int:
+        purchase = '{"externalId": "1", "customerExternalId": "A", "purchasedAt": "2024-05-01", "amount": %s}'
+        body = f'{{"query": {json.dumps(record)}, "variables": {{"input": [{purchase % f"999999999999999.{cents}"}]}}}}'
+        return (await face.raw(body.encode(), **{"Idempotency-Key": "k"})).status_code
+
+    assert [await ask(cents) for cents in ("01", "01", "02")] == [200, 200, 422]
+
+
 async def test_r15_a_store_that_is_out_of_reach_before_the_claim_is_no_fault(
     both: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:

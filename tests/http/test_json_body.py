@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gql.http.json_body import LONG, encode_json, write_json
+from gql.http.json_body import LONG, decode_body, encode_json, write_json
 from tests.drivers.face import Face, code_of
 
 pytestmark = pytest.mark.anyio
@@ -170,3 +170,16 @@ async def test_b2_what_all_lists_of_a_body_hold_is_bounded(face: Face, items: in
 
     assert (answer.status_code == 400) is refused
     assert refused is ("Lists hold at most 10,000 items together." in answer.text)
+
+
+async def test_r13_the_loop_goes_on_while_a_large_body_is_decoded() -> None:
+    body = "{" + ",".join(f'"{place}": 1.5' for place in range(70_000)) + "}"
+    decoding = asyncio.create_task(decode_body(body))
+    turns = 0
+
+    while not decoding.done():
+        await asyncio.sleep(0)
+        turns += 1
+
+    assert len(await decoding) == 70_000
+    assert turns > 3

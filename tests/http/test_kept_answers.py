@@ -1,6 +1,7 @@
 """Answers that are kept whole: found without a statement, never older than the newest commit of any worker, and never
 somebody else's."""
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -118,6 +119,20 @@ async def test_nobody_is_given_what_others_asked(keeping: Face) -> None:
         assert await keeping.code(VIEWER, None, "not-a-token") == "UNAUTHENTICATED"
 
 
+async def test_numbers_that_are_one_double_are_questions_of_their_own(keeping: Face) -> None:
+    asked = "query P($least: Decimal) { segmentPreview(definition: {criteria: {minLifetimeValue: $least}}) {"
+    asked += " matchCount problems { message } } }"
+
+    async def ask(least: str) -> Any:
+        body = f'{{"query": {json.dumps(asked)}, "variables": {{"least": {least}}}}}'
+        return (await keeping.raw(body.encode())).json()["data"]["segmentPreview"]
+
+    several = [await ask(least) for least in ("100.5", "100.5", "100.50000000000000000001")]
+
+    two = [{"message": "minLifetimeValue must have at most 2 decimals"}]
+    assert several == [{"matchCount": 0, "problems": []}] * 2 + [{"matchCount": None, "problems": two}]
+
+
 async def test_a_socket_is_told_what_was_kept_for_requests_and_the_other_way_round(keeping: Face) -> None:
     asked = "{ customers { totalCount } }"
     async with live(keeping.app) as server, server.initiate(keeping.token()) as client:
@@ -188,3 +203,34 @@ def test_the_memory_is_bounded_in_bytes_and_in_time() -> None:
     assert found == [False] * 11 + [True] * 9
     assert too_large is None
     assert too_old is None
+
+
+def test_whoever_asks_most_pushes_out_the_answers_of_no_other_business() -> None:
+    memory = make_memory(100_000, [0.0])
+    document = ("{ __typename }", None)
+    memory.learn(document, parse(document[0]))
+    keys = []
+
+    for business, number in (("quiet", 0), *(("flood", number) for number in range(20)), ("quiet", 1)):
+        viewer = Viewer("tester", business, frozenset(EVERYTHING), NOW, NOW, None)
+        key = memory.find_key(viewer, document, {"n": number})
+        assert key is not None
+        memory.add(key, None, NOW, KeptAnswer(b"x" * 9_000, 10, 10, 0, 0.0))
+        keys.append(key)
+
+    assert [memory.find(key) is not None for key in keys] == [True, *[False] * 13, *[True] * 7, True]
+    assert memory.size <= 100_000
+
+
+def test_answers_are_counted_with_their_documents_as_they_are_held() -> None:
+    memory = make_memory(4_000_000, [0.0])
+    viewer = Viewer("tester", "shop", frozenset(EVERYTHING), NOW, NOW, None)
+
+    for number in range(20):
+        document = (f"{{ __typename }} #{number} \U0001f600".ljust(60_000), None)
+        memory.learn(document, parse(document[0]))
+        key = memory.find_key(viewer, document, None)
+        assert key is not None
+        memory.add(key, None, NOW, KeptAnswer(b"{}", 10, 10, 0, 0.0))
+
+    assert 16 * 240_000 < memory.size < 17 * 240_000

@@ -212,7 +212,7 @@ def test_whoever_has_many_pushes_out_what_they_used_longest_ago() -> None:
 
 def test_large_documents_take_the_place_of_small_ones() -> None:
     documents, caller = PersistedDocuments(), viewer("caller")
-    size = MAXIMUM_BYTES // 16
+    size = MAXIMUM_BYTES // 16 - 100
     for number in range(17):
         keep(documents, caller, f"{number}".ljust(size))
 
@@ -227,4 +227,14 @@ def test_where_all_is_full_whoever_has_most_makes_place() -> None:
         keep(documents, viewer("flood"), f"{number}".ljust(100))
 
     assert is_kept(documents, quiet, "quiet")
-    assert sum(is_kept(documents, viewer("flood"), f"{number}".ljust(100)) for number in range(40)) == 9
+    assert sum(is_kept(documents, viewer("flood"), f"{number}".ljust(100)) for number in range(40)) == 6
+
+
+def test_documents_are_counted_as_they_are_held() -> None:
+    documents, caller = PersistedDocuments(), viewer("caller")
+    several = [f"{number} \U0001f600".ljust(60_000) for number in range(6)]
+
+    for document in several:
+        keep(documents, caller, document)
+
+    assert [is_kept(documents, caller, document) for document in several] == [False, False, True, True, True, True]

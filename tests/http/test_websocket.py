@@ -125,7 +125,7 @@ async def test_w1_without_a_good_token_the_socket_is_closed_with_4403(server: Li
     assert code == 4403
 
 
-@pytest.mark.parametrize("attack", ["expired", "none", "a wrong key", "ten years", "not yet valid", "64 kB"])
+@pytest.mark.parametrize("attack", ["expired", "none", "a wrong key", "ten years", "not yet valid"])
 async def test_w1_a_bad_token_closes_the_socket_without_a_reason(server: Live, attack: str) -> None:
     async with server.connect() as client:
         await send(client, type="connection_init", payload={"Authorization": f"Bearer {ATTACKS[attack]}"})

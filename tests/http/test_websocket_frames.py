@@ -10,8 +10,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
+from gql.auth import MAXIMUM_TOKEN
+from gql.http.json_body import LARGE
+from gql.http.websocket import TRY_LATER
 from gql.settings import Settings
-from tests.drivers.face import SECRET, Face
+from tests.drivers.face import SECRET, Face, Opening
 from tests.drivers.probe import Journal, probe_app
 from tests.drivers.sockets import Live, fetch_answer, live, receive, send, subscribe, wait_closed
 
@@ -143,6 +146,48 @@ async def test_w2_a_slow_operation_does_not_hold_up_another(probe: Live, face: F
 
     assert quick == {"data": {"notANumber": 1.5}}
     assert slow == {"type": "next", "id": "slow", "payload": {"data": {"slow": 1}}}
+
+
+@pytest.mark.read_only
+@pytest.mark.parametrize("frames", [["x" * 16_300], ["x" * 8_000, "x" * 8_200]], ids=["one", "several"])
+async def test_w4_before_its_token_a_socket_sends_little(probe: Live, frames: list[str]) -> None:
+    async with probe.connect() as client:
+        for text in frames:
+            await send(client, type="pong", payload={"a": text})
+        await send(client, type="ping")
+        pong = await receive(client)
+        await send(client, type="pong", payload={"a": "x" * 200})
+        code = await wait_closed(client)
+
+    assert pong == {"type": "pong"}
+    assert code == 4400
+
+
+@pytest.mark.read_only
+@pytest.mark.parametrize(("length", "code"), [(MAXIMUM_TOKEN, 4403), (8 * MAXIMUM_TOKEN, 4400)])
+async def test_w4_the_longest_token_is_looked_at_and_what_can_be_none_is_not(
+    probe: Live, length: int, code: int
+) -> None:
+    async with probe.connect() as client:
+        await send(client, type="connection_init", payload={"Authorization": "Bearer " + "x" * length})
+        found = await wait_closed(client)
+
+    assert found == code
+
+
+async def test_w4_a_large_message_costs_as_much_as_a_request(opening: Opening) -> None:
+    frame = '{"type": "pong", "payload": {"a": "' + "x" * LARGE + '"}}'
+    settings = Settings(jwt_secret=SECRET, cost_bucket=100, cost_restore=1)
+    async with opening(settings) as face, live(face.app) as server, server.initiate(face.token()) as client:
+        for _ in range(10):
+            await client.send(frame)
+        await send(client, type="ping")
+        pong = await receive(client)
+        await client.send(frame)
+        code = await wait_closed(client)
+
+    assert pong == {"type": "pong"}
+    assert code == TRY_LATER
 
 
 async def test_w2_a_text_frame_that_is_no_utf_8_closes_with_1007(probe: Live) -> None:

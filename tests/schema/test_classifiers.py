@@ -13,7 +13,7 @@ from gql.settings import Settings
 from persistence.database.engines import Database
 from tests.conftest import SetClock
 from tests.drivers.face import SECRET, Face, facing
-from tests.shops.classifiers import INSTEAD_FUNCTION, INSTEAD_SQL, VIP_FUNCTION, VIP_SQL, install
+from tests.shops.classifiers import FOLLOWING_FUNCTION, INSTEAD_FUNCTION, INSTEAD_SQL, VIP_FUNCTION, VIP_SQL, install
 
 pytestmark = pytest.mark.anyio
 RECORD = "mutation R($input: [PurchaseInput!]!) { recordPurchases(input: $input) { created userErrors { message } } }"
@@ -95,6 +95,18 @@ async def test_where_a_classifier_answers_nothing_the_built_in_label_stands(
         shown = await counts(face, "spending")
         assert shown == {"VIP": half, "Low Value": half, "High Value": none, "Medium Value": none}
         assert (await counts(face, "frequency"))["Loyal"] == (3, 0.75)
+
+
+async def test_what_a_classifier_says_of_more_than_the_store_is_asked_anew(
+    facing_with: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with facing_with(FOLLOWING_FUNCTION) as face:
+        seen = []
+        for label in ("One", "Two"):
+            monkeypatch.setenv("LABEL", label)
+            seen.append([(await labels(face))["Ada"]["labels"][0]["label"], *await counts(face, "loyalty")])
+
+    assert seen == [["One", "One"], ["Two", "Two"]]
 
 
 async def test_a_page_costs_as_many_statements_whatever_its_size(facing_with: Callable[[str], Any]) -> None:

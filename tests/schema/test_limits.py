@@ -180,6 +180,7 @@ async def test_d4_a_long_name_makes_a_small_answer(face: Face) -> None:
         (f"{{ customers(first: 250) {{ edges {{ node {{ ...C }} }} }} }} {LINES}", None, "LIMIT_EXCEEDED"),
         (f"query N($ids: [ID!]!) {{ nodes(ids: $ids) {ALL} }}", {"ids": ["x"] * 250}, "LIMIT_EXCEEDED"),
         ("{ nodes(ids: [" + '"x" ' * 250 + f"]) {ALL} }}", None, "LIMIT_EXCEEDED"),
+        ("query N($ids: [ID!]! = [" + '"x" ' * 250 + f"]) {{ nodes(ids: $ids) {ALL} }}", None, "LIMIT_EXCEEDED"),
     ],
 )
 async def test_d5_pages_and_their_products_are_bounded_before_any_statement(

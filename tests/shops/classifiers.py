@@ -21,6 +21,19 @@ def classify(columns):
 def vip():
     return Classifier("vip", "loyalty", function=classify)
 """
+FOLLOWING_FUNCTION = """
+import os
+
+from domain.classifiers import Classifier
+
+
+def classify(columns):
+    return [os.environ["LABEL"] for _ in columns["order_count"]]
+
+
+def vip():
+    return Classifier("vip", "loyalty", function=classify)
+"""
 INSTEAD_SQL = VIP_SQL.replace('"loyalty"', '"spending"')
 INSTEAD_FUNCTION = VIP_FUNCTION.replace('"loyalty"', '"spending"')
 
