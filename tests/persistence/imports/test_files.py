@@ -14,7 +14,7 @@ from persistence.database.engines import Database
 from persistence.imports.imports import IMPORTS
 from persistence.sources.csv import CsvSource
 from persistence.tables.imports import purchase_import
-from tests.conftest import NOW
+from tests.conftest import NOW, sqlite_alone
 from tests.drivers.files import HEADER, Importer, counts
 from tests.drivers.store_image import image
 
@@ -52,6 +52,7 @@ def amounts(importer: Importer) -> dict[str, int]:
         *("all quoted", "spaces round cells", "gzip", "two gzip members", "excel"),
     ],
 )
+@sqlite_alone
 async def test_forms_of_the_same_file(content: bytes, importer: Importer) -> None:
     assert counts(importer.content(content)) == (2, 0, 0, 0)
     assert amounts(importer) == {"O1": 1050, "O2": 300}

@@ -10,7 +10,7 @@ from domain.model import Business
 from gql.composition import Services
 from persistence import merge
 from persistence.imports.importer import PurchaseImporter
-from tests.conftest import SetClock
+from tests.conftest import SetClock, sqlite_alone
 from tests.drivers.files import HEADER, Importer, counts
 from tests.drivers.store_image import StoreImage, assert_sound, image
 from tests.persistence.conftest import ALL_COLUMNS, record_of
@@ -107,6 +107,7 @@ STATED = [
 
 @pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
 @pytest.mark.parametrize(("rows", "status", "counted", "amount"), STATED)
+@sqlite_alone
 async def test_amount_and_status_of_an_order_follow_from_its_rows(
     rows: list[str], status: str, counted: int, amount: int, apart: bool, importer: Importer, clock: SetClock
 ) -> None:

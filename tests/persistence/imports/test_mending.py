@@ -17,7 +17,7 @@ from gql.composition import Services
 from persistence.database.engines import Database
 from persistence.imports.importer import PurchaseImporter
 from persistence.sources.opening import open_purchases
-from tests.conftest import SetClock
+from tests.conftest import SetClock, sample_cases
 from tests.drivers.store_image import StoreImage, assert_sound, image
 
 pytestmark = pytest.mark.anyio
@@ -121,7 +121,7 @@ def forget_places(found: StoreImage) -> dict[str, list[Any]]:
     return {order: sorted(map(repr, (line[1:] for line in lines))) for order, lines in found.lines.items()}
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", sample_cases(range(16), 0, 1, 2))
 async def test_mended_rejects_give_what_the_whole_file_gives(seed: int, new: Callable[[str], Any]) -> None:
     draw = random.Random(seed)
     rows, faults = draw_rows(draw), list(FAULTS)
@@ -194,7 +194,7 @@ async def test_the_options_of_the_first_import_fit_its_rejects(new: Callable[[st
     assert told.columns.ignored == ("note",)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", sample_cases(range(6), 0, 1))
 async def test_the_order_of_rows_changes_no_order(seed: int, new: Callable[[str], Any]) -> None:
     draw = random.Random(seed)
     rows = draw_rows(draw)

@@ -35,7 +35,7 @@ from persistence.lake.renewal import Renewal
 from persistence.lake.writing import LEASE_SECONDS, CopyWriter, LeaseLost
 from persistence.soundness.backup import back_up, restore
 from persistence.soundness.checks import find_faults
-from tests.conftest import SetClock
+from tests.conftest import SetClock, sqlite_alone
 from tests.shops.factories import import_file, line, purchase
 
 pytestmark = pytest.mark.anyio
@@ -369,6 +369,7 @@ async def live(history: History, businesses: int, customers: int, events: int, s
         await history.database.close()
 
 
+@sqlite_alone
 async def test_the_answer_through_a_copy_is_that_of_the_store_whatever_happens(
     database: Database, clock: SetClock, tmp_path: Path
 ) -> None:

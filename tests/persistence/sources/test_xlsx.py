@@ -269,7 +269,9 @@ TOO_LARGE = "orders.xlsx has a row or a part that is too large to be read. Save 
     ("part", "after", "more"),
     [
         pytest.param(SHEET, b"<sheetData>", b"<row>" + b"<c/>" * MANY + b"</row>", marks=pytest.mark.slow),
-        (SHEET, b"</sheetData>", b"<hyperlinks>" + b"<hyperlink/>" * MANY + b"</hyperlinks>"),
+        pytest.param(
+            SHEET, b"</sheetData>", b"<hyperlinks>" + b"<hyperlink/>" * MANY + b"</hyperlinks>", marks=pytest.mark.slow
+        ),
         (SHEET, b"<sheetData>", b'<row r="9"><c t="inlineStr"><is><t>' + b"x" * (20 << 20) + b"</t></is></c></row>"),
         (STYLES, b"</cellXfs>", b"<xf/>" * MANY),
         (STYLES, b"</cellXfs>", b"<row/><xf/>" * MANY),
