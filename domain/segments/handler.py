@@ -1,6 +1,7 @@
 """What the worker does of segments: memberships follow customers who changed, schedules come due, runs are worked on.
 Each step is one short transaction, so whoever is told to end leaves the rest to the next."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -65,20 +66,20 @@ class RecalculationHandler:
                 for item in mine
                 if not definitions.ranks(item.key) and not definitions.list_absent(item.key, by_key)
             }
-            waves = definitions.split_waves(own)
             for number, customers in enumerate(pages):
                 async with evaluation.write() as unit:
                     if unit.business.settings_version != evaluation.unit.business.settings_version:
                         # What is measured otherwise now is evaluated the next time.
                         return done
-                    for trees in waves:
+                    still = await find_unchanged(unit, mine)
+                    for trees in definitions.split_waves(own & still.keys()):
                         await evaluation.prepare(trees, by_key)
                         await evaluation.evaluate_customers(customers)
                         by = dict.fromkeys(trees, "purchases")
                         await unit.memberships.sync_evaluated(evaluation.flags, unit.instant, by)
                     if number == len(pages) - 1:
                         await evaluation.mark_followed()
-                        await self._queue_ranked(unit, [item for item in mine if definitions.ranks(item.key)])
+                        await self._queue_ranked(unit, [item for item in still.values() if definitions.ranks(item.key)])
                 self.feed.notify_members_changed(business.id)
                 done += len(customers)
             if not pages:
@@ -120,6 +121,14 @@ class RecalculationHandler:
                     await unit.snapshots.add(snapshot)
                 then = find_next_run(segment.schedule, unit.instant, unit.business.time_zone)
                 await unit.segments.change(replace(segment, next_run_at=then))
+
+
+async def find_unchanged(unit: Unit, segments: Sequence[Segment]) -> Mapping[str, Segment]:
+    """Those of the dynamic segments, by key and as they are now, that nobody has deleted, defined anew or made fixed:
+    who was defined anew is calculated whole."""
+    now = await unit.segments.find_by_ids([item.id for item in segments])
+    there = [now[item.id] for item in segments if item.id in now and now[item.id].defined_at == item.defined_at]
+    return {item.key: item for item in there if item.is_dynamic}
 
 
 def is_due(segment: Segment, unit: Unit) -> bool:
