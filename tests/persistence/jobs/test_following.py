@@ -1,19 +1,23 @@
 """Memberships that follow customers who changed while somebody else writes: what was deleted, defined anew or renamed
-meanwhile stays so."""
+meanwhile stays so. What cannot follow keeps nothing else."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from domain.jobs.model import JobReason, JobStatus
 from domain.segments import handler
 from domain.segments.segments import Change
 from gql.composition import Services
+from persistence.evaluation import SqlEvaluation
 from tests.conftest import SetClock
 from tests.drivers.interrupted import before_writing
 from tests.drivers.working import ACTOR, Working
-from tests.persistence.jobs.conftest import DAY, another, over
+from tests.persistence.jobs.conftest import DAY, another, over, uses
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
@@ -110,3 +114,60 @@ async def test_a_segment_that_ranks_stays_as_it_was_written_meanwhile(
     assert (now.name, now.version) == (("Ranked", 1) if change == "deleted" else ("Renamed", 2))
     # Only what is there is calculated again when the ten minutes are over.
     assert (now.next_run_at is None) == (change == "deleted")
+
+
+@pytest.mark.parametrize("bad", [0, 2])
+async def test_a_segment_that_the_database_cannot_evaluate_keeps_no_other_from_following_and_no_run_from_ending(
+    bad: int, working: Working, services: Services, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments = [await working.segment(f"s{number}", over(number)) for number in range(2)]
+    segments.append(await working.segment("s2", uses("s0")))
+    fixed = await working.segment("fixed", over(10), dynamic=False)
+    await working.recalculations.start_all(working.business, ACTOR)
+    assert await working.runner.run_next(working.business)
+    clock.now += timedelta(minutes=11)
+    prepare = SqlEvaluation.prepare
+
+    async def fail_with_bad(evaluation: SqlEvaluation, trees: Any, references: Any) -> None:
+        await prepare(evaluation, trees, references)
+        if segments[bad].id in trees:
+            await evaluation.connection.execute(text("SELECT 1 FROM nowhere"))
+
+    monkeypatch.setattr(handler, "PAGE", 1)
+    monkeypatch.setattr(SqlEvaluation, "prepare", fail_with_bad)
+    await buy(working, services, "C3", "C4")
+    job = await working.recalculations.start(working.business, fixed.id, ACTOR)
+    assert await working.worker.run_once(working.business)
+
+    expected = [["C1", "C2"] if number == bad else ["C1", "C2", "C3", "C4"] for number in range(3)]
+    if bad == 0:
+        expected[2] = ["C1", "C2"]
+    assert [await working.members(each) for each in segments] == expected
+    assert (await working.job(job.id)).status is JobStatus.SUCCEEDED
+    # Its run says so where runs are looked at, and is begun at most once in ten minutes.
+    async with working.store.read(working.business) as unit:
+        newest = (await unit.jobs.find_newest([segments[bad].id]))[segments[bad].id]
+    assert (newest.reason, newest.status) == (JobReason.FOLLOW, JobStatus.FAILED)
+    monkeypatch.undo()
+    clock.now += timedelta(minutes=11)
+    await working.calculate(segments[bad])
+    while await working.worker.run_once(working.business):
+        pass
+    assert [await working.members(each) for each in segments] == [["C1", "C2", "C3", "C4"]] * 3
+
+
+async def test_runs_go_on_where_following_fails_altogether(
+    working: Working, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = await working.segment("big", over(10))
+    await buy(working, services, "C1")
+    job = await working.recalculations.start(working.business, segment.id, ACTOR)
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("trouble")
+
+    monkeypatch.setattr(SqlEvaluation, "mark_followed", fail)
+    assert await working.worker.run_once(working.business)
+
+    assert (await working.job(job.id)).status is JobStatus.SUCCEEDED
+    assert await working.members(segment) == ["C1", "C2"]
