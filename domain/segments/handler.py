@@ -1,6 +1,7 @@
 """What the worker does of segments: memberships follow customers who changed, schedules come due, runs are worked on.
 Each step is one short transaction, so whoever is told to end leaves the rest to the next."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,12 +24,14 @@ PAGE = 2_000
 WHOLE_EVERY = timedelta(minutes=10)
 """How often segments that rank, or that could not follow, are calculated because customers changed."""
 
+TURN_SECONDS = 1.0
+"""After so long runs that wait leave their turn to memberships that must follow, and to other businesses."""
 log = logging.getLogger("segments.runs")
 
 
 @dataclass(frozen=True, slots=True)
 class RecalculationHandler:
-    """One run at a time, and before it what the segments of the business must follow."""
+    """One run at a time, and before those of a turn what the segments of the business must follow."""
 
     store: Store
     clock: Clock
@@ -46,7 +49,7 @@ class RecalculationHandler:
         return await self.store.load_agenda(business, self.clock())
 
     async def work(self, business: Business, agenda: Agenda) -> bool:
-        """Do what there is to do now; whether there were runs."""
+        """Do what there is to do now, and runs for TURN_SECONDS; whether there were any."""
         for is_there, step in ((agenda.changed, self.follow), (agenda.due, self.begin_due)):
             try:
                 if is_there:
@@ -56,9 +59,12 @@ class RecalculationHandler:
             except Exception:
                 # Runs that were asked for do not wait until that is mended.
                 log.exception("%s of business %s failed", self.kind.value, business.id)
-        worked = False
+        loop, worked = asyncio.get_running_loop(), False
+        until = loop.time() + TURN_SECONDS
         while await self.runner.run_next(business):
             worked = True
+            if loop.time() >= until:
+                break
         return worked
 
     async def follow(self, business: Business) -> int:

@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from domain.jobs.model import JobReason, JobStatus
+from domain.model import Business
 from domain.segments import handler
+from domain.segments.runner import Runner
 from domain.segments.segments import Change
 from gql.composition import Services
 from persistence.evaluation import SqlEvaluation
@@ -171,3 +173,25 @@ async def test_runs_go_on_where_following_fails_altogether(
 
     assert (await working.job(job.id)).status is JobStatus.SUCCEEDED
     assert await working.members(segment) == ["C1", "C2"]
+
+
+async def test_memberships_follow_between_runs_that_wait(
+    working: Working, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = await working.segment("big", over(10))
+    for number in range(3):
+        fixed = await working.segment(f"fixed{number}", over(10), dynamic=False)
+        await working.recalculations.start(working.business, fixed.id, ACTOR)
+    run_next, seen = Runner.run_next, list[list[str]]()
+
+    async def look(runner: Runner, business: Business) -> bool:
+        seen.append(await working.members(segment))
+        ran = await run_next(runner, business)
+        await buy(working, services, f"N{len(seen)}")
+        return ran
+
+    monkeypatch.setattr(Runner, "run_next", look)
+    monkeypatch.setattr(handler, "TURN_SECONDS", 0.0, raising=False)
+    assert await working.worker.run_once(working.business)
+
+    assert seen == [[], ["N1"], ["N1", "N2"], ["N1", "N2", "N3"]]
