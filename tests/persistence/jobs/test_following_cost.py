@@ -1,5 +1,6 @@
-"""What it costs the database to record a purchase and to let memberships follow it, in steps of SQLite's machine or in
-blocks that PostgreSQL looks at: as much among many customers as among few. Nothing here depends on the clock."""
+"""What it costs the database to record a purchase, to let memberships follow it and to find the newest run of a
+segment, in steps of SQLite's machine or in blocks that PostgreSQL looks at: as much among many as among few. Nothing
+here depends on the clock."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
+from domain.calendar import from_micros
 from domain.segments.model import Definition, SegmentCriteria
 from gql.composition import Services
 from persistence.database.dialects import analyze
@@ -115,3 +117,38 @@ async def test_a_purchase_and_what_follows_it_cost_as_much_however_many_customer
 
     print(few, many)
     assert many < 1.25 * few
+
+
+RUNS = (
+    f"{NUMBERS} INSERT INTO job (business_id, kind, id, reason, segment_id, status, phase, created_at, finished_at) "
+    "SELECT 1, 'RECALCULATION', i, 'FOLLOW', s.id, 'SUCCEEDED', 'finished', 1718452800000000, 1718452800000000 "
+    "FROM n JOIN segment s ON s.id = 1 + i % 2",
+    f"{NUMBERS} INSERT INTO membership_change (business_id, at, segment_id, entered, left_count, member_count) "
+    "SELECT 1, i, s.id, 1, 0, 5 FROM n CROSS JOIN segment s",
+)
+
+
+async def test_the_newest_run_and_the_last_change_of_segments_cost_as_much_however_many_there_were(
+    working: Working, database: Database
+) -> None:
+    segments = [(await working.segment(f"s{number}", over(number))).id for number in range(2)]
+
+    async def look(low: int, high: int) -> int:
+        """What it costs to find them after so many more, which are found."""
+        with database.bulk.begin() as connection:
+            for statement in RUNS:
+                connection.execute(text(statement), {"low": low, "high": high})
+            analyze(connection, "job", "membership_change")
+        async with counting(database) as counted, working.store.read(working.business) as unit:
+            runs = await unit.jobs.find_newest(segments)
+            changes = await unit.memberships.find_last_changes(segments)
+        assert {key: run.id for key, run in runs.items()} == {1 + number % 2: number for number in (high - 1, high)}
+        assert changes == dict.fromkeys(segments, from_micros(high))
+        return counted[0]
+
+    await look(1, 10)
+    few = await look(11, 20)
+    many = await look(21, 3_000)
+
+    print(few, many)
+    assert many < 2 * few
