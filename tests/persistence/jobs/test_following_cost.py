@@ -20,7 +20,7 @@ from tests.persistence.jobs.conftest import DAY, over, uses
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
-SPENT = {"C1": 500, "C2": 2_000}
+SPENT = {"C1": 500, "C2": 2_000, "C3": 100}
 FEW, MANY = 1_500, 18_000
 BOUGHT = 3
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(:low AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < :high)"
@@ -117,6 +117,39 @@ async def test_a_purchase_and_what_follows_it_cost_as_much_however_many_customer
 
     print(few, many)
     assert many < 1.25 * few
+
+
+OF_OTHERS = (
+    f"{NUMBERS} INSERT INTO customer_term (business_id, term, customer_id) SELECT 1, 'f' || i, i FROM n",
+    f"{NUMBERS} INSERT INTO purchase_before (business_id, import_id, customer_id, purchase_id, purchased_at, "
+    "local_day, status, amount, written_by) SELECT 1, 1, i, i, 1717200000000000, 19875, 0, 100, 0 FROM n",
+)
+GONE = (
+    f"{NUMBERS} INSERT INTO customer (business_id, id, external_id, erased, name_sort) "
+    "SELECT 1, i, 'erased:' || i, true, 'f' FROM n",
+    FILL[-1],
+)
+
+
+async def test_erasing_a_customer_costs_as_much_however_many_there_are(
+    working: Working, services: Services, database: Database
+) -> None:
+    async def erase(customer: int, low: int, high: int) -> int:
+        fill(database, low, low + (high - low) // 20)
+        with database.bulk.begin() as connection:
+            for statement in OF_OTHERS:
+                connection.execute(text(statement), {"low": low, "high": high})
+            analyze(connection, "customer", "customer_term", "purchase_before")
+        async with counting(database) as counted:
+            await services.erasure.erase(working.business, customer, ACTOR)
+        return counted[0]
+
+    await erase(1, 1_000, 1_010)
+    few = await erase(2, 1_020, 1_030)
+    many = await erase(3, 2_000, 22_000)
+
+    print(few, many)
+    assert many < 1.5 * few
 
 
 RUNS = (
