@@ -44,6 +44,7 @@ from persistence.tables.customers import (
     PRESENT,
     CustomerMetricsRow,
     CustomerRow,
+    collect_terms,
     customer,
     customer_attribute,
     customer_metrics,
@@ -121,17 +122,6 @@ def join_named(source: FromClause) -> FromClause:
     """The customers, each beside every row whose external id is a name of it."""
     meant = customer.c.id == func.coalesce(named.c.merged_into, named.c.id)
     return source.join(named, and_(named.c.business_id == customer.c.business_id, meant))
-
-
-def collect_terms(external_id: str, name: str | None, email: str | None) -> set[str]:
-    """What a customer is found by: the beginning of any of these."""
-    terms = {external_id.casefold()}
-    if name:
-        folded = name.casefold()
-        terms.update((folded, *folded.split()))
-    if email:
-        terms.add(email.casefold())
-    return terms
 
 
 def write_attribute(value: AttributeValue) -> dict[str, object]:

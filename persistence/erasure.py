@@ -25,6 +25,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     tuple_,
     update,
 )
@@ -41,7 +42,14 @@ from persistence.database.dialects import ContainsText, Selective
 from persistence.idempotency import IdempotentRequestStore
 from persistence.tables.businesses import business
 from persistence.tables.columns import MISSING_TEXT
-from persistence.tables.customers import CustomerRow, customer, customer_attribute, customer_metrics, customer_term
+from persistence.tables.customers import (
+    CustomerRow,
+    collect_terms,
+    customer,
+    customer_attribute,
+    customer_metrics,
+    customer_term,
+)
 from persistence.tables.imports import import_reject, purchase_before, purchase_import
 from persistence.tables.jobs import job
 from persistence.tables.purchases import purchase
@@ -250,8 +258,10 @@ async def find_erased(connection: AsyncConnection, business_id: int, external_id
 
 def is_of_customer(business_id: int, customer_id: int) -> ColumnElement[bool]:
     """Whether the row of `customer` is the customer's own or of one who was merged into it."""
+    mine = customer.c.business_id == business_id
     own, merged = customer.c.id == customer_id, customer.c.merged_into == customer_id
-    return and_(customer.c.business_id == business_id, or_(Selective(own), Selective(merged)))
+    # Of which business in both, or SQLite would read all customers for the second.
+    return or_(and_(mine, Selective(own)), and_(mine, Selective(merged)))
 
 
 class ErasureStore:
@@ -271,18 +281,21 @@ class ErasureStore:
         names = Names(frozenset(name for name in told if name))
         key = await self._load_key()
         ids = [row.id for row in rows]
+        terms = set[str]().union(*(collect_terms(row.external_id, row.name, row.email) for row in rows))
         for row in rows:
             row.external_id = compute_digest(key, row.external_id)
             row.name_sort, row.erased = MISSING_TEXT, True
             for forgotten in FORGOTTEN:
                 setattr(row, forgotten, None)
         await self.session.flush()
-        for table in (customer_term, customer_attribute):
-            mine = (table.c.business_id == self.business_id, table.c.customer_id.in_(ids))
+        # By the terms and the imports, in whose order the tables are, or everybody's would be gone through.
+        for table, found_by in ((customer_term, customer_term.c.term.in_(terms)), (customer_attribute, true())):
+            mine = (table.c.business_id == self.business_id, found_by, table.c.customer_id.in_(ids))
             await self.connection.execute(delete(table).where(*mine))
         # An import that is taken back must not bring them back.
-        for table in (purchase, purchase_before):
-            of_customer = (table.c.business_id == self.business_id, table.c.customer_id == customer_id)
+        imports = select(purchase_import.c.id).where(purchase_import.c.business_id == self.business_id)
+        for table, found_by in ((purchase, true()), (purchase_before, purchase_before.c.import_id.in_(imports))):
+            of_customer = (table.c.business_id == self.business_id, found_by, table.c.customer_id == customer_id)
             await self.connection.execute(update(table).where(*of_customer).values(attributes=None))
         # A run that has evaluated the customer already must look again.
         await self.connection.execute(

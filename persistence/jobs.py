@@ -8,7 +8,21 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, and_, bindparam, delete, exists, func, or_, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -26,6 +40,7 @@ from domain.jobs.model import (
     ReportPlan,
 )
 from domain.pages import Page, PageRequest, build_page
+from persistence.database.lists import Columns, gather_lists
 from persistence.tables.columns import to_optional_instant, to_optional_micros
 from persistence.tables.jobs import JobRow, LabelStateRow, job, label_state
 
@@ -48,7 +63,7 @@ def to_job(row: JobRow) -> Job:
         to_optional_instant(row.started_at),
         to_optional_instant(row.finished_at),
         row.requested_by,
-        row.cancel_requested,
+        bool(row.cancel_requested),
         row.attempts,
         row.error_code,
         row.error_message,
@@ -196,14 +211,14 @@ class JobStore:
 
     async def find_newest(self, segments: Sequence[int]) -> Mapping[int, Job]:
         """The newest run of each segment that had one."""
-        newest = (
-            select(job.c.segment_id, func.max(job.c.id).label("id"))
-            .where(self._own, job.c.segment_id.in_(segments))
-            .group_by(job.c.segment_id)
-            .subquery()
-        )
-        runs = await self._load_runs(job.c.id.in_(select(newest.c.id)))
-        return {run.segment_id: run for run in runs if run.segment_id is not None}
+
+        def select_newest(_form: None, columns: Columns) -> list[Select[Any]]:
+            # Only recalculations are of a segment; said with their kind all might be read by their ids.
+            mine = select(job).where(job.c.business_id == self.business_id, job.c.segment_id == columns[0])
+            return [mine.order_by(job.c.id.desc()).limit(1)]
+
+        found = await gather_lists(await self.session.connection(), [(None, (key,)) for key in segments], select_newest)
+        return {key: to_job(row) for key, rows in zip(segments, found, strict=True) for row in rows}
 
     async def load_parts(self, parent_id: int) -> list[Job]:
         """The runs that a run of many segments consists of, in their order."""

@@ -85,12 +85,12 @@ def _find_problem(field: str, record: CustomerRecord | None) -> FieldProblem | N
 
 
 async def _merge(unit: Unit, source: CustomerRecord, target: CustomerRecord, actor: Actor) -> CustomerMerge:
-    half_undone = await unit.imports.find_half_undone()
-    if half_undone is not None:
+    half_undone = await unit.imports.load_half_undone()
+    if half_undone:
         # It takes back the purchases of those who had them when it began.
         raise Conflict(
-            f"Import {half_undone.id} is being taken back. Merge when that has ended; "
-            f"segments imports undo {half_undone.id} finishes it."
+            f"Import {half_undone[0].id} is being taken back. Merge when that has ended; "
+            f"segments imports undo {half_undone[0].id} finishes it."
         )
     from_id, into_id = source.customer.id, target.customer.id
     missing = _find_missing(source, target)

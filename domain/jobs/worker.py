@@ -36,7 +36,7 @@ class Handler(Protocol):
         ...
 
     async def work(self, business: Business, agenda: Agenda) -> bool:
-        """Do what waits, to its end; whether there was anything. Where it is cancelled, what it held waits again."""
+        """Do what waits, or some of it; whether there was anything. Where it is cancelled, what it held waits again."""
         ...
 
 
@@ -63,8 +63,9 @@ class Worker:
             agenda = await handler.prepare(business, agenda)
         worked = False
         for handler in self.handlers:
-            if handler.kind in agenda.kinds:
-                worked = await handler.work(business, agenda) or worked
+            while handler.kind in agenda.kinds and await handler.work(business, agenda):
+                worked = True
+                agenda = await self.store.load_agenda(business, self.clock())
         return worked
 
     async def run_forever(self) -> None:

@@ -167,9 +167,9 @@ class ImportStore:
         """Those that wait or are worked on, oldest first."""
         return await self._load_imports(job.c.status.in_(ACTIVE))
 
-    async def find_half_undone(self) -> PurchaseImport | None:
-        """The first import that is being taken back, or whose undo died."""
-        return next(iter(await self._load_imports(IS_HALF_UNDONE)), None)
+    async def load_half_undone(self) -> list[PurchaseImport]:
+        """Those that are being taken back, or whose undo died, oldest first."""
+        return await self._load_imports(IS_HALF_UNDONE)
 
     async def find_undo_conflicts(self, one: PurchaseImport) -> list[UndoConflict]:
         """What has changed since the import, for which it cannot be taken back."""

@@ -138,15 +138,15 @@ class UploadHandler:
         return True
 
     async def undo_next(self, business: Business) -> bool:
-        """Take back the first import of which somebody has asked the server that; whether there was one. Others may
-        be at it, too: each of the transactions takes back what is there still."""
+        """Take back the first import of which somebody has asked the server that and that can be; whether there was
+        one. Others may be at it, too: each of the transactions takes back what is there still."""
         async with self.store.read(business) as unit:
-            one = await unit.imports.find_half_undone()
-        if one is None or not one.undo.by or (business.id, one.id) in self._running:
+            asked = [one for one in await unit.imports.load_half_undone() if one.undo.by]
+        free = [one for one in asked if (business.id, one.id) not in self._running]
+        one = next((one for one in free if self._failures[business.id, one.id] < ATTEMPTS), None)
+        if one is None:
             return False
         key = (business.id, one.id)
-        if self._failures[key] >= ATTEMPTS:
-            return False
         self._running.add(key)
         working = asyncio.ensure_future(asyncio.to_thread(self._undo, business, one))
         working.add_done_callback(lambda _: self._running.discard(key))

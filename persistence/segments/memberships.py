@@ -246,12 +246,13 @@ class MembershipStore:
     async def find_last_changes(self, segments: Sequence[int]) -> Mapping[int, datetime]:
         """When the members of each segment last changed, where they ever did."""
         log = membership_change.c
-        statement = (
-            select(log.segment_id, func.max(log.at))
-            .where(log.business_id == self.business_id, log.segment_id.in_(segments))
-            .group_by(log.segment_id)
-        )
-        return {row[0]: from_micros(row[1]) for row in await self.connection.execute(statement)}
+
+        def select_last(_form: None, columns: Columns) -> list[Select[Any]]:
+            mine = select(log.at).where(log.business_id == self.business_id, log.segment_id == columns[0])
+            return [mine.order_by(log.at.desc()).limit(1)]
+
+        found = await gather_lists(self.connection, [(None, (key,)) for key in segments], select_last)
+        return {key: from_micros(row.at) for key, rows in zip(segments, found, strict=True) for row in rows}
 
     async def compute_totals(
         self, segments: Sequence[int], today: int, inactive_days: int

@@ -12,7 +12,6 @@ from sqlalchemy.exc import DBAPIError
 from domain.calendar import load_zone
 from domain.errors import InvalidInput
 from domain.imports.columns import count_noun
-from persistence.customers import collect_terms
 from persistence.database.condition import is_damaged
 from persistence.database.engines import Database
 from persistence.database.transactions import choose_reading
@@ -21,7 +20,7 @@ from persistence.migrations.migrate import list_differences, require_newest
 from persistence.soundness.invariants import INVARIANTS, Invariant
 from persistence.tables.businesses import business as business_table
 from persistence.tables.columns import MISSING_TEXT
-from persistence.tables.customers import customer, customer_term
+from persistence.tables.customers import collect_terms, customer, customer_term
 
 EXAMPLES = 3
 FETCHED = 5_000

@@ -72,6 +72,17 @@ class CustomerTermRow(Row, table=True):
     customer_id: int = not_null(BigInteger)
 
 
+def collect_terms(external_id: str, name: str | None, email: str | None) -> set[str]:
+    """What a customer is found by: the beginning of any of these."""
+    terms = {external_id.casefold()}
+    if name:
+        folded = name.casefold()
+        terms.update((folded, *folded.split()))
+    if email:
+        terms.add(email.casefold())
+    return terms
+
+
 class CustomerMetricsRow(Row, table=True):
     """Kept totals of a customer's counted purchases; one row a customer, zeros without purchases. `changed_at` is the
     instant of the last write that touched what rules read of the customer."""

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from domain.errors import ImportStopped
+from domain.model import Actor
+from domain.pages import PageRequest
 from persistence.database.engines import Database
 from persistence.imports.undo import ImportUndo
 from tests.conftest import SetClock
@@ -105,6 +107,34 @@ async def test_an_import_is_taken_back_once_and_not_before_it_has_ended(place: P
     assert again["userErrors"] == []
     assert [one["code"] for one in late["userErrors"]] == ["CONFLICT"]
     assert "was taken back already" in late["userErrors"][0]["message"]
+
+
+async def test_an_undo_that_nobody_goes_on_with_or_that_fails_keeps_no_other_one(
+    place: Place, database: Database, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died, failing, good = [await bring(place, f"{HEADER}\n{name},{name},2024-03-01,9,Tea\n") for name in "ABC"]
+    business = await place.face.services.businesses.open("shop")
+    async with place.worker.store.read(business) as unit:
+        numbers = sorted(one.id for one in (await unit.imports.load_page(PageRequest(3))).items)
+    take_back = ImportUndo._take_back
+
+    def stop(*_: object) -> None:
+        raise ImportStopped("segments imports undo was killed.")
+
+    def fail(undo: ImportUndo, *given: Any) -> None:
+        if undo.import_id == numbers[1]:
+            raise RuntimeError("trouble with this one")
+        take_back(undo, *given)
+
+    with pytest.raises(ImportStopped):
+        ImportUndo(database, business, clock, numbers[0]).run(Actor("console"), stop)
+    monkeypatch.setattr(ImportUndo, "_take_back", fail)
+    for number in (failing, good):
+        await undo(place, number)
+    await place.import_waiting()
+
+    ended = [(await state(place, number))["job"]["undoneAt"] is not None for number in (died, failing, good)]
+    assert ended == [False, False, True]
 
 
 async def test_what_a_server_that_ends_had_begun_the_next_one_ends(

@@ -1,5 +1,6 @@
-"""What it costs the database to record a purchase and to let memberships follow it, in steps of SQLite's machine or in
-blocks that PostgreSQL looks at: as much among many customers as among few. Nothing here depends on the clock."""
+"""What it costs the database to record a purchase, to let memberships follow it and to find the newest run of a
+segment, in steps of SQLite's machine or in blocks that PostgreSQL looks at: as much among many as among few. Nothing
+here depends on the clock."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
+from domain.calendar import from_micros
 from domain.segments.model import Definition, SegmentCriteria
 from gql.composition import Services
 from persistence.database.dialects import analyze
@@ -18,7 +20,7 @@ from tests.persistence.jobs.conftest import DAY, over, uses
 from tests.shops.factories import purchase
 
 pytestmark = pytest.mark.anyio
-SPENT = {"C1": 500, "C2": 2_000}
+SPENT = {"C1": 500, "C2": 2_000, "C3": 100}
 FEW, MANY = 1_500, 18_000
 BOUGHT = 3
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(:low AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < :high)"
@@ -115,3 +117,71 @@ async def test_a_purchase_and_what_follows_it_cost_as_much_however_many_customer
 
     print(few, many)
     assert many < 1.25 * few
+
+
+OF_OTHERS = (
+    f"{NUMBERS} INSERT INTO customer_term (business_id, term, customer_id) SELECT 1, 'f' || i, i FROM n",
+    f"{NUMBERS} INSERT INTO purchase_before (business_id, import_id, customer_id, purchase_id, purchased_at, "
+    "local_day, status, amount, written_by) SELECT 1, 1, i, i, 1717200000000000, 19875, 0, 100, 0 FROM n",
+)
+GONE = (
+    f"{NUMBERS} INSERT INTO customer (business_id, id, external_id, erased, name_sort) "
+    "SELECT 1, i, 'erased:' || i, true, 'f' FROM n",
+    FILL[-1],
+)
+
+
+async def test_erasing_a_customer_costs_as_much_however_many_there_are(
+    working: Working, services: Services, database: Database
+) -> None:
+    async def erase(customer: int, low: int, high: int) -> int:
+        fill(database, low, low + (high - low) // 20)
+        with database.bulk.begin() as connection:
+            for statement in OF_OTHERS:
+                connection.execute(text(statement), {"low": low, "high": high})
+            analyze(connection, "customer", "customer_term", "purchase_before")
+        async with counting(database) as counted:
+            await services.erasure.erase(working.business, customer, ACTOR)
+        return counted[0]
+
+    await erase(1, 1_000, 1_010)
+    few = await erase(2, 1_020, 1_030)
+    many = await erase(3, 2_000, 22_000)
+
+    print(few, many)
+    assert many < 1.5 * few
+
+
+RUNS = (
+    f"{NUMBERS} INSERT INTO job (business_id, kind, id, reason, segment_id, status, phase, created_at, finished_at) "
+    "SELECT 1, 'RECALCULATION', i, 'FOLLOW', s.id, 'SUCCEEDED', 'finished', 1718452800000000, 1718452800000000 "
+    "FROM n JOIN segment s ON s.id = 1 + i % 2",
+    f"{NUMBERS} INSERT INTO membership_change (business_id, at, segment_id, entered, left_count, member_count) "
+    "SELECT 1, i, s.id, 1, 0, 5 FROM n CROSS JOIN segment s",
+)
+
+
+async def test_the_newest_run_and_the_last_change_of_segments_cost_as_much_however_many_there_were(
+    working: Working, database: Database
+) -> None:
+    segments = [(await working.segment(f"s{number}", over(number))).id for number in range(2)]
+
+    async def look(low: int, high: int) -> int:
+        """What it costs to find them after so many more, which are found."""
+        with database.bulk.begin() as connection:
+            for statement in RUNS:
+                connection.execute(text(statement), {"low": low, "high": high})
+            analyze(connection, "job", "membership_change")
+        async with counting(database) as counted, working.store.read(working.business) as unit:
+            runs = await unit.jobs.find_newest(segments)
+            changes = await unit.memberships.find_last_changes(segments)
+        assert {key: run.id for key, run in runs.items()} == {1 + number % 2: number for number in (high - 1, high)}
+        assert changes == dict.fromkeys(segments, from_micros(high))
+        return counted[0]
+
+    await look(1, 10)
+    few = await look(11, 20)
+    many = await look(21, 3_000)
+
+    print(few, many)
+    assert many < 2 * few
