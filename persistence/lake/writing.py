@@ -86,8 +86,7 @@ class CopyWriter:
             with self._read() as connection:
                 if not self._plan(connection, whole, broken).due:
                     return None
-            if not self._lease():
-                raise LeaseLost
+            self._take_lease()
             try:
                 return self._renew(whole, broken)
             finally:
@@ -129,7 +128,7 @@ class CopyWriter:
         manifest = Manifest(*own, files) if base is None else Manifest(*own, base, files)
         self.place.put(name_manifest(generation), lambda path: _write_bytes(path, manifest.write()))
         self.step("manifest written")
-        self._put_in_force(manifest)
+        self._put_in_force(manifest, standing.generation)
         self.step("in force")
         self._remove_others(manifest, *([] if before is None else [before]))
         return manifest
@@ -178,8 +177,7 @@ class CopyWriter:
             span = min(LONGEST_SPAN, max(1, min(4 * span, span * READ_ROWS // max(1, table.num_rows))))
             if self.clock() >= alive_until:
                 alive_until = self.clock() + timedelta(seconds=HEARTBEAT_SECONDS)
-                if not self._lease():
-                    raise LeaseLost
+                self._keep_lease()
 
     def _write_table(self, name: str, generation: str, tables: "Iterable[pa.Table]") -> tuple[tuple[str, ...], int]:
         """The names of its files, and how many rows they hold."""
@@ -215,16 +213,24 @@ class CopyWriter:
                 require_step(connection)
                 yield connection
 
-    def _lease(self) -> bool:
-        """Hold the lease from now on; False where another does."""
+    def _take_lease(self) -> None:
+        """Hold the lease, which nobody does; LeaseLost where another does."""
         now, own = to_micros(self.clock()), columnar_copy.c
         with self._write() as connection:
             mine = make_insert(self.database.dialect, ColumnarCopyRow).values(business_id=self.business_id)
             connection.execute(mine.on_conflict_do_nothing())
-            free = or_(own.owner.is_(None), own.owner == self.owner, own.leased_until < now)
-            until = now + LEASE_SECONDS * 1_000_000
-            held = update(columnar_copy).where(own.business_id == self.business_id, free)
-            return connection.execute(held.values(owner=self.owner, leased_until=until)).rowcount == 1
+            self._hold_lease(connection, now, or_(own.owner.is_(None), own.leased_until < now))
+
+    def _keep_lease(self) -> None:
+        """Hold it for longer. LeaseLost also where nobody holds it: another did since, and wrote what is newer."""
+        with self._write() as connection:
+            self._hold_lease(connection, to_micros(self.clock()), columnar_copy.c.owner == self.owner)
+
+    def _hold_lease(self, connection: Connection, now: int, where: ColumnElement[bool]) -> None:
+        own, until = columnar_copy.c, now + LEASE_SECONDS * 1_000_000
+        held = update(columnar_copy).where(own.business_id == self.business_id, where)
+        if connection.execute(held.values(owner=self.owner, leased_until=until)).rowcount != 1:
+            raise LeaseLost
 
     def _release(self) -> None:
         own = columnar_copy.c
@@ -232,11 +238,12 @@ class CopyWriter:
             mine = and_(own.business_id == self.business_id, own.owner == self.owner)
             connection.execute(update(columnar_copy).where(mine).values(owner=None))
 
-    def _put_in_force(self, manifest: Manifest) -> None:
-        """Let the store say that this is its copy; LeaseLost where another writes, or another store was restored."""
+    def _put_in_force(self, manifest: Manifest, before: str) -> None:
+        """Let the store say that this is its copy, in place of the one that was in force when it was planned; LeaseLost
+        where another writes or wrote since, or another store was restored."""
         own, gone, newest = columnar_copy.c, removed_customer.c, manifest.newest
         same = exists().where(store_identity.c.id == manifest.store, store_identity.c.epoch == manifest.epoch)
-        mine = (own.business_id == self.business_id, own.owner == self.owner, same)
+        mine = (own.business_id == self.business_id, own.owner == self.owner, own.generation == before, same)
         values = {"generation": manifest.generation, "change_number": newest.change_number, "instant": newest.instant}
         with self._write() as connection:
             if connection.execute(update(columnar_copy).where(*mine).values(**values)).rowcount != 1:
