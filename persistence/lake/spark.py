@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
 from uuid import uuid4
 
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
@@ -98,13 +99,21 @@ def _write_parquet(rows: "pa.Table", path: Path) -> None:
     parquet.write_table(rows, path, compression="zstd")
 
 
+def _split_address(address: str) -> list[str]:
+    """What may be told of it, and then what may not: the values of its parameters, of which one may be a token, as they
+    stand there and as the client sends them."""
+    host, *parameters = address.split(";")
+    values = [parameter.partition("=")[2] for parameter in parameters]
+    return [host.rstrip("/"), *sorted({*values, *map(unquote, values)} - {""}, key=len, reverse=True)]
+
+
 @dataclass
 class SparkEngine:
     """A cluster at an address such as `sc://host:15002`. Unavailable where it cannot be reached or does not understand
     the statement, unless there is a `fallback`, which is asked then."""
 
     runs_rules: ClassVar[bool] = False
-    address: str
+    address: str = field(repr=False)
     fallback: Engine | None = None
     seconds: float = SECONDS
     _session: "SparkSession | None" = None
@@ -115,8 +124,11 @@ class SparkEngine:
             return await self._run(tables, statement)
         except Unavailable as error:
             # Not told to whoever asks: it names machines, and may hold what was asked.
-            reason = " ".join(str(error.__cause__).split())[:200]
-            log.warning("the cluster at %s does not answer: %s", self.address, reason)
+            host, *secrets = _split_address(self.address)
+            reason = " ".join(str(error.__cause__).split())
+            for secret in secrets:
+                reason = reason.replace(secret, "…")
+            log.warning("the cluster at %s does not answer: %s", host, reason[:200])
             if self.fallback is None:
                 raise
             log.warning("the engine of this process answers instead of the cluster")
