@@ -255,7 +255,7 @@ async def test_the_log_of_a_cluster_that_is_away_holds_no_token(
     raised = ValueError(f"{engine.address} with a/secret\nis wrong")
 
     def fail(engine: SparkEngine) -> Any:
-        raise Unavailable("") from raised
+        raise raised
 
     monkeypatch.setattr(SparkEngine, "_open", fail)
 
