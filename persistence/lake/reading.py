@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from domain.errors import Unavailable
 from persistence.lake.engines import CopyTables, Engine, Rows, Statement, find_tables
-from persistence.lake.manifest import REPLACED, Manifest, NoCopy, name_manifest
+from persistence.lake.manifest import GONE, REPLACED, UNREADABLE, Manifest, NoCopy, name_manifest
 from persistence.lake.places import Address, Place
 from persistence.lake.rows import (
     OWNERS,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 ANSWERED, AWAY = "answered", "the cluster is away"
 SMALL = "too few purchases"
-BROKEN = frozenset({"gone", "cannot be read"})
-TELLING = frozenset({*BROKEN, "damaged", "another version", "of another store", "too large for memory"})
+BROKEN = frozenset({GONE, "cannot be read"})
+TELLING = frozenset({*BROKEN, UNREADABLE, "damaged", "another version", "of another store", "too large for memory"})
 """Reasons that somebody should look at."""
 log = logging.getLogger("segments")
 
@@ -107,7 +107,10 @@ class Lake:
         if held is None or held.manifest.generation != standing.generation or held.manifest.epoch != standing.epoch:
             before = held
             place = self.open_place(standing.store, business_id)
-            held = Held(place, await asyncio.to_thread(load_manifest, place, business_id, standing))
+            try:
+                held = Held(place, await asyncio.to_thread(load_manifest, place, business_id, standing))
+            except OSError as error:
+                raise NoCopy(UNREADABLE) from error
             self._held[business_id] = held
             # Who reads beside this one may still be at the generation before.
             known = [one.manifest for one in (before, held) if one is not None]

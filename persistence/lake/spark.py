@@ -20,8 +20,18 @@ from uuid import uuid4
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
 
 from domain.errors import Unavailable
-from persistence.lake.engines import SECONDS, CopyDialect, CopyTables, Engine, Rows, Statement, find_tables, write_view
-from persistence.lake.manifest import NoCopy
+from persistence.lake.engines import (
+    SECONDS,
+    CopyDialect,
+    CopyTables,
+    Engine,
+    Rows,
+    Statement,
+    explain,
+    find_tables,
+    write_view,
+)
+from persistence.lake.manifest import GONE, UNREADABLE, NoCopy
 from persistence.lake.places import TOUCHED
 
 if TYPE_CHECKING:
@@ -181,10 +191,13 @@ class SparkEngine:
                     # The server was begun anew since, which knows nothing of what there was before.
                     return self._collect(text, values, asked)
         except OSError as error:
-            raise NoCopy("gone") from error
+            # Of the upload.
+            raise NoCopy(UNREADABLE) from error
         except Unavailable as error:
-            if not asked.ended.is_set() and not tables.manifest.files <= set(tables.place.list_names()):
-                raise NoCopy("gone") from error
+            if not asked.ended.is_set():
+                reason = explain(tables)
+                if str(reason) == GONE:
+                    raise reason from error
             raise
 
     def _collect(self, text: str, values: Mapping[str, Any], asked: Asked) -> Rows:

@@ -1,9 +1,10 @@
 """Statements at a cluster: each ends with whoever waits for it, whatever became of others."""
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event, local
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from domain.calendar import Span
 from persistence.lake.engines import CopyTables
-from persistence.lake.manifest import COLUMNS, Manifest, Part
+from persistence.lake.manifest import COLUMNS, REPLACED, UNREADABLE, Manifest, NoCopy, Part
 from persistence.lake.places import Folder
 from persistence.lake.spark import SparkEngine
 from persistence.reports.reports import select_quintiles
@@ -142,6 +143,20 @@ def test_each_statement_ends_with_whoever_waits_for_it(run: Run) -> None:
 def test_statements_that_take_every_thread_end_too(run: Run) -> None:
     async def scenario(cluster: Cluster) -> None:
         await end(*await cluster.ask(12))
+
+    run(scenario)
+
+
+def test_a_disk_that_is_full_at_the_upload_does_not_break_the_copy(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(place: Folder, name: str, write: object) -> None:
+        raise OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr(Folder, "put", fail)
+
+    async def scenario(cluster: Cluster) -> None:
+        touched = {REPLACED: pa.table({"customer_id": [1]})}
+        with pytest.raises(NoCopy, match=UNREADABLE):
+            await cluster.engine.run(replace(cluster.tables, touched=touched), STATEMENT)
 
     run(scenario)
 
