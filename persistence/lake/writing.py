@@ -3,6 +3,7 @@ the one worker who holds the lease. The files come first, then the manifest, the
 word that this generation is in force: whoever is killed in between leaves files that the next one takes away. The
 generation before stays for whoever reads it."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ FILE_ROWS, GROUP_ROWS, READ_ROWS = 1 << 20, 1 << 17, 1 << 17
 """Of a file, of a group of rows in it, and about so many are read from the store at a time."""
 FIRST_SPAN, LONGEST_SPAN = 1 << 10, 1 << 24
 """Ids of customers that are read at a time."""
+log = logging.getLogger("segments")
 ORDER = {PURCHASE: "local_day", METRICS: "last_day", LINE: "purchase_id", REPLACED: "customer_id", CUSTOMER: "id"}
 
 
@@ -252,11 +254,21 @@ class CopyWriter:
             connection.execute(delete(removed_customer).where(*past))
 
     def _remove_others(self, *kept: Manifest) -> None:
-        """Take away what none of these generations needs."""
+        """Take away what none of these generations needs; what cannot be is told, and left to the next writer."""
         needed = {name for one in kept for name in (name_manifest(one.generation), *one.files)}
-        names = (name for name in self.place.list_names() if name not in needed)
-        self.place.remove(name for name in names if not self._is_read(name))
-        self.place.remove_unfinished()
+        trouble: OSError | None = None
+        try:
+            for name in self.place.list_names():
+                if name not in needed and not self._is_read(name):
+                    try:
+                        self.place.remove([name])
+                    except OSError as error:
+                        trouble = error
+            self.place.remove_unfinished()
+        except OSError as error:
+            trouble = error
+        if trouble is not None:
+            log.warning("files that the copy of business %s left cannot be removed: %s", self.business_id, trouble)
 
     def _is_read(self, name: str) -> bool:
         """Whether the file may be what a statement of other machines reads besides the copy."""
