@@ -1,17 +1,19 @@
 """The lease of whoever writes a copy: what is newer is never replaced by what is older."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text
 
+from domain.calendar import to_micros
 from persistence.imports.undo import ImportUndo
 from persistence.lake import writing
 from persistence.lake.reading import ANSWERED
 from persistence.lake.writing import LEASE_SECONDS, CopyWriter, LeaseLost
-from persistence.tables.copies import store_identity
+from persistence.tables.copies import columnar_copy, store_identity
 from persistence.tables.imports import purchase_import
 from tests.persistence.lake.conftest import TESTER, Copied
 from tests.shops.factories import import_file
@@ -78,6 +80,35 @@ async def test_a_generation_takes_the_place_of_the_one_it_was_planned_from(copie
         build_writer(copied, run_once("manifest written", forget)).renew(whole=True)
 
     assert await copied.ask() == "gone"
+
+
+@pytest.mark.parametrize(("days", "taken"), [(0, False), (30, True)])
+async def test_a_clock_that_goes_back_does_not_make_a_lease_longer(copied: Copied, days: int, taken: bool) -> None:
+    copied.clock.now += timedelta(days=days)
+    build_writer(copied)._take_lease()
+    # Another host, whose clock is behind by nearly a lease.
+    copied.clock.now -= timedelta(days=days, seconds=LEASE_SECONDS - 1)
+
+    with nullcontext() if taken else pytest.raises(LeaseLost):
+        assert build_writer(copied).renew(whole=True) is not None
+
+    assert await copied.ask() == ANSWERED
+
+
+async def test_a_lease_is_held_on_to_while_the_clock_goes_back(copied: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "HEARTBEAT_SECONDS", 0)
+    until: list[int] = []
+
+    def step(what: str) -> None:
+        if what == "purchase read":
+            copied.clock.now -= timedelta(days=1)
+        if what == "purchase written":
+            with copied.database.bulk.connect() as connection:
+                until.append(connection.execute(select(columnar_copy.c.leased_until)).scalar_one())
+
+    assert build_writer(copied, step).renew(whole=True) is not None
+
+    assert until == [to_micros(copied.clock.now) + LEASE_SECONDS * 1_000_000]
 
 
 async def test_a_lease_that_ran_out_is_held_on_to_where_nobody_took_it(
