@@ -3,7 +3,6 @@ changed since, the store's own rows for everybody else. So a customer comes whol
 store's own at that instant; where anything is amiss the store answers alone."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -44,12 +43,12 @@ log = logging.getLogger("segments")
 
 @dataclass(slots=True)
 class Held:
-    """What is known of the copy of one business: its manifest, and who was touched by the write of that instant."""
+    """What is known of the copy of one business: its manifest, and the instant of a write with the rows of whoever was
+    touched up to it, None where too many were. Threads read and replace the two beside each other, so they are one."""
 
     place: Place
     manifest: Manifest
-    instant: int = -1
-    touched: "dict[str, pa.Table]" = field(default_factory=dict)
+    seen: "tuple[int, dict[str, pa.Table] | None]" = (-1, None)
 
 
 @dataclass
@@ -128,15 +127,16 @@ class Lake:
         manifest, business_id = held.manifest, held.manifest.business
         if manifest.newest.instant == standing.instant:
             return {}
-        known = held.touched if held.instant == standing.instant else {}
-        which = select_touched(business_id, manifest.newest.instant)
-        if REPLACED not in known:
+        instant, known = held.seen
+        if instant != standing.instant:
             most = int(BASE_SHARE * manifest.base.customers)
+            which = select_touched(business_id, manifest.newest.instant)
             texts = (await connection.execute(gather_ids(which, most + 1))).one()
-            ids = json.loads(texts[0] or "[]")
-            if len(ids) > most:
-                raise NoCopy("too much has changed")
-            known = {REPLACED: await asyncio.to_thread(build_table, REPLACED, texts)}
+            replaced = await asyncio.to_thread(build_table, REPLACED, texts)
+            known = {REPLACED: replaced} if replaced.num_rows <= most else None
+            held.seen = (standing.instant, known)
+        if known is None:
+            raise NoCopy("too much has changed")
         if known[REPLACED].num_rows:
             changed = select(customer_metrics.c.customer_id).where(
                 customer_metrics.c.business_id == business_id,
@@ -147,6 +147,5 @@ class Lake:
                     theirs = OWNERS[name].in_(changed)
                     texts = (await connection.execute(gather_rows(business_id, name, theirs))).one()
                     known[name] = await asyncio.to_thread(build_table, name, texts)
-        held.instant, held.touched = standing.instant, known
         # What is read beside this one may add to what is held.
         return dict(known) if known[REPLACED].num_rows else {}
