@@ -3,6 +3,10 @@ far as engines read it alike, with bound values; its tables are views in which e
 side: the base, the delta, or what was read from the store just now."""
 
 import asyncio
+import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from sqlalchemy import Column, CompoundSelect, Select, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from persistence.lake.manifest import COLUMNS, CONSTANT, OWNER, REPLACED, TEXTS, Manifest, NoCopy
+from persistence.lake.manifest import COLUMNS, CONSTANT, GONE, OWNER, REPLACED, TEXTS, UNREADABLE, Manifest, NoCopy
 from persistence.lake.places import Place
 
 if TYPE_CHECKING:
@@ -131,6 +135,14 @@ def write_view(tables: CopyTables, name: str, source: Callable[[str, str], str])
     return " UNION ALL ".join(parts)
 
 
+def explain(tables: CopyTables) -> NoCopy:
+    """Why files could not be read or written: only those that are not there any more are to be written anew."""
+    with suppress(OSError):
+        if not tables.manifest.files <= set(tables.place.list_names()):
+            return NoCopy(GONE)
+    return NoCopy(UNREADABLE)
+
+
 @dataclass
 class DuckDbEngine:
     """DuckDB within this process, which holds nothing but what it knows of the files."""
@@ -143,9 +155,13 @@ class DuckDbEngine:
     def _database(self) -> "duckdb.DuckDBPyConnection":
         import duckdb
 
-        # Nothing is loaded from elsewhere, and nothing is written but what does not fit into memory.
+        # What does not fit into memory holds purchases, so it goes where nobody else may look.
+        spilled = tempfile.mkdtemp(prefix="segments-lake-", dir=os.environ.get("SQLITE_TMPDIR") or None)
+        self._remove_spilled = weakref.finalize(self, shutil.rmtree, spilled, ignore_errors=True)
+        # Nothing is loaded from elsewhere, and nothing else is written.
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": self.memory,
+            "temp_directory": spilled,
             "autoinstall_known_extensions": False,
             "parquet_metadata_cache": True,
         }
@@ -173,7 +189,10 @@ class DuckDbEngine:
 
     def _open(self) -> "duckdb.DuckDBPyConnection":
         with self._opening:
-            return self._database.cursor()
+            try:
+                return self._database.cursor()
+            except OSError as error:
+                raise NoCopy(UNREADABLE) from error
 
     def _run(
         self,
@@ -206,7 +225,7 @@ class DuckDbEngine:
         except (duckdb.BinderException, duckdb.ParserException, duckdb.DataError, duckdb.NotSupportedError) as error:
             raise NoCopy("not understood") from error
         except (duckdb.IOException, duckdb.HTTPException, OSError) as error:
-            raise NoCopy("gone") from error
+            raise explain(tables) from error
         except duckdb.OutOfMemoryException as error:
             raise NoCopy("too large for memory") from error
         except duckdb.Error as error:
@@ -217,6 +236,7 @@ class DuckDbEngine:
     async def close(self) -> None:
         if "_database" in self.__dict__:
             await asyncio.to_thread(self._database.close)
+            await asyncio.to_thread(self._remove_spilled)
 
 
 def _quote(text: str) -> str:

@@ -34,6 +34,11 @@ CONSTANT: Mapping[str, Mapping[str, int | str]] = {
 TEXTS = frozenset({"channel", "category"})
 
 
+GONE, UNREADABLE = "gone", "not readable now"
+"""Why there is none: files of it are not there any more; they are, but something is amiss with the disk or on the way,
+which may pass."""
+
+
 class NoCopy(Exception):
     """The copy cannot answer; the message says why, in few words of which there are few."""
 

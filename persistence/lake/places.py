@@ -26,6 +26,9 @@ UNFINISHED, UNFINISHED_SECONDS = ".unfinished", 3600
 TOUCHED = "touched"
 """What the names of files begin with that hold who changed since a copy, followed by the second they were written in:
 an engine of other machines reads them for the length of one statement."""
+OWN = re.compile(r"([0-9a-f]{32}|" + TOUCHED + r"\.[0-9]+)\.")
+"""What the names of all files begin with. Whatever has another name is somebody else's: a snapshot, a thumbnail, a file
+that NFS keeps for whoever has it open."""
 
 
 class Place(Protocol):
@@ -36,7 +39,7 @@ class Place(Protocol):
         ...
 
     def list_names(self) -> list[str]:
-        """Of all files that are whole."""
+        """Of all files of copies that are whole."""
         ...
 
     def fetch(self, name: str) -> Path:
@@ -78,7 +81,8 @@ class Folder:
         return str((self.root / name).absolute())
 
     def list_names(self) -> list[str]:
-        return sorted(path.name for path in self.root.glob("*") if not path.name.endswith(UNFINISHED))
+        names = (path.name for path in self.root.glob("*"))
+        return sorted(name for name in names if OWN.match(name) and not name.endswith(UNFINISHED))
 
     def fetch(self, name: str) -> Path:
         return self.root / name
@@ -104,7 +108,7 @@ class Folder:
     def remove_unfinished(self) -> None:
         for path in self.root.glob(f"*{UNFINISHED}"):
             with suppress(FileNotFoundError):
-                if path.stat().st_mtime < time.time() - UNFINISHED_SECONDS:
+                if OWN.match(path.name) and path.stat().st_mtime < time.time() - UNFINISHED_SECONDS:
                     path.unlink()
 
 
@@ -132,7 +136,7 @@ class Bucket:
         from pyarrow.fs import FileSelector
 
         found = self._files.get_file_info(FileSelector(self.path, allow_not_found=True))
-        return sorted(info.base_name for info in found)
+        return sorted(info.base_name for info in found if OWN.match(info.base_name))
 
     def fetch(self, name: str) -> Path:
         known = self.held.fetch(name)

@@ -3,7 +3,6 @@ changed since, the store's own rows for everybody else. So a customer comes whol
 store's own at that instant; where anything is amiss the store answers alone."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -14,7 +13,7 @@ from sqlalchemy import select
 
 from domain.errors import Unavailable
 from persistence.lake.engines import CopyTables, Engine, Rows, Statement, find_tables
-from persistence.lake.manifest import REPLACED, Manifest, NoCopy, name_manifest
+from persistence.lake.manifest import GONE, REPLACED, UNREADABLE, Manifest, NoCopy, name_manifest
 from persistence.lake.places import Address, Place
 from persistence.lake.rows import (
     OWNERS,
@@ -36,20 +35,20 @@ if TYPE_CHECKING:
 
 ANSWERED, AWAY = "answered", "the cluster is away"
 SMALL = "too few purchases"
-BROKEN = frozenset({"gone", "cannot be read"})
-TELLING = frozenset({*BROKEN, "damaged", "another version", "of another store", "too large for memory"})
+BROKEN = frozenset({GONE, "cannot be read"})
+TELLING = frozenset({*BROKEN, UNREADABLE, "damaged", "another version", "of another store", "too large for memory"})
 """Reasons that somebody should look at."""
 log = logging.getLogger("segments")
 
 
 @dataclass(slots=True)
 class Held:
-    """What is known of the copy of one business: its manifest, and who was touched by the write of that instant."""
+    """What is known of the copy of one business: its manifest, and the instant of a write with the rows of whoever was
+    touched up to it, None where too many were. Threads read and replace the two beside each other, so they are one."""
 
     place: Place
     manifest: Manifest
-    instant: int = -1
-    touched: "dict[str, pa.Table]" = field(default_factory=dict)
+    seen: "tuple[int, dict[str, pa.Table] | None]" = (-1, None)
 
 
 @dataclass
@@ -107,7 +106,10 @@ class Lake:
         if held is None or held.manifest.generation != standing.generation or held.manifest.epoch != standing.epoch:
             before = held
             place = self.open_place(standing.store, business_id)
-            held = Held(place, await asyncio.to_thread(load_manifest, place, business_id, standing))
+            try:
+                held = Held(place, await asyncio.to_thread(load_manifest, place, business_id, standing))
+            except OSError as error:
+                raise NoCopy(UNREADABLE) from error
             self._held[business_id] = held
             # Who reads beside this one may still be at the generation before.
             known = [one.manifest for one in (before, held) if one is not None]
@@ -125,15 +127,16 @@ class Lake:
         manifest, business_id = held.manifest, held.manifest.business
         if manifest.newest.instant == standing.instant:
             return {}
-        known = held.touched if held.instant == standing.instant else {}
-        which = select_touched(business_id, manifest.newest.instant)
-        if REPLACED not in known:
+        instant, known = held.seen
+        if instant != standing.instant:
             most = int(BASE_SHARE * manifest.base.customers)
+            which = select_touched(business_id, manifest.newest.instant)
             texts = (await connection.execute(gather_ids(which, most + 1))).one()
-            ids = json.loads(texts[0] or "[]")
-            if len(ids) > most:
-                raise NoCopy("too much has changed")
-            known = {REPLACED: await asyncio.to_thread(build_table, REPLACED, texts)}
+            replaced = await asyncio.to_thread(build_table, REPLACED, texts)
+            known = {REPLACED: replaced} if replaced.num_rows <= most else None
+            held.seen = (standing.instant, known)
+        if known is None:
+            raise NoCopy("too much has changed")
         if known[REPLACED].num_rows:
             changed = select(customer_metrics.c.customer_id).where(
                 customer_metrics.c.business_id == business_id,
@@ -144,6 +147,5 @@ class Lake:
                     theirs = OWNERS[name].in_(changed)
                     texts = (await connection.execute(gather_rows(business_id, name, theirs))).one()
                     known[name] = await asyncio.to_thread(build_table, name, texts)
-        held.instant, held.touched = standing.instant, known
         # What is read beside this one may add to what is held.
         return dict(known) if known[REPLACED].num_rows else {}

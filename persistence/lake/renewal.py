@@ -15,7 +15,7 @@ from domain.calendar import Clock
 from domain.errors import Conflict, DomainError, InvalidInput, Unavailable
 from persistence.database.engines import Database
 from persistence.database.transactions import choose_reading, translate_errors
-from persistence.lake.manifest import Manifest, NoCopy, Part
+from persistence.lake.manifest import GONE, UNREADABLE, Manifest, NoCopy, Part
 from persistence.lake.reading import Lake
 from persistence.lake.rows import load_manifest, read_standing, select_standing
 from persistence.lake.writing import CopyWriter, LeaseLost
@@ -164,9 +164,11 @@ class Renewal:
             try:
                 manifest = load_manifest(place, business_id, standing)
                 if not manifest.files <= set(place.list_names()):
-                    raise NoCopy("gone")
+                    raise NoCopy(GONE)
             except NoCopy as reason:
                 return CopyState(standing.purchases, None, 0, str(reason))
+            except OSError:
+                return CopyState(standing.purchases, None, 0, UNREADABLE)
             writer = CopyWriter(self.database, business_id, place, self.clock)
             touched = writer.count_touched(connection, manifest.newest)
             connection.rollback()

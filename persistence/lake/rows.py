@@ -13,6 +13,7 @@ from persistence.database.lists import GatheredColumn
 from persistence.lake.manifest import (
     COLUMNS,
     CUSTOMER,
+    GONE,
     LINE,
     METRICS,
     OWNER,
@@ -89,13 +90,14 @@ def read_standing(row: Sequence[Any] | None) -> Standing:
 
 def load_manifest(place: Place, business_id: int, standing: Standing) -> Manifest:
     """The manifest of the generation in force. NoCopy where there is none, where it cannot be read, or tells of another
-    history than the store's: a copy of the store that was restored, or a state of the store before the copy."""
+    history than the store's: a copy of the store that was restored, or a state of the store before the copy. OSError
+    where its place cannot be asked."""
     if not standing.generation:
         raise NoCopy("absent")
     try:
         manifest = Manifest.read(place.fetch(name_manifest(standing.generation)).read_bytes())
-    except OSError as error:
-        raise NoCopy("gone") from error
+    except FileNotFoundError as error:
+        raise NoCopy(GONE) from error
     if (manifest.store, manifest.epoch, manifest.business) != (standing.store, standing.epoch, business_id):
         raise NoCopy("of another store")
     if manifest.newest.change_number > standing.change_number:

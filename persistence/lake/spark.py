@@ -7,25 +7,39 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import Event, RLock
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
 from uuid import uuid4
 
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
 
 from domain.errors import Unavailable
-from persistence.lake.engines import SECONDS, CopyDialect, CopyTables, Engine, Rows, Statement, find_tables, write_view
-from persistence.lake.manifest import NoCopy
+from persistence.lake.engines import (
+    SECONDS,
+    CopyDialect,
+    CopyTables,
+    Engine,
+    Rows,
+    Statement,
+    explain,
+    find_tables,
+    write_view,
+)
+from persistence.lake.manifest import GONE, UNREADABLE, NoCopy
 from persistence.lake.places import TOUCHED
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql.connect.session import SparkSession
 
+MOST_ASKED = 64
+"""Statements that are at the cluster at once: more than there are connections that wait for one."""
 TRIES = 3
 """How often a cluster that does not answer is asked again, within a second."""
 log = logging.getLogger("segments")
@@ -98,80 +112,127 @@ def _write_parquet(rows: "pa.Table", path: Path) -> None:
     parquet.write_table(rows, path, compression="zstd")
 
 
+def _split_address(address: str) -> list[str]:
+    """What may be told of it, and then what may not: the values of its parameters, of which one may be a token, as they
+    stand there and as the client sends them."""
+    host, *parameters = address.split(";")
+    values = [parameter.partition("=")[2] for parameter in parameters]
+    return [host.rstrip("/"), *sorted({*values, *map(unquote, values)} - {""}, key=len, reverse=True)]
+
+
+@dataclass(slots=True, eq=False)
+class Asked:
+    """A statement, the session that it runs in now, and whether nobody waits for it any more."""
+
+    tag: str = field(default_factory=lambda: uuid4().hex)
+    session: "SparkSession | None" = None
+    ended: Event = field(default_factory=Event)
+
+
 @dataclass
 class SparkEngine:
     """A cluster at an address such as `sc://host:15002`. Unavailable where it cannot be reached or does not understand
     the statement, unless there is a `fallback`, which is asked then."""
 
     runs_rules: ClassVar[bool] = False
-    address: str
+    address: str = field(repr=False)
     fallback: Engine | None = None
     seconds: float = SECONDS
     _session: "SparkSession | None" = None
-    _opening: Lock = field(default_factory=Lock)
+    """The one that new statements run in."""
+    _asked: set[Asked] = field(default_factory=set)
+    _opening: RLock = field(default_factory=RLock)
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(MOST_ASKED, "cluster"))
+    """Of their own: those of the event loop are few, and what interrupts a statement needs one."""
 
     async def run(self, tables: CopyTables, statement: Statement) -> Rows:
         try:
             return await self._run(tables, statement)
         except Unavailable as error:
             # Not told to whoever asks: it names machines, and may hold what was asked.
-            reason = " ".join(str(error.__cause__).split())[:200]
-            log.warning("the cluster at %s does not answer: %s", self.address, reason)
+            host, *secrets = _split_address(self.address)
+            reason = " ".join(str(error.__cause__).split())
+            for secret in secrets:
+                reason = reason.replace(secret, "…")
+            log.warning("the cluster at %s does not answer: %s", host, reason[:200])
             if self.fallback is None:
                 raise
             log.warning("the engine of this process answers instead of the cluster")
             return await self.fallback.run(tables, statement)
 
     async def _run(self, tables: CopyTables, statement: Statement) -> Rows:
-        tag = uuid4().hex
-        work = asyncio.ensure_future(asyncio.to_thread(self._ask, tables, statement, tag))
+        asked = Asked()
+        begun = self._threads.submit(self._ask, tables, statement, asked)
+        work = asyncio.wrap_future(begun)
         try:
             async with asyncio.timeout(self.seconds):
                 return await asyncio.shield(work)
         except (asyncio.CancelledError, TimeoutError):
+            asked.ended.set()
+            begun.cancel()
             while not work.done():
                 # It may just have been about to begin.
-                await asyncio.to_thread(self._interrupt, tag)
+                await asyncio.to_thread(self._interrupt, asked)
                 await asyncio.wait({work}, timeout=0.05)
-            with suppress(Exception):
+            with suppress(Exception, asyncio.CancelledError):
                 work.result()
             raise
 
-    def _ask(self, tables: CopyTables, statement: Statement, tag: str) -> Rows:
+    def _ask(self, tables: CopyTables, statement: Statement, asked: Asked) -> Rows:
         try:
             with upload(tables) as touched:
                 text, values = write_statement(tables, statement, touched)
                 known = self._session
                 try:
-                    return self._collect(text, values, tag)
+                    return self._collect(text, values, asked)
                 except Unavailable:
-                    if known is None or known is self._session:
+                    if asked.ended.is_set() or known is None or known is self._session:
                         raise
                     # The server was begun anew since, which knows nothing of what there was before.
-                    return self._collect(text, values, tag)
+                    return self._collect(text, values, asked)
         except OSError as error:
-            raise NoCopy("gone") from error
+            # Of the upload.
+            raise NoCopy(UNREADABLE) from error
         except Unavailable as error:
-            if not tables.manifest.files <= set(tables.place.list_names()):
-                raise NoCopy("gone") from error
+            if not asked.ended.is_set():
+                reason = explain(tables)
+                if str(reason) == GONE:
+                    raise reason from error
             raise
 
-    def _collect(self, text: str, values: Mapping[str, Any], tag: str) -> Rows:
-        session = self._open()
-        session.addTag(tag)
+    def _collect(self, text: str, values: Mapping[str, Any], asked: Asked) -> Rows:
         try:
-            with warnings.catch_warnings():
+            with self._enter(asked) as session, warnings.catch_warnings():
                 # What was tried in vain is told by what is raised.
                 warnings.simplefilter("ignore")
                 columns = session.sql(text, args=dict(values)).toArrow().columns
             return list(zip(*(column.to_pylist() for column in columns), strict=True))
         except Exception as error:
-            with self._opening:
-                if self._session is session:
-                    self._session = None
             raise Unavailable("The cluster that SEGMENTS_ENGINE names does not answer.") from error
+
+    @contextmanager
+    def _enter(self, asked: Asked) -> "Iterator[SparkSession]":
+        """The session for the statement. One in which something failed that nobody ended is left by those that follow,
+        and stopped as soon as nothing runs there."""
+        with self._opening:
+            session = asked.session = self._open()
+            self._asked.add(asked)
+        session.addTag(asked.tag)
+        try:
+            yield session
+        except Exception:
+            with self._opening:
+                if self._session is session and not asked.ended.is_set():
+                    self._session = None
+            raise
         finally:
-            session.removeTag(tag)
+            session.removeTag(asked.tag)
+            with self._opening:
+                self._asked.discard(asked)
+                asked.session = None
+                unused = session is not self._session and session not in [other.session for other in self._asked]
+            if unused:
+                _stop(session)
 
     def _open(self) -> "SparkSession":
         with self._opening:
@@ -185,16 +246,21 @@ class SparkEngine:
                 self._session.client.set_retry_policies([DefaultPolicy(max_retries=TRIES, max_backoff=300)])
             return self._session
 
-    def _interrupt(self, tag: str) -> None:
-        session = self._session
+    def _interrupt(self, asked: Asked) -> None:
+        session = asked.session
         if session is not None:
             with suppress(Exception):
-                session.interruptTag(tag)
+                session.interruptTag(asked.tag)
 
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is not None:
-            with suppress(Exception):
-                await asyncio.to_thread(session.stop)
+            await asyncio.to_thread(_stop, session)
+        self._threads.shutdown(wait=False)
         if self.fallback is not None:
             await self.fallback.close()
+
+
+def _stop(session: "SparkSession") -> None:
+    with suppress(Exception):
+        session.stop()

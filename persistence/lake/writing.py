@@ -3,6 +3,8 @@ the one worker who holds the lease. The files come first, then the manifest, the
 word that this generation is in force: whoever is killed in between leaves files that the next one takes away. The
 generation before stays for whoever reads it."""
 
+import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -47,6 +49,7 @@ FILE_ROWS, GROUP_ROWS, READ_ROWS = 1 << 20, 1 << 17, 1 << 17
 """Of a file, of a group of rows in it, and about so many are read from the store at a time."""
 FIRST_SPAN, LONGEST_SPAN = 1 << 10, 1 << 24
 """Ids of customers that are read at a time."""
+log = logging.getLogger("segments")
 ORDER = {PURCHASE: "local_day", METRICS: "last_day", LINE: "purchase_id", REPLACED: "customer_id", CUSTOMER: "id"}
 
 
@@ -86,8 +89,7 @@ class CopyWriter:
             with self._read() as connection:
                 if not self._plan(connection, whole, broken).due:
                     return None
-            if not self._lease():
-                raise LeaseLost
+            self._take_lease()
             try:
                 return self._renew(whole, broken)
             finally:
@@ -129,7 +131,7 @@ class CopyWriter:
         manifest = Manifest(*own, files) if base is None else Manifest(*own, base, files)
         self.place.put(name_manifest(generation), lambda path: _write_bytes(path, manifest.write()))
         self.step("manifest written")
-        self._put_in_force(manifest)
+        self._put_in_force(manifest, standing.generation)
         self.step("in force")
         self._remove_others(manifest, *([] if before is None else [before]))
         return manifest
@@ -168,7 +170,7 @@ class CopyWriter:
         """What there is of the table, by customers, in spans of about as many rows each."""
         owner = OWNERS[name]
         low, span = 1, FIRST_SPAN
-        alive_until = self.clock() + timedelta(seconds=HEARTBEAT_SECONDS)
+        alive_until = time.monotonic() + HEARTBEAT_SECONDS
         while low <= highest:
             some = owner.between(low, low + span - 1)
             table = build_table(name, connection.execute(gather_rows(self.business_id, name, some, *more)).one())
@@ -176,10 +178,9 @@ class CopyWriter:
             self.step(f"{name} read")
             low += span
             span = min(LONGEST_SPAN, max(1, min(4 * span, span * READ_ROWS // max(1, table.num_rows))))
-            if self.clock() >= alive_until:
-                alive_until = self.clock() + timedelta(seconds=HEARTBEAT_SECONDS)
-                if not self._lease():
-                    raise LeaseLost
+            if time.monotonic() >= alive_until:
+                alive_until = time.monotonic() + HEARTBEAT_SECONDS
+                self._keep_lease()
 
     def _write_table(self, name: str, generation: str, tables: "Iterable[pa.Table]") -> tuple[tuple[str, ...], int]:
         """The names of its files, and how many rows they hold."""
@@ -215,16 +216,26 @@ class CopyWriter:
                 require_step(connection)
                 yield connection
 
-    def _lease(self) -> bool:
-        """Hold the lease from now on; False where another does."""
+    def _take_lease(self) -> None:
+        """Hold the lease, which nobody does; LeaseLost where another does."""
         now, own = to_micros(self.clock()), columnar_copy.c
         with self._write() as connection:
             mine = make_insert(self.database.dialect, ColumnarCopyRow).values(business_id=self.business_id)
             connection.execute(mine.on_conflict_do_nothing())
-            free = or_(own.owner.is_(None), own.owner == self.owner, own.leased_until < now)
-            until = now + LEASE_SECONDS * 1_000_000
-            held = update(columnar_copy).where(own.business_id == self.business_id, free)
-            return connection.execute(held.values(owner=self.owner, leased_until=until)).rowcount == 1
+            # Nobody leases for so long, whose clock differs by less than a lease: the clock went back since.
+            beyond = own.leased_until > now + 2 * LEASE_SECONDS * 1_000_000
+            self._hold_lease(connection, now, or_(own.owner.is_(None), own.leased_until < now, beyond))
+
+    def _keep_lease(self) -> None:
+        """Hold it for longer. LeaseLost also where nobody holds it: another did since, and wrote what is newer."""
+        with self._write() as connection:
+            self._hold_lease(connection, to_micros(self.clock()), columnar_copy.c.owner == self.owner)
+
+    def _hold_lease(self, connection: Connection, now: int, where: ColumnElement[bool]) -> None:
+        own, until = columnar_copy.c, now + LEASE_SECONDS * 1_000_000
+        held = update(columnar_copy).where(own.business_id == self.business_id, where)
+        if connection.execute(held.values(owner=self.owner, leased_until=until)).rowcount != 1:
+            raise LeaseLost
 
     def _release(self) -> None:
         own = columnar_copy.c
@@ -232,11 +243,12 @@ class CopyWriter:
             mine = and_(own.business_id == self.business_id, own.owner == self.owner)
             connection.execute(update(columnar_copy).where(mine).values(owner=None))
 
-    def _put_in_force(self, manifest: Manifest) -> None:
-        """Let the store say that this is its copy; LeaseLost where another writes, or another store was restored."""
+    def _put_in_force(self, manifest: Manifest, before: str) -> None:
+        """Let the store say that this is its copy, in place of the one that was in force when it was planned; LeaseLost
+        where another writes or wrote since, or another store was restored."""
         own, gone, newest = columnar_copy.c, removed_customer.c, manifest.newest
         same = exists().where(store_identity.c.id == manifest.store, store_identity.c.epoch == manifest.epoch)
-        mine = (own.business_id == self.business_id, own.owner == self.owner, same)
+        mine = (own.business_id == self.business_id, own.owner == self.owner, own.generation == before, same)
         values = {"generation": manifest.generation, "change_number": newest.change_number, "instant": newest.instant}
         with self._write() as connection:
             if connection.execute(update(columnar_copy).where(*mine).values(**values)).rowcount != 1:
@@ -245,11 +257,21 @@ class CopyWriter:
             connection.execute(delete(removed_customer).where(*past))
 
     def _remove_others(self, *kept: Manifest) -> None:
-        """Take away what none of these generations needs."""
+        """Take away what none of these generations needs; what cannot be is told, and left to the next writer."""
         needed = {name for one in kept for name in (name_manifest(one.generation), *one.files)}
-        names = (name for name in self.place.list_names() if name not in needed)
-        self.place.remove(name for name in names if not self._is_read(name))
-        self.place.remove_unfinished()
+        trouble: OSError | None = None
+        try:
+            for name in self.place.list_names():
+                if name not in needed and not self._is_read(name):
+                    try:
+                        self.place.remove([name])
+                    except OSError as error:
+                        trouble = error
+            self.place.remove_unfinished()
+        except OSError as error:
+            trouble = error
+        if trouble is not None:
+            log.warning("files that the copy of business %s left cannot be removed: %s", self.business_id, trouble)
 
     def _is_read(self, name: str) -> bool:
         """Whether the file may be what a statement of other machines reads besides the copy."""

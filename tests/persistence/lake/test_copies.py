@@ -1,22 +1,25 @@
 """Answers through a copy: those of the store, whatever has been written since."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.event import listen
 
 from domain.calendar import Span
 from domain.model import Actor, Business
 from gql.composition import Services
 from persistence.database.engines import Database
-from persistence.lake.analysis import Analysis
+from persistence.lake.analysis import Analysis, wait_for_copy
 from persistence.lake.engines import DuckDbEngine
 from persistence.lake.places import read_address
-from persistence.lake.reading import ANSWERED, Lake
+from persistence.lake.reading import ANSWERED, Held, Lake
 from persistence.lake.writing import CopyWriter
 from persistence.reports.windows import select_scores, select_window_totals
 from persistence.tables.copies import store_identity
 from tests.conftest import SetClock
+from tests.persistence.lake.conftest import SHOPPERS, Copied
 from tests.shops.reported_shop import orders
 
 pytestmark = pytest.mark.anyio
@@ -50,3 +53,56 @@ async def test_the_answer_through_a_copy_is_that_of_the_store(
 
     assert outcomes[:2] == ["absent"] * 2
     assert outcomes[2:] == [ANSWERED] * 4
+
+
+def ask_beside(copied: Copied) -> None:
+    """A scheduled classification asks, in a thread of its own."""
+    scores = select(select_scores(copied.business.id, Span(0, 10**6, None)))
+    with copied.database.bulk.connect() as connection:
+        found = wait_for_copy(connection, copied.business.id, copied.lake, scores)
+        stored = {tuple(row) for row in connection.execute(scores)}
+    assert {tuple(row) for row in found or ()} == stored != set()
+
+
+async def test_threads_that_ask_beside_each_other_see_one_state_of_the_store(copied: Copied) -> None:
+    await copied.buy(1)
+    assert await copied.ask() == ANSWERED
+    await copied.buy(2, 3)
+    asked: list[Future[None]] = []
+
+    class Watched(Held):
+        """Whatever is kept of it, somebody asks at once."""
+
+        __slots__ = ()
+
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if not asked:
+                asked.append(Future())
+                with ThreadPoolExecutor(1) as threads:
+                    asked[0] = threads.submit(ask_beside, copied)
+
+    (held,) = copied.lake._held.values()
+    held.__class__ = Watched
+
+    assert await copied.ask() == ANSWERED
+
+    assert [work.result() for work in asked] == [None]
+
+
+async def test_who_changed_is_read_once_a_write_where_too_many_did(copied: Copied) -> None:
+    await copied.buy(*range(SHOPPERS // 2))
+    statements: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        if "removed_customer" in statement:
+            statements.append(statement)
+
+    listen(copied.database.reader.sync_engine, "before_cursor_execute", note)
+
+    assert [await copied.ask(), await copied.ask()] == ["too much has changed"] * 2
+
+    assert len(statements) == 1
+    await copied.buy(0)
+    assert await copied.ask() == "too much has changed"
+    assert len(statements) == 2

@@ -246,6 +246,27 @@ async def test_a_cluster_that_is_away_is_told_unless_another_engine_is_asked_for
     await local.close()
 
 
+async def test_the_log_of_a_cluster_that_is_away_holds_no_token(
+    copied: Copied, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, token = f"sc://127.0.0.1:{free_port()}", "a%2Fsecret"
+    engine = SparkEngine(f"{host}/;use_ssl=true;token={token}")
+    # What a client says of an address that it does not like.
+    raised = ValueError(f"{engine.address} with a/secret\nis wrong")
+
+    def fail(engine: SparkEngine) -> Any:
+        raise raised
+
+    monkeypatch.setattr(SparkEngine, "_open", fail)
+
+    with pytest.raises(Unavailable):
+        await copied.run(engine, select_quintiles(copied.business.id, Span(LAST - 89, LAST)))
+
+    told = f"the cluster at {host} does not answer: {host}/;use_ssl=…;token=… with … is wrong"
+    assert [record.message for record in caplog.records if record.name == "segments"] == [told]
+    assert "secret" not in repr(engine)
+
+
 async def test_a_statement_ends_with_whoever_waits_for_it(copied: Copied, sail: str) -> None:
     one, other, third = (purchases.alias() for purchases in [stored_purchase] * 3)
     endless = select(func.sum(one.c.amount + other.c.amount * third.c.amount)).select_from(
