@@ -74,13 +74,11 @@ DIALECT = SparkDialect()
 def write_statement(tables: CopyTables, statement: Statement, touched: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     """The statement with the tables that it reads, as text, and its bound values by name. `touched` names the file of
     those who changed since the copy, by table."""
-    parts = {"base": tables.manifest.base.files}
-    if tables.manifest.delta is not None:
-        parts["delta"] = tables.manifest.delta.files
+    parts = tables.manifest.parts
 
     def source(side: str, name: str) -> str:
         # Each by its name: of a pattern nobody would notice that one is gone.
-        files = (touched[name],) if side == TOUCHED else parts[side][name]
+        files = (touched[name],) if side == TOUCHED else parts[side].files[name]
         paths = (tables.place.address(file).replace("`", "``") for file in files)
         return f"({' UNION ALL '.join(f'SELECT * FROM parquet.`{path}`' for path in paths)})"
 

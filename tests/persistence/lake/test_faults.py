@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -132,7 +133,7 @@ async def test_a_copy_that_cannot_be_read_for_a_moment_is_not_written_anew(copie
 async def test_a_place_that_cannot_be_asked_for_a_moment_is_asked_again(
     copied: Copied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(place: Folder, name: str) -> Path:
+    def fail(place: Folder, name: str, ended: Event | None = None) -> Path:
         raise TimeoutError
 
     with monkeypatch.context() as patch:
