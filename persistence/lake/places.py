@@ -72,6 +72,14 @@ def _settle(path: Path) -> None:
         os.close(opened)
 
 
+def _make_folder(folder: Path) -> None:
+    """For the server alone: the first that is missing is made so, which shuts all below it."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    if missing:
+        missing[-1].mkdir(0o700, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """On this machine, or one that this machine has mounted."""
@@ -89,7 +97,7 @@ class Folder:
         return self.root / name
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
+        _make_folder(self.root)
         unfinished = self.root / f"{name}.{uuid4().hex[:8]}{UNFINISHED}"
         try:
             write(unfinished)

@@ -139,3 +139,18 @@ def test_a_file_that_nobody_waits_for_is_not_fetched_to_its_end(tmp_path: Path) 
         bucket.fetch("a.parquet", ended)
 
     assert (sent.closed, list((tmp_path / "held").iterdir())) == (True, [])
+
+
+@pytest.mark.parametrize("there", [(), ("lake",)])
+def test_folders_of_copies_are_for_the_server_alone(tmp_path: Path, there: tuple[str, ...]) -> None:
+    for name in there:
+        (tmp_path / name).mkdir()
+    before = os.umask(0o022)
+    try:
+        read_address(str(tmp_path / "lake"), tmp_path).open("store", "1").put("a.parquet", Path.touch)
+    finally:
+        os.umask(before)
+
+    made = ("lake", "lake/store")[len(there)]
+    assert (tmp_path / made).stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "lake" / "store" / "1" / "a.parquet").exists()
