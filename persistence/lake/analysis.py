@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, CursorResult, Executable
 
-from persistence.lake.manifest import NoCopy
+from persistence.lake.manifest import SLOW, NoCopy
 
 if TYPE_CHECKING:
     from persistence.lake.engines import Rows as CopiedRows
@@ -59,7 +59,11 @@ class Analysis:
 def wait_for_copy(
     connection: Connection, business_id: int, lake: "Lake | None", statement: "Statement"
 ) -> "CopiedRows | None":
-    """The same for a thread that has no event loop."""
+    """The same for a thread that has no event loop; None also where it takes longer than statements may."""
     if lake is None:
         return None
-    return asyncio.run(Analysis(BlockingAsked(connection), business_id, lake).ask_copy(statement))
+    try:
+        return asyncio.run(Analysis(BlockingAsked(connection), business_id, lake).ask_copy(statement))
+    except TimeoutError:
+        lake.note(business_id, SLOW)
+        return None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from sqlalchemy import Column, CompoundSelect, Select, Table
@@ -112,12 +112,10 @@ def write_view(tables: CopyTables, name: str, source: Callable[[str, str], str])
     columns = ", ".join(f"k.{column}" for column in COLUMNS[name])
     owner = OWNER.get(name, "customer_id")
     constant = "".join(f", {value} AS {column}" for column, value in CONSTANT[name].items())
-    sides = [("base", tables.manifest.base.files)]
-    if tables.manifest.delta is not None:
-        sides.append(("delta", tables.manifest.delta.files))
-    newer = [side for side, _ in sides[1:]] + (["touched"] if tables.touched else [])
+    sides = tables.manifest.parts
+    newer = [*sides, *(["touched"] if tables.touched else [])][1:]
     parts = []
-    for side in [side for side, files in sides if files[name]] + (["touched"] if tables.touched else []):
+    for side in [side for side, part in sides.items() if part.files[name]] + (["touched"] if tables.touched else []):
         others = newer[newer.index(side) + 1 :] if side in newer else newer
         said_anew = " AND ".join(
             f"NOT EXISTS (SELECT 1 FROM {source(other, REPLACED)} r WHERE r.customer_id = k.{owner})"
@@ -141,6 +139,33 @@ def explain(tables: CopyTables) -> NoCopy:
         if not tables.manifest.files <= set(tables.place.list_names()):
             return NoCopy(GONE)
     return NoCopy(UNREADABLE)
+
+
+async def fetch_files(tables: CopyTables, names: frozenset[str]) -> dict[tuple[str, str], list[str]]:
+    """The files on this machine that a statement on these tables reads, by side and table. Whoever waits may leave at
+    any time: the rest is not fetched."""
+    ended = Event()
+    try:
+        return await asyncio.to_thread(_fetch_files, tables, names, ended)
+    finally:
+        ended.set()
+
+
+def _fetch_files(tables: CopyTables, names: frozenset[str], ended: Event) -> dict[tuple[str, str], list[str]]:
+    paths: dict[tuple[str, str], list[str]] = {}
+    try:
+        for side, part in tables.manifest.parts.items():
+            for name in sorted({*names, REPLACED} & part.files.keys()):
+                held = paths[side, name] = list[str]()
+                for file in part.files[name]:
+                    if ended.is_set():
+                        raise InterruptedError
+                    held.append(str(tables.place.fetch(file, ended)))
+    except InterruptedError:
+        raise
+    except OSError as error:
+        raise explain(tables) from error
+    return paths
 
 
 @dataclass
@@ -173,8 +198,9 @@ class DuckDbEngine:
     async def run(self, tables: CopyTables, statement: Statement) -> Rows:
         names = find_tables(statement)
         text, values = render(statement)
+        paths = await fetch_files(tables, names)
         cursor = await asyncio.to_thread(self._open)
-        work = asyncio.ensure_future(asyncio.to_thread(self._run, cursor, tables, names, text, values))
+        work = asyncio.ensure_future(asyncio.to_thread(self._run, cursor, tables, names, paths, text, values))
         try:
             async with asyncio.timeout(SECONDS):
                 return await asyncio.shield(work)
@@ -199,14 +225,12 @@ class DuckDbEngine:
         cursor: "duckdb.DuckDBPyConnection",
         tables: CopyTables,
         names: frozenset[str],
+        paths: Mapping[tuple[str, str], Sequence[str]],
         text: str,
         values: Sequence[Any],
     ) -> Rows:
         import duckdb
 
-        parts = {"base": tables.manifest.base.files}
-        if tables.manifest.delta is not None:
-            parts["delta"] = tables.manifest.delta.files
         try:
             for name, table in tables.touched.items():
                 cursor.register(f"touched_{name}", table)
@@ -214,8 +238,7 @@ class DuckDbEngine:
             def source(side: str, name: str) -> str:
                 if side == "touched":
                     return f"touched_{name}"
-                paths = ", ".join(_quote(str(tables.place.fetch(file))) for file in parts[side][name])
-                return f"read_parquet([{paths}])"
+                return f"read_parquet([{', '.join(map(_quote, paths[side, name]))}])"
 
             for name in sorted(names):
                 cursor.execute(f"CREATE TEMP VIEW {name} AS {write_view(tables, name, source)}")

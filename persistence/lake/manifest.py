@@ -34,9 +34,9 @@ CONSTANT: Mapping[str, Mapping[str, int | str]] = {
 TEXTS = frozenset({"channel", "category"})
 
 
-GONE, UNREADABLE = "gone", "not readable now"
-"""Why there is none: files of it are not there any more; they are, but something is amiss with the disk or on the way,
-which may pass."""
+GONE, UNREADABLE, SLOW = "gone", "not readable now", "too slow"
+"""Why none answers: files of it are not there any more; they are, but something is amiss with the disk or on the way,
+which may pass; the statement took longer than it may."""
 
 
 class NoCopy(Exception):
@@ -78,10 +78,14 @@ class Manifest:
         return self.delta or self.base
 
     @property
+    def parts(self) -> dict[str, Part]:
+        """Those that there are, by what they are called."""
+        return {"base": self.base} if self.delta is None else {"base": self.base, "delta": self.delta}
+
+    @property
     def files(self) -> frozenset[str]:
         """The names of all."""
-        parts = [self.base] if self.delta is None else [self.base, self.delta]
-        return frozenset(name for part in parts for names in part.files.values() for name in names)
+        return frozenset(name for part in self.parts.values() for names in part.files.values() for name in names)
 
     def write(self) -> bytes:
         """As it is kept."""

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
@@ -42,8 +43,8 @@ class Place(Protocol):
         """Of all files of copies that are whole."""
         ...
 
-    def fetch(self, name: str) -> Path:
-        """The file on this machine."""
+    def fetch(self, name: str, ended: Event | None = None) -> Path:
+        """The file on this machine. InterruptedError where nobody waits for it any more."""
         ...
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
@@ -71,6 +72,14 @@ def _settle(path: Path) -> None:
         os.close(opened)
 
 
+def _make_folder(folder: Path) -> None:
+    """For the server alone: the first that is missing is made so, which shuts all below it."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    if missing:
+        missing[-1].mkdir(0o700, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """On this machine, or one that this machine has mounted."""
@@ -84,11 +93,11 @@ class Folder:
         names = (path.name for path in self.root.glob("*"))
         return sorted(name for name in names if OWN.match(name) and not name.endswith(UNFINISHED))
 
-    def fetch(self, name: str) -> Path:
+    def fetch(self, name: str, ended: Event | None = None) -> Path:
         return self.root / name
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
+        _make_folder(self.root)
         unfinished = self.root / f"{name}.{uuid4().hex[:8]}{UNFINISHED}"
         try:
             write(unfinished)
@@ -138,15 +147,17 @@ class Bucket:
         found = self._files.get_file_info(FileSelector(self.path, allow_not_found=True))
         return sorted(info.base_name for info in found if OWN.match(info.base_name))
 
-    def fetch(self, name: str) -> Path:
+    def fetch(self, name: str, ended: Event | None = None) -> Path:
         known = self.held.fetch(name)
         if not known.exists():
-            self.held.put(name, lambda path: self._copy_down(name, path))
+            self.held.put(name, lambda path: self._copy_down(name, path, ended))
         return known
 
-    def _copy_down(self, name: str, path: Path) -> None:
+    def _copy_down(self, name: str, path: Path, ended: Event | None) -> None:
         with self._files.open_input_stream(f"{self.path}/{name}") as source, path.open("wb") as target:
             while piece := source.read(PIECE):
+                if ended is not None and ended.is_set():
+                    raise InterruptedError
                 target.write(piece)
 
     def put(self, name: str, write: Callable[[Path], None]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from domain.errors import Unavailable
 from persistence.lake.engines import CopyTables, Engine, Rows, Statement, find_tables
-from persistence.lake.manifest import GONE, REPLACED, UNREADABLE, Manifest, NoCopy, name_manifest
+from persistence.lake.manifest import GONE, REPLACED, SLOW, UNREADABLE, Manifest, NoCopy, name_manifest
 from persistence.lake.places import Address, Place
 from persistence.lake.rows import (
     OWNERS,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ANSWERED, AWAY = "answered", "the cluster is away"
 SMALL = "too few purchases"
 BROKEN = frozenset({GONE, "cannot be read"})
-TELLING = frozenset({*BROKEN, UNREADABLE, "damaged", "another version", "of another store", "too large for memory"})
+TELLING = BROKEN | {UNREADABLE, SLOW, "damaged", "another version", "of another store", "too large for memory"}
 """Reasons that somebody should look at."""
 log = logging.getLogger("segments")
 

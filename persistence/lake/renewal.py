@@ -80,8 +80,8 @@ class Renewal:
                 continue
             broken = self.lake.broken.pop(business_id, "")
             try:
-                await self.renew(store, business_id, broken=broken)
-                if broken:
+                written = await self.renew(store, business_id, broken=broken)
+                if broken and written is not None:
                     # Whatever broke the last one may break this one.
                     self._rests_until[business_id] = time.monotonic() + REST_SECONDS
             except LeaseLost:

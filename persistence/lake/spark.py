@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 MOST_ASKED = 64
 """Statements that are at the cluster at once: more than there are connections that wait for one."""
+END_SECONDS = 10.0
+"""How long the cluster has to end a statement that nobody waits for: one without a network says nothing for minutes."""
 TRIES = 3
 """How often a cluster that does not answer is asked again, within a second."""
 log = logging.getLogger("segments")
@@ -74,13 +76,11 @@ DIALECT = SparkDialect()
 def write_statement(tables: CopyTables, statement: Statement, touched: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     """The statement with the tables that it reads, as text, and its bound values by name. `touched` names the file of
     those who changed since the copy, by table."""
-    parts = {"base": tables.manifest.base.files}
-    if tables.manifest.delta is not None:
-        parts["delta"] = tables.manifest.delta.files
+    parts = tables.manifest.parts
 
     def source(side: str, name: str) -> str:
         # Each by its name: of a pattern nobody would notice that one is gone.
-        files = (touched[name],) if side == TOUCHED else parts[side][name]
+        files = (touched[name],) if side == TOUCHED else parts[side].files[name]
         paths = (tables.place.address(file).replace("`", "``") for file in files)
         return f"({' UNION ALL '.join(f'SELECT * FROM parquet.`{path}`' for path in paths)})"
 
@@ -170,12 +170,13 @@ class SparkEngine:
         except (asyncio.CancelledError, TimeoutError):
             asked.ended.set()
             begun.cancel()
-            while not work.done():
-                # It may just have been about to begin.
-                await asyncio.to_thread(self._interrupt, asked)
-                await asyncio.wait({work}, timeout=0.05)
-            with suppress(Exception, asyncio.CancelledError):
-                work.result()
+            work.add_done_callback(_retrieve)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(END_SECONDS):
+                    while not work.done():
+                        # It may just have been about to begin.
+                        await asyncio.wrap_future(self._threads.submit(self._interrupt, asked))
+                        await asyncio.wait({work}, timeout=0.05)
             raise
 
     def _ask(self, tables: CopyTables, statement: Statement, asked: Asked) -> Rows:
@@ -259,6 +260,12 @@ class SparkEngine:
         self._threads.shutdown(wait=False)
         if self.fallback is not None:
             await self.fallback.close()
+
+
+def _retrieve(work: "asyncio.Future[Rows]") -> None:
+    """Or it would be told that nobody looked at how it ended."""
+    if not work.cancelled():
+        work.exception()
 
 
 def _stop(session: "SparkSession") -> None:

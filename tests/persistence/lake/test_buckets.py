@@ -6,7 +6,9 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
+from threading import Event
 
 import pytest
 from pyarrow.fs import S3FileSystem
@@ -112,3 +114,43 @@ def test_a_folder_and_a_bucket_are_told_apart(tmp_path: Path) -> None:
     assert isinstance(bucket, Bucket)
     assert bucket.address("a.parquet") == "s3://bucket/prefix/store/1/a.parquet"
     assert (bucket.options, bucket.held) == ((("region", "eu-west-1"),), Folder(tmp_path / "held" / "store" / "1"))
+
+
+class Stalling(BytesIO):
+    """What a bucket sends; while it does, nobody waits for it any more."""
+
+    def __init__(self, ended: Event) -> None:
+        super().__init__(bytes(10))
+        self.ended = ended
+
+    def open_input_stream(self, path: str) -> "Stalling":
+        return self
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.ended.set()
+        return super().read(1)
+
+
+def test_a_file_that_nobody_waits_for_is_not_fetched_to_its_end(tmp_path: Path) -> None:
+    bucket, ended = Bucket("shop", (), Folder(tmp_path / "held")), Event()
+    sent = bucket.__dict__["_files"] = Stalling(ended)
+
+    with pytest.raises(InterruptedError):
+        bucket.fetch("a.parquet", ended)
+
+    assert (sent.closed, list((tmp_path / "held").iterdir())) == (True, [])
+
+
+@pytest.mark.parametrize("there", [(), ("lake",)])
+def test_folders_of_copies_are_for_the_server_alone(tmp_path: Path, there: tuple[str, ...]) -> None:
+    for name in there:
+        (tmp_path / name).mkdir()
+    before = os.umask(0o022)
+    try:
+        read_address(str(tmp_path / "lake"), tmp_path).open("store", "1").put("a.parquet", Path.touch)
+    finally:
+        os.umask(before)
+
+    made = ("lake", "lake/store")[len(there)]
+    assert (tmp_path / made).stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "lake" / "store" / "1" / "a.parquet").exists()

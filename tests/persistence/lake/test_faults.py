@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -129,10 +130,19 @@ async def test_a_copy_that_cannot_be_read_for_a_moment_is_not_written_anew(copie
     assert await copied.ask() == ANSWERED
 
 
+async def test_a_generation_that_broke_and_is_in_force_no_more_holds_no_delta_up(copied: Copied) -> None:
+    copied.lake.broken[copied.business.id] = "the one before"
+    assert await copied.renew() == []
+
+    await copied.buy(1, 2)
+
+    assert await copied.renew() == [DELTA]
+
+
 async def test_a_place_that_cannot_be_asked_for_a_moment_is_asked_again(
     copied: Copied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(place: Folder, name: str) -> Path:
+    def fail(place: Folder, name: str, ended: Event | None = None) -> Path:
         raise TimeoutError
 
     with monkeypatch.context() as patch:

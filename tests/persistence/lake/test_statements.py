@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from domain.calendar import Span
+from persistence.lake import spark
 from persistence.lake.engines import CopyTables
 from persistence.lake.manifest import COLUMNS, REPLACED, UNREADABLE, Manifest, NoCopy, Part
 from persistence.lake.places import Folder
@@ -32,6 +33,8 @@ class Session:
     running: dict[str, Event] = field(default_factory=dict)
     interrupted: list[str] = field(default_factory=list)
     broken: bool = False
+    deaf: Event | None = None
+    """Until that is set, whatever is asked is not answered."""
     stopped: int = 0
     here: Any = field(default_factory=local)
 
@@ -54,6 +57,8 @@ class Session:
         return pa.table({"sum": [1]})
 
     def interruptTag(self, tag: str) -> list[str]:
+        if self.deaf is not None:
+            self.deaf.wait(LONG)
         if tag in self.running:
             self.interrupted.append(tag)
             self.running.pop(tag).set()
@@ -143,6 +148,21 @@ def test_each_statement_ends_with_whoever_waits_for_it(run: Run) -> None:
 def test_statements_that_take_every_thread_end_too(run: Run) -> None:
     async def scenario(cluster: Cluster) -> None:
         await end(*await cluster.ask(12))
+
+    run(scenario)
+
+
+def test_a_cluster_that_says_nothing_any_more_holds_nobody_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spark, "END_SECONDS", 0.1)
+
+    async def scenario(cluster: Cluster) -> None:
+        asked = await cluster.ask(3)
+        cluster.sessions[0].deaf = deaf = Event()
+
+        await end(*asked)
+
+        assert (cluster.count(), await asyncio.to_thread(int, "1")) == (3, 1)
+        deaf.set()
 
     run(scenario)
 
