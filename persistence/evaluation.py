@@ -38,7 +38,15 @@ from domain.rules.tree import Condition
 from domain.segments.customer_facts import build_rule_context
 from domain.segments.model import Segment
 from domain.store import Unit as UnitPort
-from persistence.database.dialects import Plus, analyze, create, empty, run_together, write_emptying, write_index_joins
+from persistence.database.dialects import (
+    Plus,
+    analyze,
+    create,
+    empty,
+    run_together,
+    write_emptying,
+    write_index_joins,
+)
 from persistence.database.engines import Database
 from persistence.database.lists import select_numbers
 from persistence.database.transactions import choose_reading, open_session, to_business, translate_errors
@@ -58,6 +66,8 @@ RANGE = 10_000
 """Customer ids that are evaluated first by one rule, and a share of them by several; then more or fewer, as it takes
 time."""
 QUICK_SECONDS, SLOW_SECONDS = 0.25, 1.0
+LOW, HIGH = bindparam("low", 0, type_=BigInteger), bindparam("high", 1 << 62, type_=BigInteger)
+"""Bounds of the ids of customers: of all, where a statement does not give them."""
 SAMPLE = 16
 """Of so many customers one is counted where it is not to be exact."""
 RANGES = 20
@@ -87,7 +97,9 @@ class SqlEvaluation:
         """Look up what the rules are measured by, and write them as the bits of one number: of a customer those are set
         whose rules hold."""
         context = await build_rule_context(self.unit, self._now, trees.values())
-        compiler = RuleCompiler(context, lambda key: is_member(self.unit.business, references[key].id))
+        # Said of purchases and memberships, too: for each range PostgreSQL would read those of everybody.
+        bounds = (LOW, HIGH) if self.connection.dialect.name == "postgresql" else None
+        compiler = RuleCompiler(context, lambda key: is_member(self.unit.business, references[key].id, bounds), bounds)
         self.flags = {key: 1 << place for place, key in enumerate(trees)}
         bits = [
             case((compiler.compile_condition(tree), literal_column(str(self.flags[key]))), else_=literal_column("0"))
@@ -106,9 +118,8 @@ class SqlEvaluation:
         population, highest = (await self.connection.execute(statement)).one()
         await self.connection.run_sync(empty, "evaluated")
         yield 0, population
-        bounds = (bindparam("low", 0, type_=BigInteger), bindparam("high", 0, type_=BigInteger))
         # Written once, as all but the bounds is the same for each range.
-        insertion = self._write_insertion(customer.c.id.between(*bounds), of_all=True).compile(
+        insertion = self._write_insertion(customer.c.id.between(LOW, HIGH), of_all=True).compile(
             dialect=self.connection.dialect, compile_kwargs={"render_postcompile": True}
         )
         low, size = 1, max(1, RANGE // len(self.flags))

@@ -76,10 +76,17 @@ def refuse_segment(key: str) -> Condition | Expression:
 
 
 class RuleCompiler:
-    """Compiles the rules of one statement; segments that are answered by their tree stand in it once each."""
+    """Compiles the rules of one statement; segments that are answered by their tree stand in it once each. `bounds` are
+    those of the ids of the customers that it looks at, where it says so."""
 
-    def __init__(self, context: RuleContext, segments: Lookup = refuse_segment) -> None:
+    def __init__(
+        self,
+        context: RuleContext,
+        segments: Lookup = refuse_segment,
+        bounds: tuple[ColumnElement[int], ColumnElement[int]] | None = None,
+    ) -> None:
         self.context = context
+        self.bounds = bounds
         self.segments = segments
         self.variables = Variables(context)
         # The list whose elements are looked at; None for the customer.
@@ -377,6 +384,8 @@ class RuleCompiler:
         if collection.name in LINES:
             source = purchase.join(purchase_line, OF_PURCHASE)
         mine = [purchase.c.business_id == self.context.business.id, purchase.c.customer_id == customer.c.id]
+        if self.bounds is not None:
+            mine.append(purchase.c.customer_id.between(*self.bounds))
         if collection.name in OF_EVERY_STATUS:
             mine.append(purchase.c.purchased_at <= to_micros(self.context.now))
         else:

@@ -61,9 +61,16 @@ COPIED = frozenset(
 and category it looks up more slowly than the store does."""
 
 
-def is_member(business: Business, segment_id: ColumnElement[int] | ScalarSelect[int] | int) -> ColumnElement[bool]:
-    """Whether the row of `customer` has an open membership of the segment; never null."""
+def is_member(
+    business: Business,
+    segment_id: ColumnElement[int] | ScalarSelect[int] | int,
+    bounds: tuple[ColumnElement[int], ColumnElement[int]] | None = None,
+) -> ColumnElement[bool]:
+    """Whether the row of `customer`, whose id lies within the bounds, has an open membership of the segment; never
+    null."""
+    within = [] if bounds is None else [membership.c.customer_id.between(*bounds)]
     return exists().where(
+        *within,
         membership.c.business_id == business.id,
         membership.c.segment_id == segment_id,
         membership.c.customer_id == customer.c.id,

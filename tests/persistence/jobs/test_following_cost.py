@@ -12,6 +12,7 @@ from sqlalchemy import Connection, event, text
 from domain.calendar import from_micros
 from domain.segments.model import Definition, SegmentCriteria
 from gql.composition import Services
+from persistence import evaluation
 from persistence.database.dialects import analyze
 from persistence.database.engines import Database
 from tests.drivers.working import ACTOR, Working
@@ -185,3 +186,31 @@ async def test_the_newest_run_and_the_last_change_of_segments_cost_as_much_howev
 
     print(few, many)
     assert many < 2 * few
+
+
+READ = text(
+    "SELECT (SELECT SUM(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'purchase') "
+    "+ (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'purchase')"
+)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_a_run_by_ranges_of_customers_reads_the_purchases_of_each_range_alone(
+    working: Working, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "RANGE", 250)
+    monkeypatch.setattr(evaluation, "QUICK_SECONDS", 0.0)
+    await working.segment("some", {"some": [{"var": "purchases"}, {">": [{"var": "amount"}, 5]}]})
+    fill(database, 1_000, 1_000 + 3_000)
+    with database.bulk.begin() as connection:
+        analyze(connection, "customer", "purchase", "customer_metrics")
+        before = connection.execute(READ).scalar_one()
+
+    async with counting(database):
+        await working.recalculations.start_all(working.business, ACTOR)
+        assert await working.runner.run_next(working.business)
+
+    with database.bulk.connect() as connection:
+        read = connection.execute(READ).scalar_one() - before
+    print(read)
+    assert 0 < read < 2 * BOUGHT * 3_000
