@@ -56,7 +56,7 @@ from persistence.tables.purchases import purchase
 from persistence.tables.requests import audit_event
 
 PORTION = 2_000
-"""Texts that are read at a time."""
+"""Texts that are read, and new customers who are looked up, at a time."""
 TELLING = 6
 """Digits of an id that tells of somebody within a longer text; 7 and 2024 are as likely days and years there."""
 BEFORE, AFTER = r"(?<![\w@.+:/\-])", r"(?![\w@]|[.+:/\-]\w)"
@@ -209,8 +209,14 @@ def mark_erased(connection: Connection, business_id: int, key: str | None) -> No
     first erasure."""
     if key is None:
         return
-    gone = {row[0]: row[1] for row in connection.execute(_select_marks(business_id).add_columns(customer.c.id))}
-    fresh = connection.execute(text("SELECT number, customer FROM buyer WHERE fresh"))
+    fresh = connection.execute(text("SELECT number, customer FROM buyer WHERE fresh")).all()
+    if not fresh:
+        return
+    statement = _select_marks(business_id).add_columns(customer.c.id)
+    if len(fresh) <= PORTION:
+        # To look more of them up would take longer than to read all who were erased.
+        statement = statement.where(customer.c.external_id.in_([compute_digest(key, name) for _, name in fresh]))
+    gone = {row[0]: row[1] for row in connection.execute(statement)}
     known_again = [
         {"number": number, "id": gone[mark]} for number, name in fresh if (mark := compute_digest(key, name)) in gone
     ]

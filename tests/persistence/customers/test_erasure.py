@@ -97,10 +97,19 @@ async def test_memberships_end_and_the_past_stays(store: SqlStore, services: Ser
     assert len(then.items) == 2
 
 
+@pytest.mark.parametrize("looked_up", [2_000, 0])
 async def test_whoever_was_erased_is_refused_when_it_comes_again(
-    store: SqlStore, database: Database, services: Services, shop: Business, clock: SetClock, tmp_path: Path
+    looked_up: int,
+    store: SqlStore,
+    database: Database,
+    services: Services,
+    shop: Business,
+    clock: SetClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await erase(services, shop, "zoe-1")
+    monkeypatch.setattr(erased_names, "PORTION", looked_up)
     file = tmp_path / "again.csv"
     file.write_text(f"{HEADER}\nzoe-1,1,2024-06-01,10\nzoe-1,9,2024-06-01,10\nnew-1,8,2024-06-01,1\n")
 
