@@ -17,6 +17,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    literal_column,
     or_,
     select,
     text,
@@ -83,10 +84,19 @@ def is_free(now: datetime) -> ColumnElement[bool]:
     return or_(job.c.status == JobStatus.QUEUED.value, and_(job.c.status == JobStatus.RUNNING.value, expired))
 
 
+def is_among_active(business_id: int) -> ColumnElement[bool]:
+    """Whether the id is that of any work that has not ended, of whatever kind. It leads SQLite to the index of those,
+    which it takes where a statement has the words of its condition and a range; else it reads all that ever was."""
+    active = job.alias("active")
+    words: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in ACTIVE]
+    mine = (active.c.business_id == business_id, active.c.id > 0, active.c.status.in_(words))
+    return job.c.id.in_(select(active.c.id).where(*mine))
+
+
 def is_waiting(business_id: int, kind: JobKind, now: datetime) -> ColumnElement[bool]:
     """Whether any work of the kind is free, but for parts."""
-    free = (job.c.business_id == business_id, job.c.kind == kind.value, job.c.parent_id.is_(None), is_free(now))
-    return exists(select(job.c.id).where(*free))
+    own = (job.c.business_id == business_id, job.c.kind == kind.value, job.c.parent_id.is_(None))
+    return exists(select(job.c.id).where(*own, is_free(now), is_among_active(business_id)))
 
 
 def is_held(business_id: int, lease: Lease, *others: Lease) -> ColumnElement[bool]:
@@ -201,12 +211,12 @@ class JobStore:
 
     async def find_active(self, segments: Sequence[int]) -> Mapping[int, Job]:
         """The active run of each segment that has one."""
-        runs = await self._load_runs(job.c.segment_id.in_(segments), job.c.status.in_(ACTIVE))
+        runs = await self._load_active(job.c.segment_id.in_(segments))
         return {run.segment_id: run for run in runs if run.segment_id is not None}
 
     async def find_active_parent(self) -> Job | None:
         """The active run of all segments, if there is one."""
-        runs = await self._load_runs(job.c.segment_id.is_(None), job.c.parent_id.is_(None), job.c.status.in_(ACTIVE))
+        runs = await self._load_active(job.c.segment_id.is_(None), job.c.parent_id.is_(None))
         return runs[0] if runs else None
 
     async def find_newest(self, segments: Sequence[int]) -> Mapping[int, Job]:
@@ -252,6 +262,7 @@ class JobStore:
             job.c.kind == kind.value,
             job.c.parent_id.is_(None),
             is_free(now),
+            is_among_active(self.business_id),
         ]
         if job_id is not None:
             free.append(job.c.id == job_id)
@@ -406,6 +417,9 @@ class JobStore:
         elif segment_id is None:
             conditions.append(job.c.parent_id.is_(None))
         return conditions
+
+    async def _load_active(self, *conditions: ColumnElement[bool]) -> list[Job]:
+        return await self._load_runs(*conditions, job.c.status.in_(ACTIVE), is_among_active(self.business_id))
 
     async def _load_runs(self, *conditions: ColumnElement[bool]) -> list[Job]:
         statement = select(JobRow).where(self._own, *conditions).order_by(job.c.id)

@@ -1,6 +1,6 @@
-"""What it costs the database to record a purchase, to let memberships follow it, to find the newest run of a segment
-and to erase a customer, in steps of SQLite's machine or in blocks that PostgreSQL looks at: as much among many as among
-few. Nothing here depends on the clock."""
+"""What it costs the database to record a purchase, to let memberships follow it, to look at runs and to erase a
+customer, in steps of SQLite's machine or in blocks that PostgreSQL looks at: as much among many as among few. Nothing
+here depends on the clock."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from domain.calendar import from_micros
+from domain.jobs.model import JobKind
 from domain.segments.model import Definition, SegmentCriteria
 from gql.composition import Services
 from persistence import evaluation
@@ -188,22 +189,25 @@ RUNS = (
 )
 
 
-async def test_the_newest_run_and_the_last_change_of_segments_cost_as_much_however_many_there_were(
-    working: Working, database: Database
-) -> None:
+async def test_a_look_at_runs_costs_as_much_however_many_have_ended(working: Working, database: Database) -> None:
     segments = [(await working.segment(f"s{number}", over(number))).id for number in range(2)]
 
     async def look(low: int, high: int) -> int:
-        """What it costs to find them after so many more, which are found."""
+        """What it costs to look for work that waits, for runs that are active and for those, after so many more."""
         fill(database, low, high, RUNS)
         with database.bulk.begin() as connection:
             analyze(connection, "job", "membership_change")
         async with counting(database) as counted, working.store.read(working.business) as unit:
+            agenda = await working.store.load_agenda(working.business, working.clock.now)
+            assert not await unit.jobs.find_active(segments) and await unit.jobs.find_active_parent() is None
             runs = await unit.jobs.find_newest(segments)
             changes = await unit.memberships.find_last_changes(segments)
+        async with counting(database) as more, working.store.open_heartbeats(working.business) as jobs:
+            assert await jobs.acquire(JobKind.RECALCULATION, "worker", working.clock.now) is None
+        assert not agenda.waiting
         assert {key: run.id for key, run in runs.items()} == {1 + number % 2: number for number in (high - 1, high)}
         assert changes == dict.fromkeys(segments, from_micros(high))
-        return counted[0]
+        return counted[0] + more[0]
 
     await look(1, 10)
     few = await look(11, 20)
