@@ -207,7 +207,7 @@ async def test_every_engine_gives_the_rows_of_ten_million_purchases(
 ) -> None:
     copied = await copy(services, database, clock, tmp_path, 10_000_000)
 
-    await compare_all(services, copied, [DuckDbEngine("4GB"), SparkEngine(sail)])
+    await compare_all(services, copied, [DuckDbEngine("4GB"), SparkEngine(sail, seconds=600)])
 
 
 async def test_a_shop_that_states_no_lines_is_copied_too(
