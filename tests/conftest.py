@@ -3,7 +3,7 @@ the tests of a module that only read; and how much of everything is tried by def
 
 import gc
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, partial, wraps
@@ -212,25 +212,14 @@ async def shared_postgresql(postgresql_server: PostgresqlServer) -> AsyncIterato
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """A test that is marked as one that only reads, or is refused, leaves the store of its module as it was."""
-    given = getattr(item, "funcargs", {}).items()
-    shared = [getattr(value, "database", value) for name, value in given if not name.startswith("fresh")]
-    databases = {store.bulk: store for store in shared if type(store) is Database}
-    if not item.get_closest_marker("read_only"):
-        for engine in databases:
-            _held.pop(engine, None)
-        return (yield)
-    # What the last one left is what this one finds.
-    # What the last one left is what this one finds.
-    before = {engine: _held.get(engine) or content(database) for engine, database in databases.items()}
-    result = yield
-    _held.update({engine: content(database) for engine, database in databases.items()})
-    assert {engine: _held[engine] for engine in databases} == before, "the test is marked read_only, but it wrote"
-    return result
-
-
-_held: WeakKeyDictionary[Engine, dict[str, list[str]]] = WeakKeyDictionary()
+    given = getattr(item, "funcargs", {}) if item.get_closest_marker("read_only") else {}
+    shared = [getattr(value, "database", value) for name, value in given.items() if not name.startswith("fresh")]
+    databases = [store for store in shared if type(store) is Database]
+    before = [content(database) for database in databases]
+    yield
+    assert [content(database) for database in databases] == before, "the test is marked read_only, but it wrote"
 
 
 def content(database: Database) -> dict[str, list[str]]:
