@@ -84,7 +84,8 @@ class Page:
         """What was sent to /graphql over HTTP."""
         self.complaints: list[str] = []
         """Errors of scripts, of the console and of the content security policy, and answers that are errors."""
-        self.loading: dict[str, str] = {}
+        self.loading: dict[str, tuple[str, str]] = {}
+        """Address, and the loading of a page that it belongs to."""
         self.interceptions: list[Interception] = []
         self.background: set[asyncio.Task[Any]] = set()
 
@@ -93,14 +94,15 @@ class Page:
         match method:
             case "Network.requestWillBeSent":
                 self.requests.append(parameters["request"]["url"])
-                if parameters.get("type") == "Document":
-                    # What the page before was still asking for ends without a word.
-                    self.loading.clear()
-                self.loading[parameters["requestId"]] = parameters["request"]["url"]
+                self.loading[parameters["requestId"]] = parameters["request"]["url"], parameters["loaderId"]
                 if parameters["request"]["url"].endswith("/graphql"):
                     self.bodies.append(parameters["request"].get("postData", ""))
             case "Network.webSocketCreated":
                 self.requests.append(parameters["url"])
+            case "Page.frameNavigated" if "parentId" not in parameters["frame"]:
+                # What the page before was still asking for ends without a word.
+                loader = parameters["frame"]["loaderId"]
+                self.loading = {key: each for key, each in self.loading.items() if each[1] == loader}
             case "Network.loadingFinished" | "Network.loadingFailed":
                 self.loading.pop(parameters["requestId"], None)
             case "Runtime.exceptionThrown":
@@ -228,7 +230,7 @@ class Page:
         try:
             await self._until(still, "never at rest", seconds)
         except AssertionError as error:
-            raise AssertionError(f"{error}\nstill loading: {list(self.loading.values())}") from None
+            raise AssertionError(f"{error}\nstill loading: {[url for url, _ in self.loading.values()]}") from None
 
     async def text(self, selector: str = "body") -> str:
         """What is shown there, empty where there is nothing."""
