@@ -173,6 +173,8 @@ class Executor:
                     business = await self.answers.open_business(key, self.settings.deadline_seconds)
                 except TimeoutError:
                     return _build_timeout(self.settings.deadline_seconds, None)
+                except Unavailable as error:
+                    return Answer({"errors": [build_refusal(error.message, error.code)], "data": None})
                 spent = time.monotonic() - began
             age = self.answers.use(key, kept, business)
             if age is not None:

@@ -17,7 +17,7 @@ from graphql import DocumentNode, GraphQLSchema
 
 from domain.businesses.businesses import Businesses
 from domain.calendar import Clock, load_zone, to_local_date
-from domain.errors import DomainError
+from domain.errors import DomainError, Unavailable
 from domain.json_text import WrittenNumber
 from domain.model import Business, Viewer
 from gql.counters import ANSWERS
@@ -104,14 +104,16 @@ class AnswerMemory:
         return kept
 
     async def open_business(self, key: Key, seconds: float) -> Business | None:
-        """The business that an answer is of; None where it cannot be had: the operation says what is the matter.
-        TimeoutError where it takes longer."""
+        """The business that an answer is of; None where there is none: the operation says so. Unavailable where the
+        store does not answer, which nobody asks twice; TimeoutError where it takes longer."""
         held = self._businesses.find_held(key[2])
         if held is not None:
             return held
         try:
             async with asyncio.timeout(seconds):
                 return await self._businesses.open(key[2])
+        except Unavailable:
+            raise
         except DomainError:
             return None
 
